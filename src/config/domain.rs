@@ -1,0 +1,184 @@
+//! A configuration as meant: checked, resolved, complete.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::{ListenerName, Weight};
+use crate::release::Plan;
+use crate::routing::{Matcher, ServiceSpec, VersionIndex};
+
+/// Everything that one generation is built from.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where connections are accepted.
+    pub listeners: Vec<ListenerSpec>,
+    /// Where operators and scrapers are answered.
+    pub admin: AdminSpec,
+    /// Directory of the journal; `None` leaves the choice to the environment.
+    pub state: Option<PathBuf>,
+    /// Worker threads; `None` is one for each core that this process may use.
+    pub workers: Option<usize>,
+    /// Services in the order of the file; [`crate::routing::ServiceIndex`] points here.
+    pub services: Vec<ServiceConfig>,
+    /// Built from `routes` and the services' `hosts`.
+    pub matcher: Arc<Matcher>,
+}
+
+/// A service, what should be live, and how a new version gets there.
+#[derive(Clone, Debug)]
+pub struct ServiceConfig {
+    /// What the data plane needs to know.
+    pub spec: Arc<ServiceSpec>,
+    /// The version that the file says should be live.
+    pub live: VersionIndex,
+    /// A split that stays, without a release: the named versions' shares; `live` has the rest.
+    pub split: Vec<(VersionIndex, Weight)>,
+    /// How a new `live` is released.
+    pub plan: Plan,
+}
+
+/// An address that accepts connections.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListenerSpec {
+    /// Its name; reloads recognise it by this.
+    pub name: ListenerName,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Peers whose `X-Forwarded-*` and `Forwarded` are believed.
+    pub trust: Vec<IpNetwork>,
+    /// Time limits of its connections.
+    pub timeouts: ListenerTimeouts,
+    /// Size and count limits of its connections.
+    pub limits: ListenerLimits,
+    /// What happens to header names with an underscore.
+    pub underscores: Underscores,
+    /// What happens to `%2F` in a path.
+    pub escaped_slashes: EscapedSlashes,
+    /// Whether `//` counts as `/` when routes are matched and when the path is forwarded.
+    pub merge_slashes: bool,
+}
+
+/// A range of addresses in CIDR notation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct IpNetwork {
+    /// Any address of the range.
+    pub address: IpAddr,
+    /// Length of the common prefix in bits.
+    pub prefix: u8,
+}
+
+impl IpNetwork {
+    /// Whether `address` lies in the range. An IPv4-mapped IPv6 address counts as IPv4.
+    pub fn contains(self, address: IpAddr) -> bool {
+        fn same(a: &[u8], b: &[u8], prefix: u8) -> bool {
+            let (bytes, bits) = (usize::from(prefix / 8), prefix % 8);
+            a[..bytes] == b[..bytes] && (bits == 0 || (a[bytes] ^ b[bytes]) >> (8 - bits) == 0)
+        }
+        match (self.address.to_canonical(), address.to_canonical()) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => same(&a.octets(), &b.octets(), self.prefix.min(32)),
+            (IpAddr::V6(a), IpAddr::V6(b)) => same(&a.octets(), &b.octets(), self.prefix.min(128)),
+            _ => false,
+        }
+    }
+}
+
+/// Time limits of a listener's connections.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ListenerTimeouts {
+    /// A whole request head, absolute, from its first byte (or from accepting, for the first one).
+    pub head: Duration,
+    /// An idle kept-alive connection.
+    pub idle: Duration,
+    /// Silence of the client in the middle of a body.
+    pub body: Duration,
+    /// A response that the client does not take.
+    pub write: Duration,
+}
+
+impl Default for ListenerTimeouts {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+            body: Duration::from_secs(30),
+            write: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Size and count limits of a listener's connections.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ListenerLimits {
+    /// Largest request head in bytes; more is answered 431.
+    pub head: usize,
+    /// Most header lines; more is answered 431.
+    pub headers: usize,
+    /// Longest request target in bytes; more is answered 414.
+    pub uri: usize,
+    /// Requests on one connection before it is closed.
+    pub requests: u64,
+    /// Age at which a connection is closed, give or take 10 %.
+    pub age: Duration,
+    /// Least bytes per second of a request body, judged after its first ten seconds; 0 is no limit.
+    pub body_rate: u64,
+    /// Most connections of this listener; `None` is 80 % of the file descriptors this process may open.
+    pub connections: Option<usize>,
+    /// Most connections from one address.
+    pub connections_per_address: usize,
+}
+
+impl Default for ListenerLimits {
+    fn default() -> Self {
+        Self {
+            head: 16 * 1024,
+            headers: 100,
+            uri: 8 * 1024,
+            requests: 10_000,
+            age: Duration::from_secs(3600),
+            body_rate: 500,
+            connections: None,
+            connections_per_address: 1024,
+        }
+    }
+}
+
+/// What happens to header names with an underscore, which some backends take for a dash.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Underscores {
+    /// The line is left out and counted.
+    #[default]
+    Drop,
+    /// The line is forwarded.
+    Keep,
+    /// The request is answered 400.
+    Refuse,
+}
+
+/// What happens to `%2F` in a path.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum EscapedSlashes {
+    /// Left as it is; it does not separate elements.
+    #[default]
+    Keep,
+    /// The request is answered 400.
+    Reject,
+    /// Decoded; it separates elements.
+    Decode,
+}
+
+/// Where operators and scrapers are answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdminSpec {
+    /// Loopback TCP address; `None` switches it off.
+    pub listen: Option<SocketAddr>,
+    /// Unix socket; `None` leaves the choice to the environment.
+    pub socket: Option<PathBuf>,
+}
+
+impl Default for AdminSpec {
+    fn default() -> Self {
+        Self { listen: Some(SocketAddr::from(([127, 0, 0, 1], 9900))), socket: None }
+    }
+}

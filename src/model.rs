@@ -1,0 +1,21 @@
+//! The words every room shares: names, weights, draws, times and plain counts.
+//!
+//! Values only: nothing here reads a clock, draws a number, or knows another room.
+
+mod fingerprint;
+mod generation;
+mod histogram;
+mod name;
+mod observation;
+mod timestamp;
+mod unit;
+mod weight;
+
+pub use fingerprint::Fingerprint;
+pub use generation::Generation;
+pub use histogram::{BUCKETS, Histogram, bucket_of_us, bucket_upper_us};
+pub use name::{ListenerName, NameError, ServiceName, VersionName};
+pub use observation::{CLIENT_SHARDS, LaneTally, Observation, Tally};
+pub use timestamp::Timestamp;
+pub use unit::{ClientShard, Salt, draw_of_unit};
+pub use weight::{Draw, Weight, WeightError};

@@ -1,0 +1,24 @@
+//! Which version answers a request: matcher, split, and the immutable table that workers read.
+//!
+//! A table is built whole and swapped whole. It knows weights and has never heard of a release.
+//! Everything here is pure: chance is an argument, and a lookup allocates nothing.
+
+mod edits;
+mod matcher;
+mod publisher;
+mod spec;
+mod split;
+mod table;
+
+pub use edits::{HeaderEdit, HeaderEdits, PathRewrite, Redirect};
+pub use matcher::{
+    HeaderCondition, HostPattern, Matcher, PathCondition, QueryCondition, RequestFacts, RouteMatch,
+    RouteProblem, TextCondition,
+};
+pub use publisher::{Publisher, Reader};
+pub use spec::{
+    Balance, EndpointHost, EndpointSpec, ErrorStatus, Pin, ServiceLimits, ServiceSpec, StickyBy, Timeouts,
+    VersionSpec,
+};
+pub use split::{Assignment, Split};
+pub use table::{Route, Service, ServiceIndex, Table, Target, VersionIndex};

@@ -1,0 +1,166 @@
+//! A service as the file means it: versions with endpoints, and how requests are spread and bounded.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::model::{Fingerprint, ServiceName, VersionName};
+
+use super::matcher::HeaderCondition;
+use super::table::VersionIndex;
+
+/// What users call. Shared by every table that is built from one configuration.
+#[derive(Clone, Debug)]
+pub struct ServiceSpec {
+    /// Its name.
+    pub name: ServiceName,
+    /// Its versions, in the order of the file.
+    pub versions: Vec<VersionSpec>,
+    /// How an endpoint is chosen within a version.
+    pub balance: Balance,
+    /// Where the unit of a request comes from; `None` draws for each request.
+    pub sticky: Option<StickyBy>,
+    /// Forced versions, looked at before any weight.
+    pub pins: Vec<Pin>,
+    /// Time limits of an exchange with a version.
+    pub timeouts: Timeouts,
+    /// Size and count limits.
+    pub limits: ServiceLimits,
+    /// Which answers count as failures, beside connect failures, resets and timeouts.
+    pub error_status: ErrorStatus,
+}
+
+/// One build of a service.
+#[derive(Clone, Debug)]
+pub struct VersionSpec {
+    /// Its name.
+    pub name: VersionName,
+    /// Where it can be reached; never empty.
+    pub endpoints: Vec<EndpointSpec>,
+    /// Hash of the definition, for the quarantine.
+    pub fingerprint: Fingerprint,
+}
+
+/// One address of a version. Equal specs share connections across reloads.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct EndpointSpec {
+    /// Host part.
+    pub host: EndpointHost,
+    /// TCP port.
+    pub port: u16,
+}
+
+/// The host of an endpoint.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum EndpointHost {
+    /// A literal address.
+    Address(IpAddr),
+    /// A name that is looked up when a connection is opened.
+    Name(String),
+}
+
+impl std::fmt::Display for EndpointSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.host {
+            EndpointHost::Address(IpAddr::V6(it)) => write!(f, "[{it}]:{}", self.port),
+            EndpointHost::Address(it) => write!(f, "{it}:{}", self.port),
+            EndpointHost::Name(it) => write!(f, "{it}:{}", self.port),
+        }
+    }
+}
+
+/// How an endpoint is chosen within a version.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Balance {
+    /// One after the other.
+    #[default]
+    RoundRobin,
+    /// The less busy of two random ones (Mitzenmacher, "The power of two choices", 2001).
+    LeastRequest,
+}
+
+/// Where the sticky identity of a caller is read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum StickyBy {
+    /// The value of this cookie, as the application set it.
+    Cookie(String),
+    /// The value of this header.
+    Header(String),
+    /// The client's address.
+    Address,
+}
+
+/// Requests that go to one version whatever the weights say. They are counted apart, never judged.
+#[derive(Clone, Debug)]
+pub struct Pin {
+    /// Every condition must hold.
+    pub when: Vec<HeaderCondition>,
+    /// The version they go to.
+    pub to: VersionIndex,
+}
+
+/// Time limits of an exchange with a version.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Timeouts {
+    /// Opening a connection.
+    pub connect: Duration,
+    /// From the request's end to the last byte of the response head.
+    pub head: Duration,
+    /// The whole exchange; `None` is no limit, so that downloads and event streams may last.
+    pub request: Option<Duration>,
+    /// Silence of the version in the middle of a body, and of both sides of a tunnel.
+    pub idle: Duration,
+    /// How long an unused connection to an endpoint is kept. Below the 60 s after which many servers
+    /// close, so that the close does not meet a request half-way.
+    pub keep_alive: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(2),
+            head: Duration::from_secs(60),
+            request: None,
+            idle: Duration::from_secs(60),
+            keep_alive: Duration::from_secs(55),
+        }
+    }
+}
+
+/// Size and count limits of a service.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ServiceLimits {
+    /// Largest request body in bytes; `None` is no limit. More is answered 413.
+    pub body: Option<u64>,
+    /// Largest response head in bytes. More is answered 502.
+    pub response_head: usize,
+    /// Most header lines of a response. More is answered 502.
+    pub response_headers: usize,
+    /// Most interim (1xx) responses before a final one. More is answered 502.
+    pub interim: u32,
+}
+
+impl Default for ServiceLimits {
+    fn default() -> Self {
+        Self { body: None, response_head: 32 * 1024, response_headers: 100, interim: 8 }
+    }
+}
+
+/// Which status codes count as failures of a version.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ErrorStatus {
+    /// 500 to 599.
+    #[default]
+    Server,
+    /// 400 to 599.
+    ClientAndServer,
+}
+
+impl ErrorStatus {
+    /// Whether an answer with this status is a failure.
+    pub fn counts(self, status: u16) -> bool {
+        match self {
+            Self::Server => (500..600).contains(&status),
+            Self::ClientAndServer => (400..600).contains(&status),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The routing table: what a worker reads, once for each request.
+
+use std::sync::Arc;
+
+use crate::model::Generation;
+
+use super::edits::{HeaderEdits, PathRewrite, Redirect};
+use super::matcher::{Matcher, RequestFacts};
+use super::spec::ServiceSpec;
+use super::split::Split;
+
+/// Index into [`Table::services`].
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ServiceIndex(pub usize);
+
+/// Index into [`ServiceSpec::versions`].
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct VersionIndex(pub usize);
+
+/// Everything a worker needs to route a request. Immutable; a change is a new table.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// The configuration it was built from.
+    pub generation: Generation,
+    /// From request to route.
+    pub matcher: Arc<Matcher>,
+    /// The services that routes point at.
+    pub services: Vec<Service>,
+}
+
+/// A service with its present weights.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// What the file says; unchanged by weights.
+    pub spec: Arc<ServiceSpec>,
+    /// Who gets how much.
+    pub split: Split,
+}
+
+/// Where a matched request goes, and what is changed on the way.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Service or redirect.
+    pub target: Target,
+    /// Change of the path before it is forwarded.
+    pub rewrite: Option<PathRewrite>,
+    /// Header changes towards the version.
+    pub request_headers: HeaderEdits,
+    /// Header changes towards the client.
+    pub response_headers: HeaderEdits,
+}
+
+/// What a route leads to.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// A service of this table.
+    Service(ServiceIndex),
+    /// An answer made here.
+    Redirect(Redirect),
+}
+
+impl Table {
+    /// A table that routes nothing: what is served before the first configuration.
+    pub fn empty() -> Self {
+        Self { generation: Generation(0), matcher: Arc::new(Matcher::empty()), services: Vec::new() }
+    }
+
+    /// The route that wins for this request, by Gateway API precedence.
+    pub fn route(&self, facts: &RequestFacts<'_>) -> Option<&Route> {
+        self.matcher.find(facts)
+    }
+
+    /// The service a route points at.
+    pub fn service(&self, index: ServiceIndex) -> &Service {
+        &self.services[index.0]
+    }
+}
