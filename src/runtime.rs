@@ -1,1 +1,18 @@
-//! To be filled.
+//! What the operating system gives the process: time, signals, threads, limits, a service manager.
+//!
+//! The one place that asks a clock or starts a thread; everybody else is handed a [`Clock`] or a
+//! [`Timestamp`](crate::model::Timestamp).
+
+mod clock;
+mod limits;
+mod shutdown;
+mod signals;
+mod systemd;
+mod threads;
+
+pub use clock::{Clock, ManualClock};
+pub use limits::{open_files_max, raise_open_files};
+pub use shutdown::{Phase, Shutdown, ShutdownWatch};
+pub use signals::{Signal, Signals};
+pub use systemd::ServiceManager;
+pub use threads::{spawn_thread, usable_cores, usable_cpus};

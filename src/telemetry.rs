@@ -1,1 +1,21 @@
-//! To be filled.
+//! What the data plane counts, and how it is shown.
+//!
+//! Every worker thread has cells of its own, on cache lines of its own, and is the only one that
+//! writes them: recording is a plain load and store, without a lock, an allocation, a look-up of
+//! labels or a formatted number. Readers (the controller's tick, a scrape, the status page) add the
+//! workers up. Series are kept by identity, so that a reload goes on counting where it was.
+//!
+//! Not here: what the counts mean ([`crate::analysis`]), who listens to scrapes (`admin`).
+
+mod alarm;
+mod cell;
+mod facts;
+mod listener;
+mod registry;
+mod version;
+
+pub use alarm::Alarm;
+pub use facts::{GuardFacts, ReleaseFacts};
+pub use listener::{ListenerCells, ListenerCounts, ListenerSeries, RejectReason};
+pub use registry::Registry;
+pub use version::{Ended, ErrorKind, VersionCells, VersionCounts, VersionSeries};

@@ -1,0 +1,60 @@
+//! The signals a server answers to.
+
+use std::io;
+
+use tokio::signal::unix::{self, SignalKind};
+
+/// What somebody outside asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Signal {
+    /// `SIGTERM` or `SIGINT`: come to an end; a second one means at once.
+    Stop,
+    /// `SIGHUP`: load the configuration again.
+    Reload,
+}
+
+/// Receives signals; from its making on, the default actions are off.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
+    hang_up: unix::Signal,
+}
+
+impl Signals {
+    /// Starts to receive. Must be called within a tokio runtime.
+    pub fn install() -> io::Result<Self> {
+        Ok(Self {
+            terminate: unix::signal(SignalKind::terminate())?,
+            interrupt: unix::signal(SignalKind::interrupt())?,
+            hang_up: unix::signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the next one. Nothing is lost if the wait is given up, but equal signals that come
+    /// faster than they are taken may arrive as one.
+    pub async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::Stop,
+            _ = self.interrupt.recv() => Signal::Stop,
+            _ = self.hang_up.recv() => Signal::Reload,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::{Signal as Number, getpid, kill_process};
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn each_signal_has_its_meaning() {
+        let mut signals = Signals::install().unwrap();
+        for (number, meaning) in
+            [(Number::HUP, Signal::Reload), (Number::TERM, Signal::Stop), (Number::INT, Signal::Stop)]
+        {
+            kill_process(getpid(), number).unwrap();
+            assert_eq!(signals.next().await, meaning);
+        }
+    }
+}

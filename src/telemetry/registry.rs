@@ -1,0 +1,166 @@
+//! All series of the process, found by identity.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::model::{Histogram, LaneTally, ListenerName, ServiceName, Timestamp, VersionName};
+
+use super::alarm::Alarm;
+use super::listener::ListenerSeries;
+use super::version::VersionSeries;
+
+/// Every series of the process. The locks inside are taken when tables are built, at ticks and at
+/// scrapes, never while a request is served.
+#[derive(Debug)]
+pub struct Registry {
+    workers: usize,
+    alarm: Arc<Alarm>,
+    versions: Mutex<BTreeMap<(ServiceName, VersionName), VersionEntry>>,
+    listeners: Mutex<BTreeMap<ListenerName, Arc<ListenerSeries>>>,
+}
+
+#[derive(Debug)]
+struct VersionEntry {
+    series: Arc<VersionSeries>,
+    /// When it stopped serving; `None` while it serves.
+    left: Option<Timestamp>,
+}
+
+impl Registry {
+    /// A registry for so many workers, indexed from 0.
+    pub fn new(workers: usize) -> Arc<Self> {
+        Arc::new(Self {
+            workers,
+            alarm: Arc::default(),
+            versions: Mutex::default(),
+            listeners: Mutex::default(),
+        })
+    }
+
+    /// How many workers record.
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// The series of a version; the same one for the same names, across reloads.
+    pub fn version(&self, service: &ServiceName, version: &VersionName) -> Arc<VersionSeries> {
+        let key = (service.clone(), version.clone());
+        let mut versions = locked(&self.versions);
+        let entry = versions.entry(key).or_insert_with(|| {
+            let series = VersionSeries::new(service.clone(), version.clone(), self.workers, &self.alarm);
+            VersionEntry { series: Arc::new(series), left: None }
+        });
+        entry.left = None;
+        Arc::clone(&entry.series)
+    }
+
+    /// The series of a listener; the same one for the same name, across reloads.
+    pub fn listener(&self, name: &ListenerName) -> Arc<ListenerSeries> {
+        let mut listeners = locked(&self.listeners);
+        let entry = listeners
+            .entry(name.clone())
+            .or_insert_with(|| Arc::new(ListenerSeries::new(name.clone(), self.workers)));
+        Arc::clone(entry)
+    }
+
+    /// Judged responses of a version since its series began; all zero if it has none.
+    pub fn tally(&self, service: &ServiceName, version: &VersionName) -> LaneTally {
+        self.find(service, version).map(|it| it.tally()).unwrap_or_default()
+    }
+
+    /// Whole durations of a version's requests.
+    pub fn latency(&self, service: &ServiceName, version: &VersionName) -> Histogram {
+        self.find(service, version).map(|it| it.latency()).unwrap_or_default()
+    }
+
+    /// Requests of a version that are under way.
+    pub fn in_flight(&self, service: &ServiceName, version: &VersionName) -> u64 {
+        self.find(service, version).map_or(0, |it| it.in_flight())
+    }
+
+    /// The bell that wakes the controller.
+    pub fn alarm(&self) -> &Alarm {
+        &self.alarm
+    }
+
+    /// Every version that has a series, in order.
+    pub fn versions(&self) -> Vec<Arc<VersionSeries>> {
+        locked(&self.versions).values().map(|it| Arc::clone(&it.series)).collect()
+    }
+
+    /// Every listener that has a series, in order.
+    pub fn listeners(&self) -> Vec<Arc<ListenerSeries>> {
+        locked(&self.listeners).values().map(Arc::clone).collect()
+    }
+
+    /// Says which versions serve. The others' series leave [`KEPT`] after they were first left out,
+    /// and not before their last request is over.
+    pub fn retain(&self, live: &[(ServiceName, VersionName)], now: Timestamp) {
+        locked(&self.versions).retain(|key, entry| {
+            if live.contains(key) {
+                entry.left = None;
+                return true;
+            }
+            let left = *entry.left.get_or_insert(now);
+            now.since(left) < KEPT || entry.series.in_flight() > 0
+        });
+    }
+
+    /// Looks a series up without making one.
+    pub fn find(&self, service: &ServiceName, version: &VersionName) -> Option<Arc<VersionSeries>> {
+        let key = (service.clone(), version.clone());
+        locked(&self.versions).get(&key).map(|it| Arc::clone(&it.series))
+    }
+}
+
+/// How long series outlive their version: long enough for every scraper to fetch the last counts, and
+/// for a person to look at them after a rollback.
+const KEPT: Duration = Duration::from_secs(3600);
+
+/// A panic elsewhere leaves maps of counters as good as they were.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Ended;
+
+    fn names(service: &str, version: &str) -> (ServiceName, VersionName) {
+        (service.parse().unwrap(), version.parse().unwrap())
+    }
+
+    #[test]
+    fn the_same_names_give_the_same_series() {
+        let registry = Registry::new(1);
+        let (service, version) = names("shop", "v1");
+        let first = registry.version(&service, &version);
+        first.worker(0).begun();
+        assert!(Arc::ptr_eq(&first, &registry.version(&service, &version)));
+        assert_eq!(registry.in_flight(&service, &version), 1);
+        assert_eq!(registry.in_flight(&service, &"v2".parse().unwrap()), 0);
+    }
+
+    #[test]
+    fn series_leave_an_hour_after_they_stop_serving() {
+        let registry = Registry::new(1);
+        let (service, version) = names("shop", "v1");
+        let series = registry.version(&service, &version);
+        let there = || registry.find(&service, &version).is_some();
+        let at = |minutes: u64| Timestamp(minutes * 60_000_000);
+        registry.retain(&[], at(0));
+        registry.retain(&[], at(59));
+        assert!(there());
+        registry.retain(&[(service.clone(), version.clone())], at(60));
+        registry.retain(&[], at(61));
+        assert!(there(), "serving again starts the hour anew");
+        series.worker(0).begun();
+        registry.retain(&[], at(200));
+        assert!(there(), "a request is under way");
+        series.worker(0).ended(&Ended::default());
+        registry.retain(&[], at(201));
+        assert!(!there());
+    }
+}
