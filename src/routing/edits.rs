@@ -1,5 +1,7 @@
 //! What a route changes on the way: the path, header lines, or the whole answer.
 
+use std::sync::Arc;
+
 /// One change of a head. Names are compared without case.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum HeaderEdit {
@@ -13,7 +15,8 @@ pub enum HeaderEdit {
 
 /// Changes in the order in which they are applied. Checked when loaded: names are tokens, values
 /// hold no control characters, and framing fields cannot be touched.
-pub type HeaderEdits = Vec<HeaderEdit>;
+/// Shared, so that a request keeps them without a copy.
+pub type HeaderEdits = Arc<[HeaderEdit]>;
 
 /// A change of the path before it is forwarded. The query stays.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -72,7 +72,12 @@ impl Split {
         self.arms.iter().find(|it| it.version == version).map_or(Weight::NONE, |it| it.weight)
     }
 
-    /// Whether more than one version gets traffic, so that a draw is needed at all.
+    /// Whether this version takes part, be it with a weight of 0.
+    pub fn names(&self, version: VersionIndex) -> bool {
+        version == self.rest || self.arms.iter().any(|it| it.version == version)
+    }
+
+    /// Whether more than one version takes part, so that a draw is needed at all.
     pub fn is_shared(&self) -> bool {
         !self.arms.is_empty()
     }
