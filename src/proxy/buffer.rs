@@ -1,0 +1,103 @@
+//! Reusable byte buffers, and the worker's stock of them: an idle connection holds none.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Room for one read: as much as the kernel hands over at once on a fast link, and the bound on what
+/// is buffered for each direction of a stream. Heads must fit.
+pub const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Buffers kept for later. More are freed: a burst does not stay in memory.
+const STOCK_MAX: usize = 256;
+
+/// Bytes that were read and not yet consumed.
+pub struct Buffer {
+    bytes: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    fn new() -> Self {
+        Self { bytes: vec![0; BUFFER_BYTES].into_boxed_slice(), start: 0, end: 0 }
+    }
+
+    /// What was read and not consumed.
+    pub fn filled(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    /// Whether nothing is left.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Whether nothing more can be read before something is consumed.
+    pub fn is_full(&self) -> bool {
+        self.end - self.start == self.bytes.len()
+    }
+
+    /// Forgets the first `count` bytes.
+    pub fn consume(&mut self, count: usize) {
+        self.start += count;
+        debug_assert!(self.start <= self.end, "consumed more than was read");
+        if self.start >= self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Reads once. Ready with 0 at the end of the stream. There must be room.
+    pub fn poll_fill(&mut self, stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.end == self.bytes.len() && self.start > 0 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        let mut room = ReadBuf::new(&mut self.bytes[self.end..]);
+        ready!(Pin::new(stream).poll_read(cx, &mut room))?;
+        let count = room.filled().len();
+        self.end += count;
+        Poll::Ready(Ok(count))
+    }
+}
+
+/// A worker's unused buffers.
+#[derive(Default)]
+pub struct Stock {
+    buffers: RefCell<Vec<Buffer>>,
+    heads: RefCell<Vec<Vec<u8>>>,
+}
+
+impl Stock {
+    /// An empty buffer.
+    pub fn buffer(&self) -> Buffer {
+        self.buffers.borrow_mut().pop().unwrap_or_else(Buffer::new)
+    }
+
+    /// Takes a buffer back.
+    pub fn put_buffer(&self, mut buffer: Buffer) {
+        let mut kept = self.buffers.borrow_mut();
+        if kept.len() < STOCK_MAX {
+            (buffer.start, buffer.end) = (0, 0);
+            kept.push(buffer);
+        }
+    }
+
+    /// An empty vector for a head.
+    pub fn head(&self) -> Vec<u8> {
+        self.heads.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(2048))
+    }
+
+    /// Takes a vector back.
+    pub fn put_head(&self, mut head: Vec<u8>) {
+        let mut kept = self.heads.borrow_mut();
+        if kept.len() < STOCK_MAX && head.capacity() <= BUFFER_BYTES {
+            head.clear();
+            kept.push(head);
+        }
+    }
+}

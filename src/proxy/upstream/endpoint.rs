@@ -1,0 +1,108 @@
+//! One endpoint as one worker knows it: its unused connections, last in, first out, and how busy it is.
+//!
+//! No lock and no atomics: everything here stays on its worker. An endpoint is known by its address,
+//! so its connections outlive every reload that still names it.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use crate::routing::EndpointSpec;
+
+/// Unused connections kept for each endpoint and worker. More are closed.
+const IDLE_MAX: usize = 1024;
+
+/// An endpoint and its unused connections.
+pub struct Endpoint {
+    /// Where it is.
+    pub spec: EndpointSpec,
+    idle: RefCell<Vec<Idle>>,
+    in_flight: Cell<usize>,
+    keep_alive: Cell<Duration>,
+}
+
+struct Idle {
+    stream: TcpStream,
+    since_ms: u64,
+}
+
+/// A connection to an endpoint.
+pub struct Checkout {
+    /// The connection.
+    pub stream: TcpStream,
+    /// Whether it has carried a request before: then its end may have been on the way already.
+    pub reused: bool,
+}
+
+impl Endpoint {
+    /// Knows nothing yet.
+    pub fn new(spec: EndpointSpec, keep_alive: Duration) -> Self {
+        Self {
+            spec,
+            idle: RefCell::default(),
+            in_flight: Cell::new(0),
+            keep_alive: Cell::new(keep_alive),
+        }
+    }
+
+    /// Changes how long an unused connection is kept.
+    pub fn keep(&self, keep_alive: Duration) {
+        self.keep_alive.set(keep_alive);
+    }
+
+    /// The connection that was used last, if one is still good: open and silent. Bytes that nobody
+    /// asked for would be taken for the answer to the next request (response splitting).
+    pub fn checkout(&self, now_ms: u64) -> Option<Checkout> {
+        let keep_ms = self.keep_alive.get().as_millis() as u64;
+        let mut idle = self.idle.borrow_mut();
+        while let Some(Idle { stream, since_ms }) = idle.pop() {
+            if now_ms.saturating_sub(since_ms) < keep_ms && is_silent(&stream) {
+                return Some(Checkout { stream, reused: true });
+            }
+        }
+        None
+    }
+
+    /// Takes back a connection whose exchange ended at a message boundary with nothing left to read.
+    pub fn put_back(&self, stream: TcpStream, now_ms: u64) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < IDLE_MAX && is_silent(&stream) {
+            idle.push(Idle { stream, since_ms: now_ms });
+        }
+    }
+
+    /// Closes what is too old or was closed by the other side.
+    pub fn prune(&self, now_ms: u64) {
+        let keep_ms = self.keep_alive.get().as_millis() as u64;
+        self.idle
+            .borrow_mut()
+            .retain(|it| now_ms.saturating_sub(it.since_ms) < keep_ms && is_silent(&it.stream));
+    }
+
+    /// Whether there is no unused connection.
+    pub fn is_cold(&self) -> bool {
+        self.idle.borrow().is_empty()
+    }
+
+    /// Exchanges under way.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.get()
+    }
+
+    /// An exchange began.
+    pub fn begin(&self) {
+        self.in_flight.set(self.in_flight.get() + 1);
+    }
+
+    /// An exchange ended.
+    pub fn end(&self) {
+        self.in_flight.set(self.in_flight.get().saturating_sub(1));
+    }
+}
+
+/// Open, with nothing to read. Costs no system call as long as the event loop has seen nothing.
+fn is_silent(stream: &TcpStream) -> bool {
+    matches!(stream.try_read(&mut [0; 1]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
