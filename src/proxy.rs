@@ -1,1 +1,4 @@
-//! To be filled.
+//! The data plane.
+
+pub mod h1;
+pub mod message;

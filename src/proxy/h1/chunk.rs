@@ -1,0 +1,1 @@
+//! The syntax of chunks and trailers.

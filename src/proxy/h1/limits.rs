@@ -1,0 +1,53 @@
+//! How much is accepted, and what a response answers.
+
+use crate::config::{ListenerLimits, Underscores};
+use crate::proxy::message::MethodKind;
+
+/// Bounds of a request head.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestLimits {
+    /// Bytes of the whole head; more is 431.
+    pub head: usize,
+    /// Header lines; more is 431. At most 1024.
+    pub headers: usize,
+    /// Bytes of the target; more is 414.
+    pub uri: usize,
+    /// What happens to names with an underscore.
+    pub underscores: Underscores,
+}
+
+impl Default for RequestLimits {
+    fn default() -> Self {
+        let limits = ListenerLimits::default();
+        Self {
+            head: limits.head,
+            headers: limits.headers,
+            uri: limits.uri,
+            underscores: Underscores::default(),
+        }
+    }
+}
+
+/// Bounds of a response head.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseLimits {
+    /// Bytes of the whole head.
+    pub head: usize,
+    /// Header lines. At most 1024.
+    pub headers: usize,
+}
+
+impl Default for ResponseLimits {
+    fn default() -> Self {
+        Self { head: 32 * 1024, headers: 100 }
+    }
+}
+
+/// What a response answers: it decides where the body ends and whether 101 is an answer at all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked {
+    /// The method of the request.
+    pub kind: MethodKind,
+    /// Whether the request asked for a change of protocol.
+    pub upgrade: bool,
+}
