@@ -1,7 +1,36 @@
 //! How a verdict is reached: sequential tests on plain counts, valid however often one looks.
 //!
+//! The one to call is [`Judge`]: all evidence of one release. Behind it stand a [`Comparison`] of the
+//! canary with stable, a [`Ceiling`] on one lane, and a [`Breaker`]. A test is a fortune that a gambler
+//! makes by betting against "the canary is fine"; if it is fine, the fortune hardly ever grows
+//! twenty-thousandfold, however long the game and however often one looks.
+//!
 //! Pure: counts in, verdict out; elapsed time is an argument.
 
+mod bet;
+mod breaker;
+mod ceiling;
+mod clusters;
+mod comparison;
+mod evidence;
+mod history;
+mod interval;
+mod judge;
+mod mixture;
+mod numerics;
 mod policy;
+mod saved;
+mod verdict;
 
+pub use bet::{Bet, Block};
+pub use breaker::Breaker;
+pub use ceiling::{Ceiling, Side};
+pub use clusters::{client_spread, design_effect};
+pub use comparison::{Aim, Comparison, Stakes};
+pub use evidence::{Evidence, Guard, GuardEvidence, LaneEvidence};
+pub use history::History;
+pub use interval::Interval;
+pub use judge::{Judge, StepEvidence};
 pub use policy::{ErrorGuard, GuardPolicy, Tolerance};
+pub use saved::{RestoreError, Saved};
+pub use verdict::{Breach, Doubt, Verdict};
