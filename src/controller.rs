@@ -1,1 +1,24 @@
-//! To be filled.
+//! The controller: events in, `step()`, effects out, in that order.
+//!
+//! One task that owns the state of every service. What it is told (a new configuration, a command, a
+//! tick, the alarm of a failing canary) becomes an event of the pure [`crate::release`] machine; what the
+//! machine answers is carried out here: the table is published, the journal written, the news told.
+//! On the way down the table comes first; on the way up the journal does.
+//!
+//! Others talk to it through its [`Handle`] and read [`Status`] and [`Event`], which are plain data.
+//!
+//! Not here: deciding ([`crate::release`]), judging ([`crate::analysis`]), sockets, wire formats.
+
+mod counts;
+mod event;
+mod handle;
+mod status;
+
+pub use counts::Counts;
+pub use event::{Event, EvidenceLine};
+pub use handle::{Answer, ConfigureError, Handle, Refused};
+pub use status::{
+    GuardStatus, JournalHealth, LaneStatus, ServiceStatus, Status, StepStatus, WithdrawnStatus,
+};
+
+pub use crate::release::{Actor, Command, RefusalCode, Via, What};

@@ -16,6 +16,31 @@ pub struct Plan {
     pub guard: GuardPolicy,
 }
 
+impl Plan {
+    /// The step with the smallest weight above `weight`, so that an edited plan never makes a release
+    /// jump; `None` when only the promotion is left.
+    pub fn after(&self, weight: Weight) -> Option<&Step> {
+        self.steps.iter().filter(|it| it.weight > weight).min_by_key(|it| it.weight)
+    }
+
+    /// The step with exactly this weight.
+    pub fn at(&self, weight: Weight) -> Option<&Step> {
+        self.steps.iter().find(|it| it.weight == weight)
+    }
+
+    /// Which step this weight is, counted from 1: the number of steps that do not exceed it.
+    pub fn number(&self, weight: Weight) -> usize {
+        self.steps.iter().filter(|it| it.weight <= weight).count()
+    }
+
+    /// Fewest judged responses during the watch. A plan whose last step is content with fewer than
+    /// the default belongs to a service with little traffic, and its watch is too.
+    pub fn watch_requests(&self) -> u64 {
+        let last = self.steps.iter().max_by_key(|it| it.weight);
+        last.map_or(STEP_REQUESTS_DEFAULT, |it| it.requests.min(STEP_REQUESTS_DEFAULT))
+    }
+}
+
 /// One stage of a plan.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Step {

@@ -1,0 +1,164 @@
+//! What everybody else holds of the controller.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::config::Config;
+use crate::model::{Generation, ServiceName};
+use crate::release::{Actor, Command, RefusalCode};
+
+use super::event::Event;
+use super::status::Status;
+
+/// Talks to the controller. Clones talk to the same one; it can be used from any runtime.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(super) inputs: mpsc::Sender<Input>,
+    pub(super) status: watch::Receiver<Arc<Status>>,
+    pub(super) news: Arc<News>,
+}
+
+/// What a command was answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// One sentence: what is so now.
+    pub text: String,
+    /// Whether anything changed; asking twice changes nothing the second time.
+    pub changed: bool,
+    /// Whether it would survive a crash. `false` only for what lowers a weight, when the disk fails.
+    pub durable: bool,
+}
+
+/// Why a command was refused.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Refused {
+    /// One sentence that names the way out.
+    pub reason: String,
+    /// For programs.
+    pub code: RefusalCode,
+}
+
+/// Why a configuration was refused. Nothing has changed.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ConfigureError {
+    /// It would take away versions that have the traffic, or that a rollback returns to.
+    #[error("{}", .0.iter().map(|(service, why)| format!("service `{service}`: {why}")).collect::<Vec<_>>().join("; "))]
+    Objections(Vec<(ServiceName, String)>),
+    /// The controller is stopping.
+    #[error("tidegate is stopping")]
+    Stopping,
+}
+
+/// What the controller is told.
+#[derive(Debug)]
+pub(super) enum Input {
+    Configure(Box<Configure>, oneshot::Sender<Result<(), ConfigureError>>),
+    Command(Asked, oneshot::Sender<Result<Answer, Refused>>),
+    Stop(oneshot::Sender<()>),
+}
+
+#[derive(Debug)]
+pub(super) struct Configure {
+    pub config: Config,
+    pub generation: Generation,
+    pub source: String,
+}
+
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub service: ServiceName,
+    pub command: Command,
+    pub by: Actor,
+    pub expected_step: Option<u64>,
+}
+
+/// The newest events, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct News(Mutex<VecDeque<Event>>);
+
+impl Handle {
+    /// Makes this the configuration: every service's release meets it, then one new table serves. All
+    /// or nothing.
+    pub async fn configure(
+        &self,
+        config: Config,
+        generation: Generation,
+        source: &str,
+    ) -> Result<(), ConfigureError> {
+        let it = Box::new(Configure { config, generation, source: source.to_owned() });
+        self.ask(|reply| Input::Configure(it, reply)).await.unwrap_or(Err(ConfigureError::Stopping))
+    }
+
+    /// Carries out a command. The answer comes when it is done, and written down if the disk allows.
+    ///
+    /// `expected_step` is the [`mark`](super::ServiceStatus::mark) of the status that it was meant
+    /// for; if the release has moved since, it is refused as stale.
+    pub async fn command(
+        &self,
+        service: ServiceName,
+        command: Command,
+        by: Actor,
+        expected_step: Option<u64>,
+    ) -> Result<Answer, Refused> {
+        let it = Asked { service, command, by, expected_step };
+        self.ask(|reply| Input::Command(it, reply)).await.unwrap_or_else(|| Err(Refused::stopping()))
+    }
+
+    /// Everything as it is now.
+    pub fn status(&self) -> Arc<Status> {
+        Arc::clone(&self.status.borrow())
+    }
+
+    /// Waits for a status newer than `revision` and returns it: at once if there is one already, and
+    /// the last one when the controller has ended.
+    pub async fn changed(&self, revision: u64) -> Arc<Status> {
+        let mut status = self.status.clone();
+        match status.wait_for(|it| it.revision > revision).await {
+            Ok(it) => Arc::clone(&it),
+            Err(_) => self.status(),
+        }
+    }
+
+    /// Events with an id above `since`, oldest first; the oldest are forgotten in time.
+    pub fn events(&self, since: u64) -> Vec<Event> {
+        self.news.since(since)
+    }
+
+    /// Ends the controller after everything is written down. The last table keeps serving.
+    pub async fn stop(&self) {
+        self.ask(Input::Stop).await;
+    }
+
+    async fn ask<T>(&self, input: impl FnOnce(oneshot::Sender<T>) -> Input) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.inputs.send(input(reply)).await.ok()?;
+        answer.await.ok()
+    }
+}
+
+impl Refused {
+    pub(super) fn stopping() -> Self {
+        Self { reason: "tidegate is stopping".into(), code: RefusalCode::Stopping }
+    }
+}
+
+impl News {
+    pub fn push(&self, event: Event) {
+        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.len() >= EVENTS_MAX {
+            events.pop_front();
+        }
+        events.push_back(event);
+    }
+
+    pub fn since(&self, id: u64) -> Vec<Event> {
+        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        events.iter().filter(|it| it.id > id).cloned().collect()
+    }
+}
+
+/// Events kept for `events` and `history`: some days of a busy house, below a megabyte.
+const EVENTS_MAX: usize = 2_000;
