@@ -9,6 +9,7 @@ mod shutdown;
 mod signals;
 mod systemd;
 mod threads;
+mod usage;
 
 pub use clock::{Clock, ManualClock};
 pub use limits::{open_files_max, raise_open_files};
@@ -16,3 +17,4 @@ pub use shutdown::{Phase, Shutdown, ShutdownWatch};
 pub use signals::{Signal, Signals};
 pub use systemd::ServiceManager;
 pub use threads::{spawn_thread, usable_cores, usable_cpus};
+pub use usage::Usage;

@@ -9,13 +9,14 @@
 
 mod alarm;
 mod cell;
+mod exposition;
 mod facts;
 mod listener;
 mod registry;
 mod version;
 
 pub use alarm::Alarm;
-pub use facts::{GuardFacts, ReleaseFacts};
+pub use facts::{GuardFacts, ReleaseFacts, ReleaseState};
 pub use listener::{ListenerCells, ListenerCounts, ListenerSeries, RejectReason};
 pub use registry::Registry;
 pub use version::{Ended, ErrorKind, VersionCells, VersionCounts, VersionSeries};

@@ -43,3 +43,22 @@ impl Alarm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn it_rings_once_for_each_arming() {
+        let alarm = Alarm::default();
+        alarm.raise();
+        assert!(!alarm.is_armed());
+        alarm.arm();
+        alarm.raise();
+        alarm.raise();
+        assert!(!alarm.is_armed(), "ringing disarms");
+        alarm.raised().await;
+        let second = tokio::time::timeout(std::time::Duration::from_millis(1), alarm.raised()).await;
+        assert!(second.is_err(), "two failures, one arming, one ring");
+    }
+}

@@ -1,12 +1,15 @@
 //! What the controller and the configuration say about themselves: plain values, set whole.
 
-use crate::model::{VersionName, Weight};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::model::{Generation, ServiceName, Timestamp, VersionName, Weight};
 
 /// What a release shows to whoever watches. Set by the controller whenever it changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReleaseFacts {
-    /// One of [`ReleaseFacts::STATES`].
-    pub state: &'static str,
+    /// What the release is doing.
+    pub state: ReleaseState,
     /// The version that has proven itself.
     pub stable: VersionName,
     /// The version being tried.
@@ -19,10 +22,45 @@ pub struct ReleaseFacts {
     pub guards: Vec<GuardFacts>,
 }
 
-impl ReleaseFacts {
-    /// The words a state can be called by; each is one series of `tidegate_release_state`.
-    pub const STATES: [&'static str; 8] =
-        ["live", "verifying", "canary", "approval", "paused", "held", "watching", "rolled_back"];
+macro_rules! release_states {
+    ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
+        /// What a release is doing, in the words of every surface.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub enum ReleaseState {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl ReleaseState {
+            /// Every state, in the order of declaration.
+            pub const ALL: [Self; [$($word),*].len()] = [$(Self::$name),*];
+
+            /// The word used as label.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)*
+                }
+            }
+        }
+    };
+}
+
+release_states! {
+    /// Nothing is being tried.
+    Live = "live",
+    /// The new version is tested before it gets traffic.
+    Verifying = "verifying",
+    /// The new version has a share of the traffic.
+    Canary = "canary",
+    /// A gate waits for a person.
+    Approval = "approval",
+    /// A person holds the release.
+    Paused = "paused",
+    /// No verdict is possible, or none is allowed now.
+    Held = "held",
+    /// The new version has all traffic; guards are armed.
+    Watching = "watching",
+    /// The new version was withdrawn.
+    RolledBack = "rolled_back",
 }
 
 /// What a guard says now.
@@ -34,6 +72,68 @@ pub struct GuardFacts {
     pub delta: Option<f64>,
     /// The difference that still counts as fine, as a share.
     pub limit: f64,
-    /// Evidence for `worse` and for `fine`: 1 decides.
-    pub evidence: [f64; 2],
+    /// Evidence that the canary is worse: 1 decides.
+    pub worse: f64,
+    /// Evidence that the canary is fine: 1 decides.
+    pub fine: f64,
+}
+
+/// How releases ended, by how long they took: one count for each of [`RELEASE_SECONDS`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ReleaseDurations {
+    pub(super) cumulative: [u64; RELEASE_SECONDS.len()],
+    pub(super) count: u64,
+    pub(super) sum_seconds: f64,
+}
+
+impl ReleaseDurations {
+    fn record(&mut self, took: Duration) {
+        let seconds = took.as_secs_f64();
+        for (count, upper) in self.cumulative.iter_mut().zip(RELEASE_SECONDS) {
+            *count += u64::from(seconds <= upper);
+        }
+        self.count += 1;
+        self.sum_seconds += seconds;
+    }
+}
+
+/// Upper ends of the buckets for a whole release: from an instant flip to a day.
+pub(super) const RELEASE_SECONDS: [f64; 12] =
+    [1.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0, 28_800.0, 86_400.0];
+
+/// Everything that is told rather than counted by workers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    pub(super) releases: BTreeMap<ServiceName, ReleaseFacts>,
+    pub(super) decisions: BTreeMap<(ServiceName, &'static str, &'static str), u64>,
+    pub(super) durations: BTreeMap<&'static str, ReleaseDurations>,
+    pub(super) config: ConfigFacts,
+    pub(super) events_dropped: u64,
+    pub(super) series_dropped: u64,
+}
+
+/// How loading the configuration went.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ConfigFacts {
+    pub(super) generation: Generation,
+    pub(super) loaded: u64,
+    pub(super) refused: u64,
+    pub(super) last: Option<(bool, Timestamp)>,
+}
+
+impl Facts {
+    pub(super) fn release_ended(&mut self, outcome: &'static str, took: Duration) {
+        self.durations.entry(outcome).or_default().record(took);
+    }
+
+    pub(super) fn config_loaded(&mut self, generation: Generation, at: Timestamp) {
+        self.config.generation = generation;
+        self.config.loaded += 1;
+        self.config.last = Some((true, at));
+    }
+
+    pub(super) fn config_refused(&mut self, at: Timestamp) {
+        self.config.refused += 1;
+        self.config.last = Some((false, at));
+    }
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::model::{Histogram, LaneTally, ListenerName, ServiceName, Timestamp, VersionName};
+use crate::model::{Generation, Histogram, LaneTally, ListenerName, ServiceName, Timestamp, VersionName};
 
 use super::alarm::Alarm;
+use super::exposition;
+use super::facts::{Facts, ReleaseFacts};
 use super::listener::ListenerSeries;
 use super::version::VersionSeries;
 
@@ -18,6 +20,7 @@ pub struct Registry {
     alarm: Arc<Alarm>,
     versions: Mutex<BTreeMap<(ServiceName, VersionName), VersionEntry>>,
     listeners: Mutex<BTreeMap<ListenerName, Arc<ListenerSeries>>>,
+    facts: Mutex<Facts>,
 }
 
 #[derive(Debug)]
@@ -35,6 +38,7 @@ impl Registry {
             alarm: Arc::default(),
             versions: Mutex::default(),
             listeners: Mutex::default(),
+            facts: Mutex::default(),
         })
     }
 
@@ -105,6 +109,64 @@ impl Registry {
             let left = *entry.left.get_or_insert(now);
             now.since(left) < KEPT || entry.series.in_flight() > 0
         });
+    }
+
+    /// Says what a service's release is doing.
+    pub fn set_release(&self, service: &ServiceName, facts: ReleaseFacts) {
+        locked(&self.facts).releases.insert(service.clone(), facts);
+    }
+
+    /// Leaves a service out from now on, because it is no longer configured.
+    pub fn forget_release(&self, service: &ServiceName) {
+        locked(&self.facts).releases.remove(service);
+    }
+
+    /// Counts a decision: what was decided (`advance`, `rollback`) and who decided (`policy`,
+    /// `operator`, `file`). Both are words of the program, never of a user.
+    pub fn count_decision(&self, service: &ServiceName, decision: &'static str, actor: &'static str) {
+        *locked(&self.facts).decisions.entry((service.clone(), decision, actor)).or_default() += 1;
+    }
+
+    /// A release came to its end (`promoted`, `rolled_back`, `superseded`).
+    pub fn release_ended(&self, outcome: &'static str, took: Duration) {
+        locked(&self.facts).release_ended(outcome, took);
+    }
+
+    /// A configuration serves from now on.
+    pub fn config_loaded(&self, generation: Generation, at: Timestamp) {
+        locked(&self.facts).config_loaded(generation, at);
+    }
+
+    /// A configuration was refused; the one before keeps serving.
+    pub fn config_refused(&self, at: Timestamp) {
+        locked(&self.facts).config_refused(at);
+    }
+
+    /// Somebody who followed events was too slow, and so many were left out.
+    pub fn events_dropped(&self, n: u64) {
+        locked(&self.facts).events_dropped += n;
+    }
+
+    /// All of it in Prometheus' text format.
+    pub fn render(&self) -> String {
+        let mut versions: Vec<_> = {
+            let versions = locked(&self.versions);
+            versions.values().map(|it| (it.left.is_some(), Arc::clone(&it.series))).collect()
+        };
+        // Stable, so by name within both groups. If there are too many, those that serve stay.
+        versions.sort_by_key(|it| it.0);
+        let counts: Vec<_> = versions
+            .iter()
+            .map(|(_, it)| (it.service().clone(), it.version().clone(), it.counts()))
+            .collect();
+        let listeners: Vec<_> = self.listeners().iter().map(|it| (it.name().clone(), it.counts())).collect();
+        let (shown, dropped) = exposition::within_limit(&counts);
+        let facts = {
+            let mut facts = locked(&self.facts);
+            facts.series_dropped += dropped;
+            facts.clone()
+        };
+        exposition::render(shown, &listeners, &facts)
     }
 
     /// Looks a series up without making one.

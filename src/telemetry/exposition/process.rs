@@ -1,0 +1,31 @@
+//! The process itself, under the names that every Prometheus client uses.
+
+use prometheus::proto::MetricFamily;
+
+use crate::runtime::Usage;
+
+use super::family::{Family, seconds};
+
+/// Families about the process and its build.
+pub(super) fn families() -> Vec<MetricFamily> {
+    let it = Usage::now();
+    let mut build = Family::gauge("tidegate_build_info", "The version of the program.");
+    build.add(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    let cpu = Family::counter("process_cpu_seconds_total", "Processor time of all threads.");
+    let resident = Family::gauge("process_resident_memory_bytes", "Memory that is in RAM.");
+    let virtual_ = Family::gauge("process_virtual_memory_bytes", "Address space.");
+    let threads = Family::gauge("process_threads", "Threads.");
+    let files = Family::gauge("process_open_fds", "Open files, connections included.");
+    let files_max = Family::gauge("process_max_fds", "How many files may be open.");
+    let started = Family::gauge("process_start_time_seconds", "When the process began.");
+    vec![
+        build.done(),
+        cpu.only(it.cpu.as_secs_f64()),
+        resident.only(it.resident_bytes as f64),
+        virtual_.only(it.virtual_bytes as f64),
+        threads.only(it.threads as f64),
+        files.only(it.open_files as f64),
+        files_max.only(it.open_files_max as f64),
+        started.only(seconds(it.started.0)),
+    ]
+}

@@ -1,0 +1,104 @@
+//! Releases and configuration: what was told.
+
+use prometheus::proto::MetricFamily;
+
+use crate::telemetry::ReleaseState;
+use crate::telemetry::facts::{Facts, RELEASE_SECONDS};
+
+use super::family::{Family, seconds};
+
+/// Families about releases.
+pub(super) fn of_releases(facts: &Facts) -> Vec<MetricFamily> {
+    let mut families = states_of(facts).to_vec();
+    families.extend(guards_of(facts));
+    let mut decisions =
+        Family::counter("tidegate_release_decisions_total", "Decisions about releases and who made them.");
+    for ((service, decision, actor), n) in &facts.decisions {
+        let labels = [("service", service.as_str()), ("decision", *decision), ("actor", *actor)];
+        decisions.add(&labels, *n as f64);
+    }
+    let mut durations =
+        Family::histogram("tidegate_release_duration_seconds", "How long releases took, by outcome.");
+    for (outcome, it) in &facts.durations {
+        let buckets = RELEASE_SECONDS.into_iter().zip(it.cumulative);
+        durations.add_buckets(&[("outcome", outcome)], buckets, it.count, it.sum_seconds);
+    }
+    families.extend([decisions.done(), durations.done()]);
+    families
+}
+
+fn states_of(facts: &Facts) -> [MetricFamily; 4] {
+    let mut weights = Family::gauge(
+        "tidegate_traffic_weight_ratio",
+        "The share of its service's traffic that a version gets.",
+    );
+    let mut info = Family::gauge("tidegate_release_info", "The versions of a service by their roles.");
+    let mut state =
+        Family::gauge("tidegate_release_state", "1 for what the release is doing, 0 for the rest.");
+    let mut step = Family::gauge("tidegate_release_step", "The step under way, counted from 1; 0 is none.");
+    for (service, it) in &facts.releases {
+        let service = ("service", service.as_str());
+        for (version, weight) in &it.weights {
+            weights.add(&[service, ("version", version.as_str())], weight.ratio());
+        }
+        let canary = it.canary.as_ref().map_or("", |it| it.as_str());
+        info.add(&[service, ("stable", it.stable.as_str()), ("canary", canary)], 1.0);
+        for known in ReleaseState::ALL {
+            state.add(&[service, ("state", known.as_str())], f64::from(u8::from(known == it.state)));
+        }
+        step.add(&[service], f64::from(it.step));
+    }
+    [weights.done(), info.done(), state.done(), step.done()]
+}
+
+fn guards_of(facts: &Facts) -> [MetricFamily; 3] {
+    let mut delta =
+        Family::gauge("tidegate_release_guard_delta", "Canary minus stable, in the unit of the guard.");
+    let mut limit =
+        Family::gauge("tidegate_release_guard_limit", "The difference that a guard still takes as fine.");
+    let mut evidence =
+        Family::gauge("tidegate_release_evidence", "Evidence for a guard's claim; at 1 the claim holds.");
+    for (service, release) in &facts.releases {
+        for it in &release.guards {
+            let labels = [("service", service.as_str()), ("guard", it.guard)];
+            if let Some(known) = it.delta {
+                delta.add(&labels, known);
+            }
+            limit.add(&labels, it.limit);
+            for (claim, value) in [("worse", it.worse), ("fine", it.fine)] {
+                evidence.add(&[labels[0], labels[1], ("claim", claim)], value);
+            }
+        }
+    }
+    [delta.done(), limit.done(), evidence.done()]
+}
+
+/// Families about the configuration and about what could not be kept.
+pub(super) fn of_config(facts: &Facts) -> Vec<MetricFamily> {
+    let config = &facts.config;
+    let mut reloads = Family::counter("tidegate_config_reloads_total", "Configurations tried, by result.");
+    reloads.add(&[("result", "loaded")], config.loaded as f64);
+    reloads.add(&[("result", "refused")], config.refused as f64);
+    let generation =
+        Family::gauge("tidegate_config_generation", "The number of the configuration that serves.");
+    let events = Family::counter("tidegate_events_dropped_total", "Events that a slow reader missed.");
+    let series = Family::counter(
+        "tidegate_series_dropped_total",
+        "Series left out of scrapes because there were too many, added up over scrapes.",
+    );
+    let mut families = vec![
+        reloads.done(),
+        generation.only(config.generation.0 as f64),
+        events.only(facts.events_dropped as f64),
+        series.only(facts.series_dropped as f64),
+    ];
+    if let Some((success, at)) = config.last {
+        let last = Family::gauge(
+            "tidegate_config_last_reload_success",
+            "Whether the last configuration that was tried serves.",
+        );
+        let when = Family::gauge("tidegate_config_last_reload_timestamp_seconds", "When that was.");
+        families.extend([last.only(f64::from(u8::from(success))), when.only(seconds(at.0))]);
+    }
+    families
+}
