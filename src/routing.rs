@@ -12,8 +12,8 @@ mod table;
 
 pub use edits::{HeaderEdit, HeaderEdits, PathRewrite, Redirect};
 pub use matcher::{
-    HeaderCondition, HostPattern, Matcher, PathCondition, QueryCondition, RequestFacts, RouteMatch,
-    RouteProblem, TextCondition,
+    HeaderCondition, HeaderLookup, HostPattern, Matcher, PathCondition, PathPattern, PatternError,
+    QueryCondition, RequestFacts, RouteMatch, RouteProblem, TextCondition,
 };
 pub use publisher::{Publisher, Reader};
 pub use spec::{

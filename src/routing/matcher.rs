@@ -1,11 +1,59 @@
 //! From request to route, by Gateway API precedence, at a cost that does not grow with the routes.
+//!
+//! Precedence, the first difference decides:
+//!
+//! 1. host: an exact one, then the longer wildcard, then the shorter, then any;
+//! 2. path: exact, then regular expressions in the order of the file, then the prefix with more elements;
+//! 3. a route that names methods before one that does not;
+//! 4. more header conditions, then more query conditions;
+//! 5. the order of the file.
+//!
+//! The best route *whose conditions all hold* wins. The Gateway API gives precedence to the rules of
+//! the more specific host and does not say what happens when none of them matches; here the search
+//! goes on among the less specific hosts, so `*.example.com/health` also serves `a.example.com` when
+//! the routes of `a.example.com` leave that path alone. Regular expressions have no rank in the
+//! Gateway API; two routes with the very same expression are told apart by points 3 to 5.
+//!
+//! The index is a map by host, and within a host a map by exact path, one automaton for all regular
+//! expressions, and a trie of path elements. A lookup hashes the host and the path once each, whatever
+//! the number of routes; only routes with the same host *and* the same path are tried one by one.
+//! Nothing is allocated, save that the automaton of a host keeps scratch memory for each thread and
+//! makes it, within a fixed bound, when that thread first needs it.
+//!
+//! Not here: normalising hosts and paths (the codec does it before it asks), and what is done with the
+//! route.
+
+mod build;
+mod conditions;
+mod host;
+mod path;
+mod pattern;
+mod query;
+mod trie;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
 
 use super::table::Route;
+
+pub use conditions::{HeaderCondition, QueryCondition, TextCondition};
+pub use host::HostPattern;
+pub use path::PathCondition;
+pub use pattern::{PathPattern, PatternError};
+
+use conditions::Conditions;
+use host::Hosts;
+use path::Paths;
+
+/// Finds the values of a header by name (any case) and hands each to the function it is given.
+pub type HeaderLookup<'a> = &'a dyn Fn(&str, &mut dyn FnMut(&[u8]));
 
 /// What routing looks at. Host and path are normalised by the caller.
 #[derive(Clone, Copy)]
 pub struct RequestFacts<'a> {
-    /// Lower case, without port.
+    /// Lower case, without port. One dot at the end is ignored.
     pub host: &'a str,
     /// Normalised path, starting with `/`.
     pub path: &'a str,
@@ -13,57 +61,8 @@ pub struct RequestFacts<'a> {
     pub method: &'a str,
     /// Without the question mark.
     pub query: Option<&'a str>,
-    /// Finds the values of a header by name (any case); called only when a route asks for it.
-    pub header: &'a dyn Fn(&str, &mut dyn FnMut(&[u8])),
-}
-
-/// A host that a route or service answers to.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub enum HostPattern {
-    /// Any host.
-    Any,
-    /// Exactly this one, in lower case.
-    Exact(String),
-    /// `*.suffix`: one or more labels in front of the suffix (without the star and dot).
-    Wildcard(String),
-}
-
-/// What the path must be.
-#[derive(Clone, Debug)]
-pub enum PathCondition {
-    /// Exactly this.
-    Exact(String),
-    /// This, or this and further elements: `/api` matches `/api` and `/api/x`, not `/apix`.
-    Prefix(String),
-    /// A regular expression, searched in linear time, anchored only as written.
-    Regex(String),
-}
-
-/// What a text must be.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum TextCondition {
-    /// Exactly this.
-    Exact(String),
-    /// Anything, as long as it is there.
-    Present,
-}
-
-/// A header that must be there.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct HeaderCondition {
-    /// Lower case.
-    pub name: String,
-    /// Its value.
-    pub value: TextCondition,
-}
-
-/// A query parameter that must be there.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct QueryCondition {
-    /// Its name, decoded.
-    pub name: String,
-    /// Its value, decoded.
-    pub value: TextCondition,
+    /// Called only when a route asks for a header.
+    pub header: HeaderLookup<'a>,
 }
 
 /// Everything a route asks of a request.
@@ -102,25 +101,55 @@ pub enum RouteProblem {
     },
 }
 
+impl RouteProblem {
+    /// The route that has the problem, as an index into what [`Matcher::build`] was given.
+    pub fn route(&self) -> usize {
+        match self {
+            Self::Regex { route, .. } | Self::Unreachable { route, .. } => *route,
+        }
+    }
+}
+
 /// Finds the route of a request.
-#[derive(Debug)]
 pub struct Matcher {
     routes: Vec<Route>,
+    /// What each route asks beyond host and path, by the same index.
+    conditions: Vec<Conditions>,
+    hosts: Hosts<Paths>,
 }
+
+/// Index into [`Matcher::routes`].
+type RouteId = usize;
 
 impl Matcher {
     /// Matches nothing.
     pub fn empty() -> Self {
-        Self { routes: Vec::new() }
+        Self { routes: Vec::new(), conditions: Vec::new(), hosts: Hosts::default() }
     }
 
-    /// Builds the index. All problems are reported, not only the first.
+    /// Builds the index. All problems are reported, in the order of the routes, not only the first.
     pub fn build(routes: Vec<(RouteMatch, Route)>) -> Result<Self, Vec<RouteProblem>> {
-        Ok(Self { routes: routes.into_iter().map(|it| it.1).collect() })
+        let (matches, routes): (Vec<_>, Vec<_>) = routes.into_iter().unzip();
+        let (conditions, hosts) = build::index(&matches)?;
+        Ok(Self { routes, conditions, hosts })
     }
 
     /// The route that wins.
-    pub fn find(&self, _facts: &RequestFacts<'_>) -> Option<&Route> {
-        self.routes.first()
+    pub fn find(&self, facts: &RequestFacts<'_>) -> Option<&Route> {
+        self.position(facts).map(|it| &self.routes[it])
+    }
+
+    /// The number of the route that wins, as an index into what [`Matcher::build`] was given.
+    pub fn position(&self, facts: &RequestFacts<'_>) -> Option<usize> {
+        let host = host::without_dot(facts.host);
+        let admits = |id: RouteId| self.conditions[id].hold(facts);
+        self.hosts.most_specific_first(host).find_map(|paths| paths.find(facts.path, admits))
+    }
+}
+
+/// The index is large and says little; the number of routes is what a reader of a log wants.
+impl fmt::Debug for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Matcher").field("routes", &self.routes.len()).finish_non_exhaustive()
     }
 }
