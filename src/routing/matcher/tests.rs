@@ -34,8 +34,8 @@ fn route_to(service: usize) -> Route {
     Route {
         target: Target::Service(ServiceIndex(service)),
         rewrite: None,
-        request_headers: Vec::new(),
-        response_headers: Vec::new(),
+        request_headers: [].into(),
+        response_headers: [].into(),
     }
 }
 
