@@ -6,8 +6,6 @@
 //!
 //! `backend ADDRESS_A ADDRESS_B`.
 
-#![expect(clippy::disallowed_methods, reason = "a bench tool is its own composition root")]
-
 use std::rc::Rc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
