@@ -1,11 +1,39 @@
 //! The file as written, turned into the domain types, with diagnostics that name the place.
 //!
-//! Two types for each thing: as written (serde) and as meant. Files are read through [`Files`], so
-//! that this room stays pure.
+//! Three stages. `yaml` makes a tree of texts, lists and maps in which every node knows its place; the
+//! readers (`listen`, `service`, `rollout`, `route`) walk it with the keys they know; `load` joins files
+//! and references. None of them stops at a mistake, so that one run lists all of them. Files are read
+//! through [`Files`], so that this room stays pure.
+//!
+//! Not here: watching files, permissions of files, opening addresses.
 
+mod code;
+mod condition;
 mod domain;
+mod edit;
+mod endpoint;
+mod fields;
+mod listen;
+mod load;
+mod node;
+mod problem;
+mod render;
+mod rollout;
+mod route;
+mod service;
+mod similar;
+mod source;
+mod text;
+mod yaml;
 
+pub use code::{Code, explain};
 pub use domain::{
     AdminSpec, Config, EscapedSlashes, IpNetwork, ListenerLimits, ListenerSpec, ListenerTimeouts,
     ServiceConfig, Underscores,
 };
+pub use load::{Loaded, load};
+pub use problem::{Problem, Problems, Severity};
+pub use source::{Files, MemoryFiles, Place, name_matches};
+
+#[cfg(test)]
+mod tests;

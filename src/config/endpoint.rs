@@ -1,0 +1,147 @@
+//! Endpoints as they are written: `http://10.0.1.10:3000`.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use crate::routing::{EndpointHost, EndpointSpec};
+
+use super::code::Code;
+use super::fields;
+use super::node::Node;
+use super::problem::{Problems, Report};
+use super::yaml::shown;
+
+/// Longest name that the DNS can hold, in bytes.
+pub(super) const HOST_BYTES_MAX: usize = 253;
+
+/// Port of `http://` when none is written.
+const HTTP_PORT: u16 = 80;
+
+pub(super) fn endpoint(node: &Node, problems: &mut Problems) -> Option<EndpointSpec> {
+    let written = fields::text(node, problems)?;
+    match parse(written) {
+        Ok(it) => Some(it),
+        Err((code, message, help)) => {
+            let report = Report::error(code, node.at, format!("endpoint `{}` {message}", shown(written)));
+            problems.push(report.help(help));
+            None
+        }
+    }
+}
+
+/// An error is a code, what is wrong with the endpoint, and what to write instead.
+fn parse(written: &str) -> Result<EndpointSpec, (Code, &'static str, String)> {
+    let example = || "for example http://10.0.1.10:3000".to_string();
+    let Some((scheme, rest)) = written.split_once("://") else {
+        if written.starts_with("unix:") {
+            return Err(unsupported("is a Unix socket, which is not supported yet"));
+        }
+        return Err((Code::Endpoint, "has no scheme", format!("write http://{}", shown(written))));
+    };
+    match scheme.to_ascii_lowercase().as_str() {
+        "http" => {}
+        "https" => return Err(unsupported("asks for TLS, which is not supported yet")),
+        "h2c" | "h2" => return Err(unsupported("asks for HTTP/2, which is not supported yet")),
+        _ => return Err((Code::Scheme, "has an unknown scheme", example())),
+    }
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    if authority.contains(['/', '?', '#']) {
+        let help = "leave out what follows the port; `rewrite` in a route changes paths".into();
+        return Err((Code::Endpoint, "has a path or query", help));
+    }
+    if authority.contains('@') {
+        return Err((Code::Endpoint, "has a user name", "set a header in a route instead".into()));
+    }
+    let (host, port) = split_port(authority).ok_or((Code::Endpoint, "has an unusable port", example()))?;
+    let host = endpoint_host(host).ok_or((Code::Endpoint, "has an unusable host", example()))?;
+    Ok(EndpointSpec { host, port })
+}
+
+fn unsupported(message: &'static str) -> (Code, &'static str, String) {
+    (Code::Scheme, message, "endpoints are http:// for now".into())
+}
+
+fn split_port(authority: &str) -> Option<(&str, u16)> {
+    // The last colon outside brackets separates the port.
+    let end = authority.rfind(']').map_or(0, |it| it + 1);
+    match authority[end..].find(':') {
+        None => Some((authority, HTTP_PORT)),
+        Some(at) => {
+            let (host, port) = (&authority[..end + at], &authority[end + at + 1..]);
+            let digits = port.bytes().all(|b| b.is_ascii_digit());
+            port.parse().ok().filter(|it| *it != 0 && digits).map(|it| (host, it))
+        }
+    }
+}
+
+fn endpoint_host(host: &str) -> Option<EndpointHost> {
+    if let Some(inner) = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
+        return inner.parse::<Ipv6Addr>().ok().map(|it| EndpointHost::Address(IpAddr::V6(it)));
+    }
+    if let Ok(address) = host.parse::<IpAddr>() {
+        // A bare IPv6 address would swallow the port.
+        return address.is_ipv4().then_some(EndpointHost::Address(address));
+    }
+    is_host_name(host).then(|| EndpointHost::Name(host.to_ascii_lowercase()))
+}
+
+/// Whether it is a name of labels that hold letters, digits, `-` and `_`, the last one not all digits:
+/// `10.0.1.256` is a slip, not a name.
+pub(super) fn is_host_name(host: &str) -> bool {
+    let label = |it: &str| {
+        !it.is_empty()
+            && it.len() <= 63
+            && !it.starts_with('-')
+            && !it.ends_with('-')
+            && it.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    let last = host.rsplit('.').next().unwrap_or_default();
+    host.len() <= HOST_BYTES_MAX && host.split('.').all(label) && !last.bytes().all(|b| b.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms() {
+        for (written, expected) in [
+            ("http://10.0.1.10:3000", "10.0.1.10:3000"),
+            ("http://shop", "shop:80"),
+            ("http://Shop.Internal:81/", "shop.internal:81"),
+            ("HTTP://[::1]:8080", "[::1]:8080"),
+            ("http://[fd00::1]", "[fd00::1]:80"),
+            ("http://my_service.local", "my_service.local:80"),
+        ] {
+            assert_eq!(parse(written).unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn refused() {
+        for (written, code) in [
+            ("10.0.0.1:3000", Code::Endpoint),
+            ("shop", Code::Endpoint),
+            ("https://shop", Code::Scheme),
+            ("h2c://shop", Code::Scheme),
+            ("unix:/run/shop.sock", Code::Scheme),
+            ("ftp://shop", Code::Scheme),
+            ("http://shop/path", Code::Endpoint),
+            ("http://shop?x", Code::Endpoint),
+            ("http://me:secret@shop", Code::Endpoint),
+            ("http://", Code::Endpoint),
+            ("http://:80", Code::Endpoint),
+            ("http://shop:0", Code::Endpoint),
+            ("http://shop:65536", Code::Endpoint),
+            ("http://shop:+80", Code::Endpoint),
+            ("http://shop:", Code::Endpoint),
+            ("http://10.0.1.256", Code::Endpoint),
+            ("http://::1", Code::Endpoint),
+            ("http://[::1", Code::Endpoint),
+            ("http://sh op", Code::Endpoint),
+            ("http://-shop", Code::Endpoint),
+            ("", Code::Endpoint),
+        ] {
+            assert_eq!(parse(written).unwrap_err().0, code, "{written}");
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! From a path to a [`Config`]: reads the file and what it includes, and reports all problems at once.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::Xxh3Default;
+
+use super::code::Code;
+use super::domain::{AdminSpec, Config};
+use super::fields::{self, Fields, Shape};
+use super::listen;
+use super::node::{Entry, Node};
+use super::problem::{Problems, Report};
+use super::route::{self, Placed as PlacedRoute};
+use super::service::{self, Defaults};
+use super::source::{At, Files};
+use super::yaml;
+
+pub(super) const FILE: Shape = Shape {
+    name: "File",
+    what: "the configuration",
+    keys: &["listen", "admin", "state", "workers", "include", "defaults", "services", "routes"],
+};
+
+pub(super) const INCLUDED: Shape =
+    Shape { name: "Included", what: "an included file", keys: &["services", "routes"] };
+
+/// Most worker threads; more than any machine has cores is a slip.
+const WORKERS_MAX: u64 = 1024;
+
+/// What came of loading.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration; `None` when there is any error.
+    pub config: Option<Config>,
+    /// Everything that is wrong with it.
+    pub problems: Problems,
+    /// Every file that was read or looked for, and every directory that holds one or is searched: what
+    /// a watcher has to watch.
+    pub read: Vec<PathBuf>,
+    /// Hash of the contents of all files: equal when nothing has changed.
+    pub digest: u64,
+}
+
+/// Loads the file at `path` with everything that it includes. All problems are found in one pass.
+pub fn load(path: &Path, files: &dyn Files) -> Loaded {
+    let mut loader =
+        Loader { files, problems: Problems::default(), read: Vec::new(), digest: Xxh3Default::new() };
+    let config = loader.config(path);
+    loader.problems.sort();
+    let config = config.filter(|_| !loader.problems.has_errors());
+    loader.read.sort();
+    loader.read.dedup();
+    Loaded { config, problems: loader.problems, read: loader.read, digest: loader.digest.digest() }
+}
+
+struct Loader<'a> {
+    files: &'a dyn Files,
+    problems: Problems,
+    read: Vec<PathBuf>,
+    digest: Xxh3Default,
+}
+
+/// What several files have together.
+#[derive(Default)]
+struct Merged {
+    services: Vec<Entry>,
+    /// Where each name was first defined.
+    names: HashMap<String, At>,
+    routes: Vec<Node>,
+}
+
+impl Loader<'_> {
+    fn config(&mut self, path: &Path) -> Option<Config> {
+        let (file, root) = self.file(path)?;
+        let at = At::file(file);
+        let Some(root) = root else {
+            // A problem has been reported unless the file is empty.
+            if !self.problems.has_errors() {
+                let report = Report::error(Code::Missing, at, "the configuration is empty");
+                self.problems.push(report.help("the smallest one has `listen` and `services`"));
+            }
+            return None;
+        };
+        let fields = Fields::of(&root, at, &FILE, &mut self.problems)?;
+        let mut merged = Merged::default();
+        self.merge(&fields, &mut merged);
+        if let Some(include) = fields.get("include") {
+            self.include(include, path, &mut merged);
+        }
+        self.assemble(&fields, at, merged)
+    }
+
+    /// Reads and parses a file. `Some((_, None))` when it holds nothing or is no YAML.
+    fn file(&mut self, path: &Path) -> Option<(usize, Option<Node>)> {
+        self.watch(path);
+        let bytes = match self.files.read(path) {
+            Ok(it) => it,
+            Err(error) => {
+                self.digest.update(b"unreadable");
+                let file = self.problems.add_source(path, "");
+                let message = format!("cannot read the file: {error}");
+                self.problems.push(Report::error(Code::Unreadable, At::file(file), message));
+                return None;
+            }
+        };
+        self.digest.update(&(bytes.len() as u64).to_le_bytes());
+        self.digest.update(&bytes);
+        let file = match self.decode(path, &bytes) {
+            Ok(file) => file,
+            Err(file) => return Some((file, None)),
+        };
+        Some((file, yaml::parse(file, &mut self.problems)))
+    }
+
+    /// The text of a file as a source. `Err` when it is not a text that can be parsed.
+    fn decode(&mut self, path: &Path, bytes: &[u8]) -> Result<usize, usize> {
+        if bytes.len() > yaml::FILE_BYTES_MAX {
+            let file = self.problems.add_source(path, "");
+            let message =
+                format!("the file has {} bytes; at most {} are read", bytes.len(), yaml::FILE_BYTES_MAX);
+            self.problems.push(Report::error(Code::TooLarge, At::file(file), message));
+            return Err(file);
+        }
+        let text = match std::str::from_utf8(bytes) {
+            Ok(it) => it,
+            Err(error) => {
+                let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+                let file = self.problems.add_source(path, &good);
+                let at = At { file, start: good.len(), end: good.len() };
+                let message = format!("the file is not UTF-8 from byte {}", error.valid_up_to());
+                self.problems.push(Report::error(Code::Encoding, at, message));
+                return Err(file);
+            }
+        };
+        // Some editors put a byte order mark in front.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let file = self.problems.add_source(path, text);
+        let bad = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+        if let Some((start, c)) = text.char_indices().find(|it| bad(it.1)) {
+            let at = At { file, start, end: start + c.len_utf8() };
+            let message =
+                format!("the control character {} cannot stand in a configuration", c.escape_unicode());
+            self.problems.push(Report::error(Code::Encoding, at, message));
+            return Err(file);
+        }
+        Ok(file)
+    }
+
+    fn watch(&mut self, path: &Path) {
+        self.read.push(path.to_owned());
+        self.watch_directory_of(path);
+    }
+
+    fn watch_directory_of(&mut self, path: &Path) {
+        let parent = path.parent().filter(|it| !it.as_os_str().is_empty());
+        self.read.push(parent.unwrap_or(Path::new(".")).to_owned());
+    }
+
+    /// Takes over the services and routes of one file.
+    fn merge(&mut self, fields: &Fields<'_>, merged: &mut Merged) {
+        if let Some(node) = fields.get("services") {
+            for entry in fields::entries(node, "`services`", &mut self.problems).unwrap_or_default() {
+                if entry.value.is_null() {
+                    continue;
+                }
+                match merged.names.get(&entry.key.text) {
+                    Some(first) => {
+                        let message = format!("service `{}` is defined twice", yaml::shown(&entry.key.text));
+                        let report =
+                            Report::error(Code::DefinedTwice, entry.key.at, message).label("again here");
+                        self.problems.push(report.related(*first, "first defined here"));
+                    }
+                    None => {
+                        merged.names.insert(entry.key.text.clone(), entry.key.at);
+                        merged.services.push(entry.clone());
+                    }
+                }
+            }
+        }
+        if let Some(node) = fields.get("routes") {
+            let items = fields::items(node, "`routes` is a list", &mut self.problems).unwrap_or_default();
+            merged.routes.extend(items.into_iter().cloned());
+        }
+    }
+
+    /// `include`: a path, a pattern, or a list of them.
+    fn include(&mut self, node: &Node, root: &Path, merged: &mut Merged) {
+        let items = fields::one_or_more(node, "`include` is a path or a list of paths", &mut self.problems);
+        let mut done = vec![root.to_owned()];
+        for item in items.unwrap_or_default() {
+            let Some(pattern) = fields::path(item, &mut self.problems) else { continue };
+            for path in self.included_paths(item, pattern) {
+                if done.contains(&path) {
+                    continue;
+                }
+                self.included(&path, item, merged);
+                done.push(path);
+            }
+        }
+    }
+
+    fn included_paths(&mut self, item: &Node, pattern: PathBuf) -> Vec<PathBuf> {
+        let is_wild = |it: &std::ffi::OsStr| it.to_string_lossy().contains(['*', '?']);
+        let parent = pattern.parent().unwrap_or(Path::new(""));
+        if parent.iter().any(is_wild) {
+            let message = "only the last part of an include can be a pattern";
+            self.problems
+                .push(Report::error(Code::Include, item.at, message).help("for example conf.d/*.yaml"));
+            return Vec::new();
+        }
+        if !pattern.file_name().is_some_and(is_wild) {
+            return vec![pattern];
+        }
+        self.watch_directory_of(&pattern);
+        match self.files.list(&pattern) {
+            Ok(paths) if paths.is_empty() => {
+                let message = format!("no file matches {}", pattern.display());
+                self.problems.push(Report::warning(Code::Include, item.at, message));
+                paths
+            }
+            Ok(paths) => paths,
+            Err(error) => {
+                let message = format!("cannot list {}: {error}", pattern.display());
+                self.problems.push(Report::error(Code::Include, item.at, message));
+                Vec::new()
+            }
+        }
+    }
+
+    fn included(&mut self, path: &Path, item: &Node, merged: &mut Merged) {
+        if self.files.read(path).is_err_and(|it| it.kind() == std::io::ErrorKind::NotFound) {
+            self.watch(path);
+            let message = format!("{} does not exist", path.display());
+            self.problems.push(
+                Report::error(Code::Include, item.at, message)
+                    .help("paths are relative to the file that names them; a pattern may match nothing"),
+            );
+            return;
+        }
+        let Some((file, Some(root))) = self.file(path) else { return };
+        if let Some(fields) = Fields::of(&root, At::file(file), &INCLUDED, &mut self.problems) {
+            self.merge(&fields, merged);
+        }
+    }
+
+    fn assemble(&mut self, fields: &Fields<'_>, at: At, merged: Merged) -> Option<Config> {
+        let problems = &mut self.problems;
+        let listeners = match fields.required("listen", "for example listen: 8080", problems) {
+            Some(it) => listen::listen(&it.value, problems),
+            None => Vec::new(),
+        };
+        let admin = fields.read("admin", problems, listen::admin);
+        let (admin, admin_at) = admin.unwrap_or((AdminSpec::default(), at));
+        listen::clashes(&listeners, &admin, admin_at, problems);
+        let state = fields.read("state", problems, fields::path);
+        let workers = fields.read("workers", problems, workers).flatten();
+        let defaults = fields.read("defaults", problems, service::defaults).unwrap_or_default();
+        let services = services(&merged.services, &defaults, problems);
+        let names: Vec<&str> = merged.services.iter().map(|it| it.key.text.as_str()).collect();
+        let routes: Vec<Option<PlacedRoute>> =
+            merged.routes.iter().map(|it| route::route(it, &names, problems)).collect();
+        if merged.services.is_empty() && merged.routes.is_empty() {
+            let report =
+                Report::error(Code::NoServices, at, "nothing to route to: no services and no routes");
+            problems.push(
+                report.help(
+                    "add a service: services: {shop: {live: v1, versions: {v1: http://10.0.1.10:3000}}}",
+                ),
+            );
+        }
+        let routes: Vec<PlacedRoute> = routes.into_iter().collect::<Option<_>>()?;
+        let services: Vec<service::Placed> = services.into_iter().collect::<Option<_>>()?;
+        let matcher = route::matcher(routes, &services, problems)?;
+        Some(Config {
+            listeners: listeners.into_iter().map(|it| it.spec).collect(),
+            admin,
+            state,
+            workers,
+            services: services.into_iter().map(|it| it.config).collect(),
+            matcher: Arc::new(matcher),
+        })
+    }
+}
+
+fn services(entries: &[Entry], defaults: &Defaults, problems: &mut Problems) -> Vec<Option<service::Placed>> {
+    entries.iter().map(|it| service::service(it, defaults, problems)).collect()
+}
+
+/// `auto` or a number.
+fn workers(node: &Node, problems: &mut Problems) -> Option<Option<usize>> {
+    if node.is_word("auto") {
+        return Some(None);
+    }
+    listen::count(node, WORKERS_MAX, problems).map(Some)
+}

@@ -1,0 +1,210 @@
+//! `rollout`: the steps of a release, how long it is watched, and its guards.
+
+use std::time::Duration;
+
+use crate::analysis::{ErrorGuard, GuardPolicy, Tolerance};
+use crate::model::Weight;
+use crate::release::{Plan, STEP_REQUESTS_DEFAULT, Step, WATCH_DEFAULT};
+use crate::routing::ErrorStatus;
+
+use super::code::Code;
+use super::fields::{self, Fields, Shape};
+use super::node::{Node, Value};
+use super::problem::{Problems, Report};
+use super::source::At;
+use super::text;
+use super::yaml::shown;
+
+pub(super) const ROLLOUT: Shape =
+    Shape { name: "Rollout", what: "`rollout`", keys: &["steps", "guard", "watch"] };
+
+pub(super) const STEP: Shape = Shape { name: "Step", what: "a step", keys: &["weight", "for", "requests"] };
+
+pub(super) const GUARD: Shape =
+    Shape { name: "Guard", what: "`guard`", keys: &["errors", "false_rollback", "error_status"] };
+
+/// The guards and what counts as a failure, which the file says in one place.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Guards {
+    pub(super) policy: GuardPolicy,
+    pub(super) error_status: ErrorStatus,
+}
+
+/// Of a service without `rollout`: an instant flip that the guards watch.
+pub(super) fn instant(guards: &Guards) -> Plan {
+    Plan { steps: Vec::new(), watch: WATCH_DEFAULT, guard: guards.policy.clone() }
+}
+
+/// `rollout`. `guards` are the defaults, and what counts afterwards.
+pub(super) fn rollout(node: &Node, at: At, guards: &mut Guards, problems: &mut Problems) -> Option<Plan> {
+    let fields = Fields::of(node, at, &ROLLOUT, problems)?;
+    let base = guards.clone();
+    fields.set("guard", guards, problems, |node, problems| guard(node, base, problems));
+    let mut watch = WATCH_DEFAULT;
+    fields
+        .set("watch", &mut watch, problems, |node, problems| fields::parsed(node, text::duration, problems));
+    let steps = fields.get("steps").map_or(Some(Vec::new()), |node| steps(node, problems));
+    if let (None, Some(node)) = (&guards.policy.errors, fields.get("steps")) {
+        problems.push(
+            Report::warning(Code::GuardOff, node.at, "these steps are not guarded").label("only time passes"),
+        );
+    }
+    Some(Plan { steps: steps?, watch, guard: guards.policy.clone() })
+}
+
+fn steps(node: &Node, problems: &mut Problems) -> Option<Vec<Step>> {
+    let items = fields::items(node, "`steps` is a list: [5% for 5m, 50% for 10m]", problems)?;
+    let steps: Vec<_> = items.iter().map(|it| step(it, problems)).collect();
+    let placed = || steps.iter().zip(&items).filter_map(|(step, node)| step.as_ref().map(|it| (it, node.at)));
+    for ((before, first), (step, at)) in placed().zip(placed().skip(1)) {
+        if step.weight <= before.weight {
+            let message = format!("{} does not follow {}: steps rise", step.weight, before.weight);
+            problems.push(Report::error(Code::StepsDoNotRise, at, message).related(first, "the step before"));
+        }
+    }
+    steps.into_iter().collect()
+}
+
+/// `5% for 5m` or `{weight: 5%, for: 5m, requests: 500}`.
+fn step(node: &Node, problems: &mut Problems) -> Option<Step> {
+    let (weight, soak, requests) = match &node.value {
+        Value::Map(_) => {
+            let fields = Fields::of(node, node.at, &STEP, problems)?;
+            let weight = fields.required("weight", "for example weight: 5%", problems);
+            let weight = weight.and_then(|it| fields::parsed(&it.value, text::weight, problems));
+            let soak = match fields.get("for") {
+                Some(node) => fields::parsed(node, text::duration, problems),
+                None => return step_time(node.at, problems),
+            };
+            let requests = fields.read("requests", problems, |node, problems| {
+                fields::integer(node, 0, 1_000_000_000, problems)
+            });
+            (weight?, soak?, requests)
+        }
+        _ => {
+            let written = fields::text(node, problems)?;
+            let Some((weight, soak)) = short_step(written) else {
+                let message = format!("step `{}` cannot be understood", shown(written));
+                problems.push(Report::error(Code::Step, node.at, message).help("for example 5% for 5m"));
+                return None;
+            };
+            let weight = understood(node.at, text::weight(weight), problems);
+            let Some(soak) = soak else { return step_time(node.at, problems) };
+            (weight?, understood(node.at, text::duration(soak), problems)?, None)
+        }
+    };
+    if weight == Weight::NONE || weight == Weight::ALL {
+        let help = if weight == Weight::ALL {
+            "leave it out: after the last step the version is promoted; `watch` says how long it is watched"
+        } else {
+            "the least weight is 0.01%"
+        };
+        problems.push(Report::error(Code::StepWeight, node.at, format!("a step of {weight}")).help(help));
+        return None;
+    }
+    if soak == Duration::ZERO {
+        return step_time(node.at, problems);
+    }
+    Some(Step { weight, soak, requests: requests.unwrap_or(STEP_REQUESTS_DEFAULT) })
+}
+
+/// The weight and the time of `5% for 5m`; the time may be missing.
+fn short_step(written: &str) -> Option<(&str, Option<&str>)> {
+    let words: Vec<&str> = written.split_whitespace().collect();
+    match words[..] {
+        [weight] => Some((weight, None)),
+        [weight, "for", soak] => Some((weight, Some(soak))),
+        _ => None,
+    }
+}
+
+fn understood<T>(at: At, parsed: Result<T, String>, problems: &mut Problems) -> Option<T> {
+    parsed.map_err(|message| problems.push(Report::error(Code::Step, at, message))).ok()
+}
+
+fn step_time<T>(at: At, problems: &mut Problems) -> Option<T> {
+    let report = Report::error(Code::StepTime, at, "how long is this step held?");
+    problems.push(report.help("add a time: 5% for 5m"));
+    None
+}
+
+/// `guard`: `off`, or what differs from `base`.
+pub(super) fn guard(node: &Node, base: Guards, problems: &mut Problems) -> Option<Guards> {
+    let mut guards = base;
+    if node.is_word("off") {
+        guards.policy.errors = None;
+        return Some(guards);
+    }
+    let fields = Fields::of(node, node.at, &GUARD, problems)?;
+    if let Some(errors) = fields.read("errors", problems, errors) {
+        guards.policy.errors = Some(errors);
+    } else if guards.policy.errors.is_none() {
+        // The defaults are off and this service says something about its guards: on again.
+        guards.policy.errors = Some(ErrorGuard::default());
+    }
+    fields.set("false_rollback", &mut guards.policy.false_rollback, problems, |node, problems| {
+        let share = fields::parsed(node, text::ratio, problems)?;
+        if (1e-8..=0.1).contains(&share) {
+            return Some(share);
+        }
+        let report = Report::error(Code::Limit, node.at, "`false_rollback` is out of range");
+        problems.push(report.help("from 0.000001% to 10%; 0.01% is the default"));
+        None
+    });
+    fields.set("error_status", &mut guards.error_status, problems, |node, problems| {
+        let choices = [("5xx", ErrorStatus::Server), ("4xx", ErrorStatus::ClientAndServer)];
+        fields::choice(node, &choices, problems)
+    });
+    Some(guards)
+}
+
+/// `1%`, `+0.5pp`, `+10%` or `[2%, +0.5pp]`.
+fn errors(node: &Node, problems: &mut Problems) -> Option<ErrorGuard> {
+    let items = fields::one_or_more(node, "`errors` is a share, a difference, or both in a list", problems)?;
+    let (mut ceiling, mut tolerance) = (None, None);
+    for item in items {
+        let written = fields::text(item, problems)?;
+        let twice = match promise(written) {
+            Ok(Promise::Ceiling(share)) => ceiling.replace(share).is_some(),
+            Ok(Promise::Tolerance(difference)) => tolerance.replace(difference).is_some(),
+            Err(message) => {
+                let report = Report::error(Code::Guard, item.at, message);
+                problems
+                    .push(report.help("a ceiling: 1%; a difference from stable: +0.5pp; both: [2%, +0.5pp]"));
+                return None;
+            }
+        };
+        if twice {
+            problems.push(Report::error(Code::Guard, item.at, "one ceiling and one difference at most"));
+            return None;
+        }
+    }
+    Some(ErrorGuard { ceiling, tolerance: tolerance.unwrap_or_default() })
+}
+
+enum Promise {
+    Ceiling(f64),
+    Tolerance(Tolerance),
+}
+
+fn promise(written: &str) -> Result<Promise, String> {
+    let Some(difference) = written.strip_prefix('+') else {
+        if written.ends_with("pp") {
+            return Err(format!("a difference begins with a plus: +{}", shown(written)));
+        }
+        let share = text::ratio(written)?;
+        if share <= 0.0 || share >= 1.0 {
+            return Err("a ceiling lies between 0% and 100%".into());
+        }
+        return Ok(Promise::Ceiling(share));
+    };
+    // A difference that is written replaces both halves of the default: who allows half a point does
+    // not also allow a tenth of a high rate.
+    match difference.strip_suffix("pp") {
+        Some(points) => {
+            let absolute = text::ratio(&format!("{points}%"))?;
+            Ok(Promise::Tolerance(Tolerance { absolute, relative: 0.0 }))
+        }
+        None => Ok(Promise::Tolerance(Tolerance { absolute: 0.0, relative: text::ratio(difference)? })),
+    }
+}

@@ -1,0 +1,399 @@
+//! `services`: versions with endpoints, what is live, and how requests are spread.
+
+use std::sync::Arc;
+
+use crate::model::{Fingerprint, ServiceName, VersionName, Weight};
+use crate::routing::{
+    Balance, EndpointSpec, HostPattern, Pin, ServiceLimits, ServiceSpec, StickyBy, Timeouts, VersionIndex,
+    VersionSpec,
+};
+
+use super::code::Code;
+use super::condition;
+use super::domain::ServiceConfig;
+use super::endpoint::endpoint;
+use super::fields::{self, Fields, Shape};
+use super::listen::{bytes, count, timeout};
+use super::node::{Entry, Node, Value, Word};
+use super::problem::{Problems, Report};
+use super::rollout::{self, Guards};
+use super::source::At;
+use super::text;
+use super::yaml::shown;
+
+pub(super) const SERVICE: Shape = Shape {
+    name: "Service",
+    what: "a service",
+    keys: &[
+        "hosts", "live", "versions", "split", "sticky", "pin", "balance", "timeouts", "limits", "rollout",
+    ],
+};
+
+pub(super) const VERSION: Shape = Shape { name: "Version", what: "a version", keys: &["endpoints"] };
+
+pub(super) const STICKY: Shape = Shape { name: "Sticky", what: "`sticky`", keys: &["by", "name"] };
+
+pub(super) const PIN: Shape = Shape { name: "Pin", what: "a pin", keys: &["when", "to"] };
+
+pub(super) const WHEN: Shape = Shape { name: "When", what: "`when`", keys: &["header"] };
+
+pub(super) const TIMEOUTS: Shape = Shape {
+    name: "Timeouts",
+    what: "the timeouts of a service",
+    keys: &["connect", "head", "request", "idle", "keep_alive"],
+};
+
+pub(super) const LIMITS: Shape = Shape {
+    name: "Limits",
+    what: "the limits of a service",
+    keys: &["body", "response_head", "response_headers", "interim"],
+};
+
+pub(super) const DEFAULTS: Shape =
+    Shape { name: "Defaults", what: "`defaults`", keys: &["timeouts", "limits", "guard", "balance"] };
+
+/// What services have that do not say otherwise.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Defaults {
+    timeouts: Timeouts,
+    limits: ServiceLimits,
+    guards: Guards,
+    balance: Balance,
+}
+
+/// A service, its hosts, and where both are written.
+pub(super) struct Placed {
+    pub(super) config: ServiceConfig,
+    pub(super) hosts: Vec<(HostPattern, At)>,
+    pub(super) at: At,
+}
+
+pub(super) fn defaults(node: &Node, problems: &mut Problems) -> Option<Defaults> {
+    let fields = Fields::of(node, node.at, &DEFAULTS, problems)?;
+    let mut it = Defaults::default();
+    let base = it.clone();
+    fields.set("timeouts", &mut it.timeouts, problems, |node, problems| {
+        timeouts(node, base.timeouts, problems)
+    });
+    fields.set("limits", &mut it.limits, problems, |node, problems| limits(node, base.limits, problems));
+    fields
+        .set("guard", &mut it.guards, problems, |node, problems| rollout::guard(node, base.guards, problems));
+    fields.set("balance", &mut it.balance, problems, balance);
+    Some(it)
+}
+
+pub(super) fn service(entry: &Entry, defaults: &Defaults, problems: &mut Problems) -> Option<Placed> {
+    let (at, node) = (entry.key.at, &entry.value);
+    let name: Option<ServiceName> = fields::name(&entry.key, "service", problems);
+    let fields = Fields::of(node, at, &SERVICE, problems)?;
+    let hosts = fields.read("hosts", problems, condition::hosts).unwrap_or_default();
+    let written = fields.required("versions", "for example versions: {v1: http://10.0.1.10:3000}", problems);
+    let versions = written.and_then(|it| versions(&it.value, it.key.at, problems));
+    let live = fields.required("live", "name one of the versions", problems);
+    let mut spec = ServiceSpec {
+        name: name?,
+        versions: Vec::new(),
+        balance: defaults.balance,
+        sticky: fields.read("sticky", problems, sticky),
+        pins: Vec::new(),
+        timeouts: defaults.timeouts,
+        limits: defaults.limits,
+        error_status: Default::default(),
+    };
+    fields.set("balance", &mut spec.balance, problems, balance);
+    fields.set("timeouts", &mut spec.timeouts, problems, |node, problems| {
+        timeouts(node, defaults.timeouts, problems)
+    });
+    fields
+        .set("limits", &mut spec.limits, problems, |node, problems| limits(node, defaults.limits, problems));
+    let mut guards = defaults.guards.clone();
+    let plan = match fields.entry("rollout") {
+        Some(it) => rollout::rollout(&it.value, it.key.at, &mut guards, problems),
+        None => Some(rollout::instant(&guards)),
+    };
+    spec.error_status = guards.error_status;
+    split_or_rollout(&fields, problems);
+
+    // References last: without versions there is nothing to compare them with.
+    let scope = Scope { service: spec.name.clone(), versions: versions? };
+    let live = live.and_then(|it| scope.live(&it.value, problems));
+    fields.set("pin", &mut spec.pins, problems, |node, problems| pins(node, &scope, problems));
+    let mut fixed = Vec::new();
+    fields.set("split", &mut fixed, problems, |node, problems| split(node, live, &scope, problems));
+    if !fixed.is_empty() && spec.sticky.is_none() {
+        not_sticky(&fields, problems);
+    }
+    spec.versions = scope.versions.into_iter().map(|it| it.spec).collect::<Option<_>>()?;
+    let config = ServiceConfig { spec: Arc::new(spec), live: live?, split: fixed, plan: plan? };
+    Some(Placed { config, hosts, at })
+}
+
+fn split_or_rollout(fields: &Fields<'_>, problems: &mut Problems) {
+    if let (Some(split), Some(rollout)) = (fields.entry("split"), fields.entry("rollout")) {
+        problems.push(
+            Report::error(
+                Code::SplitAndRollout,
+                split.key.at,
+                "`split` and `rollout` cannot both set the weights",
+            )
+            .related(rollout.key.at, "`rollout` is here")
+            .help("keep `rollout` for a release, `split` for a share that stays"),
+        );
+    }
+}
+
+fn not_sticky(fields: &Fields<'_>, problems: &mut Problems) {
+    if let Some(split) = fields.entry("split") {
+        problems.push(
+            Report::warning(
+                Code::NotSticky,
+                split.key.at,
+                "users may change versions from request to request",
+            )
+            .label("a split without `sticky`")
+            .help("add for example sticky: {by: cookie, name: session}"),
+        );
+    }
+}
+
+/// A version as far as it could be understood, so that a broken endpoint does not also make every
+/// reference to its version dangle.
+struct Version {
+    name: Word,
+    spec: Option<VersionSpec>,
+}
+
+/// The versions that names in a service can mean.
+struct Scope {
+    service: ServiceName,
+    versions: Vec<Version>,
+}
+
+impl Scope {
+    fn live(&self, node: &Node, problems: &mut Problems) -> Option<VersionIndex> {
+        let word = fields::word(node, problems)?;
+        self.find(&word, Code::LiveUnknown, "`live` names a version that does not exist", problems)
+    }
+
+    fn find(&self, word: &Word, code: Code, message: &str, problems: &mut Problems) -> Option<VersionIndex> {
+        if let Some(index) = self.versions.iter().position(|it| it.name.text == word.text) {
+            return Some(VersionIndex(index));
+        }
+        let label = format!("no version `{}` in service `{}`", shown(&word.text), self.service);
+        let report = Report::error(code, word.at, message).label(label);
+        let names = self.versions.iter().map(|it| it.name.text.as_str());
+        let known = format!("versions: {}", names.clone().take(8).collect::<Vec<_>>().join(", "));
+        let similar = super::similar::closest(&word.text, names.clone());
+        let place = self.versions.iter().find(|it| Some(it.name.text.as_str()) == similar);
+        let report = report.did_you_mean(&word.text, names, &known);
+        problems.push(match place {
+            Some(version) => report.related(version.name.at, "similar name defined here"),
+            None => report,
+        });
+        None
+    }
+}
+
+fn versions(node: &Node, at: At, problems: &mut Problems) -> Option<Vec<Version>> {
+    let entries = fields::entries(node, "`versions`", problems)?;
+    if entries.is_empty() {
+        let report = Report::error(Code::NoVersions, at, "a service needs at least one version");
+        problems.push(report.help("for example versions: {v1: http://10.0.1.10:3000}"));
+        return None;
+    }
+    let versions: Vec<Version> = entries.iter().map(|it| version(it, problems)).collect();
+    shared_endpoints(&versions, problems);
+    Some(versions)
+}
+
+fn version(entry: &Entry, problems: &mut Problems) -> Version {
+    let name: Option<VersionName> = fields::name(&entry.key, "version", problems);
+    let endpoints =
+        (!entry.value.is_null()).then(|| endpoints(&entry.value, entry.key.at, problems)).flatten();
+    let spec = name.zip(endpoints).map(|(name, endpoints)| VersionSpec {
+        name,
+        fingerprint: fingerprint(&endpoints),
+        endpoints,
+    });
+    Version { name: entry.key.clone(), spec }
+}
+
+/// A URL, a list of them, or a map that holds either.
+fn endpoints(node: &Node, at: At, problems: &mut Problems) -> Option<Vec<EndpointSpec>> {
+    let list = match &node.value {
+        Value::Map(_) => {
+            let fields = Fields::of(node, at, &VERSION, problems)?;
+            &fields.required("endpoints", "for example endpoints: [http://10.0.1.10:3000]", problems)?.value
+        }
+        _ => node,
+    };
+    let items =
+        fields::one_or_more(list, "the endpoints of a version are a URL or a list of URLs", problems)?;
+    if items.is_empty() {
+        problems.push(Report::error(Code::NoVersions, at, "a version needs at least one endpoint"));
+        return None;
+    }
+    let mut found: Vec<(EndpointSpec, At)> = Vec::new();
+    let mut complete = true;
+    for item in items {
+        let Some(spec) = endpoint(item, problems) else {
+            complete = false;
+            continue;
+        };
+        if let Some((_, first)) = found.iter().find(|it| it.0 == spec) {
+            let report = Report::warning(Code::EndpointTwice, item.at, format!("{spec} is listed twice"));
+            problems.push(report.related(*first, "first listed here"));
+        }
+        found.push((spec, item.at));
+    }
+    complete.then(|| found.into_iter().map(|it| it.0).collect())
+}
+
+/// The same definition has the same fingerprint, whatever the order in which it lists its endpoints.
+fn fingerprint(endpoints: &[EndpointSpec]) -> Fingerprint {
+    let mut lines: Vec<String> = endpoints.iter().map(|it| format!("http://{it}\n")).collect();
+    lines.sort();
+    Fingerprint::of(lines.concat().as_bytes())
+}
+
+fn shared_endpoints(versions: &[Version], problems: &mut Problems) {
+    for (index, version) in versions.iter().enumerate() {
+        let Some(spec) = &version.spec else { continue };
+        let same = |other: &&Version| {
+            other.spec.as_ref().is_some_and(|it| it.endpoints.iter().any(|it| spec.endpoints.contains(it)))
+        };
+        if let Some(other) = versions[..index].iter().find(same) {
+            let (a, b) = (&other.name.text, &version.name.text);
+            problems.push(
+                Report::warning(
+                    Code::EndpointTwice,
+                    version.name.at,
+                    format!("`{a}` and `{b}` share an endpoint"),
+                )
+                .related(other.name.at, "the other one")
+                .help(
+                    "a version is compared with the other one; the same process is always as good as itself",
+                ),
+            );
+        }
+    }
+}
+
+fn balance(node: &Node, problems: &mut Problems) -> Option<Balance> {
+    let choices = [("round_robin", Balance::RoundRobin), ("least_request", Balance::LeastRequest)];
+    fields::choice(node, &choices, problems)
+}
+
+fn timeouts(node: &Node, base: Timeouts, problems: &mut Problems) -> Option<Timeouts> {
+    let fields = Fields::of(node, node.at, &TIMEOUTS, problems)?;
+    let mut it = base;
+    fields.set("connect", &mut it.connect, problems, timeout);
+    fields.set("head", &mut it.head, problems, timeout);
+    fields.set("request", &mut it.request, problems, |node, problems| {
+        if node.is_word("off") { Some(None) } else { timeout(node, problems).map(Some) }
+    });
+    fields.set("idle", &mut it.idle, problems, timeout);
+    fields.set("keep_alive", &mut it.keep_alive, problems, timeout);
+    Some(it)
+}
+
+fn limits(node: &Node, base: ServiceLimits, problems: &mut Problems) -> Option<ServiceLimits> {
+    let fields = Fields::of(node, node.at, &LIMITS, problems)?;
+    let mut it = base;
+    fields.set("body", &mut it.body, problems, |node, problems| {
+        if node.is_word("off") { Some(None) } else { fields::parsed(node, text::size, problems).map(Some) }
+    });
+    fields.set("response_head", &mut it.response_head, problems, |node, problems| {
+        bytes(node, 1024, 1 << 20, problems)
+    });
+    fields.set("response_headers", &mut it.response_headers, problems, |node, problems| {
+        count(node, 1000, problems)
+    });
+    fields.set("interim", &mut it.interim, problems, |node, problems| {
+        fields::integer(node, 0, 100, problems).and_then(|it| u32::try_from(it).ok())
+    });
+    Some(it)
+}
+
+fn sticky(node: &Node, problems: &mut Problems) -> Option<StickyBy> {
+    #[derive(Clone, Copy)]
+    enum By {
+        Cookie,
+        Header,
+        Address,
+    }
+    let fields = Fields::of(node, node.at, &STICKY, problems)?;
+    let by = fields.required("by", "cookie, header or address", problems)?;
+    let choices = [("cookie", By::Cookie), ("header", By::Header), ("address", By::Address)];
+    let by = fields::choice(&by.value, &choices, problems)?;
+    let name = fields.entry("name");
+    match (by, name) {
+        (By::Address, None) => Some(StickyBy::Address),
+        (By::Address, Some(name)) => {
+            problems.push(Report::error(Code::Sticky, name.key.at, "an address has no name"));
+            None
+        }
+        (By::Cookie, Some(name)) => condition::token(&name.value, problems).map(StickyBy::Cookie),
+        (By::Header, Some(name)) => {
+            condition::token(&name.value, problems).map(|it| StickyBy::Header(it.to_ascii_lowercase()))
+        }
+        (By::Cookie | By::Header, None) => {
+            let report = Report::error(Code::Sticky, node.at, "which cookie or header?");
+            problems.push(report.help("add its name: sticky: {by: cookie, name: session}"));
+            None
+        }
+    }
+}
+
+fn pins(node: &Node, scope: &Scope, problems: &mut Problems) -> Option<Vec<Pin>> {
+    let items = fields::items(node, "`pin` is a list", problems)?;
+    let pins: Vec<_> = items.into_iter().map(|it| pin(it, scope, problems)).collect();
+    pins.into_iter().collect()
+}
+
+fn pin(node: &Node, scope: &Scope, problems: &mut Problems) -> Option<Pin> {
+    let fields = Fields::of(node, node.at, &PIN, problems)?;
+    let when = fields.required("when", "for example when: {header: {x-group: beta}}", problems);
+    let when = when.and_then(|it| {
+        let fields = Fields::of(&it.value, it.key.at, &WHEN, problems)?;
+        let header = fields.required("header", "for example header: {x-group: beta}", problems)?;
+        condition::headers(&header.value, problems)
+    });
+    let to = fields.required("to", "name one of the versions", problems);
+    let to = to.and_then(|it| fields::word(&it.value, problems));
+    let to = to.and_then(|it| {
+        scope.find(&it, Code::VersionUnknown, "a pin to a version that does not exist", problems)
+    });
+    Some(Pin { when: when?, to: to? })
+}
+
+/// `{b: 20%}`: shares that stay; `live` has the rest.
+fn split(
+    node: &Node,
+    live: Option<VersionIndex>,
+    scope: &Scope,
+    problems: &mut Problems,
+) -> Option<Vec<(VersionIndex, Weight)>> {
+    let entries = fields::entries(node, "`split`", problems)?;
+    let mut shares = Vec::new();
+    for entry in entries.iter().filter(|it| !it.value.is_null()) {
+        let message = "a share for a version that does not exist";
+        let version = scope.find(&entry.key, Code::VersionUnknown, message, problems);
+        let weight = fields::parsed(&entry.value, text::weight, problems);
+        let (Some(version), Some(weight)) = (version, weight) else { continue };
+        if Some(version) == live {
+            let report = Report::error(Code::Split, entry.key.at, "`live` has what the others leave");
+            problems.push(report.help("name only the other versions"));
+        } else if weight == Weight::NONE {
+            problems
+                .push(Report::error(Code::Split, entry.value.at, "a share of nothing").help("leave it out"));
+        }
+        shares.push((version, weight));
+    }
+    let sum: u32 = shares.iter().map(|it| u32::from(it.1.basis_points())).sum();
+    if sum > u32::from(Weight::ALL.basis_points()) {
+        let message = format!("the shares add up to {}.{:02}%", sum / 100, sum % 100);
+        problems.push(Report::error(Code::Split, node.at, message).help("together at most 100%"));
+    }
+    Some(shares)
+}
