@@ -9,6 +9,7 @@ mod publisher;
 mod spec;
 mod split;
 mod table;
+pub mod unit;
 
 pub use edits::{HeaderEdit, HeaderEdits, PathRewrite, Redirect};
 pub use matcher::{

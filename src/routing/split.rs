@@ -1,4 +1,11 @@
 //! The split: which version a request is given, decided once and kept.
+//!
+//! The 10 000 basis points are a line; each version owns a stretch of it as long as its weight. A
+//! request is a point on that line: by the hash of its unit, or by chance. The line has no gaps, so a
+//! version with weight 0 gets nothing and one with 100 % gets everything, exactly.
+//!
+//! Not here: where units come from ([`super::unit`]), pins ([`super::Service::assign`]), and who sets
+//! the weights.
 
 use crate::model::{Draw, Salt, Weight, draw_of_unit};
 
@@ -79,7 +86,9 @@ impl Split {
 
     /// Whether more than one version takes part, so that a draw is needed at all.
     pub fn is_shared(&self) -> bool {
-        !self.arms.is_empty()
+        let rest = self.weight(self.rest);
+        let weights = self.arms.iter().map(|it| it.weight).chain([rest]);
+        weights.filter(|it| *it > Weight::NONE).count() > 1
     }
 
     fn at(&self, draw: Draw) -> VersionIndex {
@@ -87,3 +96,6 @@ impl Split {
         self.arms.iter().find(|it| point < it.end).map_or(self.rest, |it| it.version)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::model::Generation;
 
 use super::edits::{HeaderEdits, PathRewrite, Redirect};
-use super::matcher::{Matcher, RequestFacts};
+use super::matcher::{HeaderLookup, Matcher, RequestFacts};
 use super::spec::ServiceSpec;
-use super::split::Split;
+use super::split::{Assignment, Split};
 
 /// Index into [`Table::services`].
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -73,5 +73,29 @@ impl Table {
     /// The service a route points at.
     pub fn service(&self, index: ServiceIndex) -> &Service {
         &self.services[index.0]
+    }
+}
+
+impl Service {
+    /// The version for a request, decided once and kept: a pin first, then the bucket of its unit where
+    /// the service is sticky, then a draw. A sticky service draws for a request without a unit.
+    ///
+    /// `bits` are 64 uniform random bits, asked for only when a draw is needed.
+    pub fn assign(
+        &self,
+        header: HeaderLookup<'_>,
+        unit: Option<&[u8]>,
+        bits: impl FnOnce() -> u64,
+    ) -> Assignment {
+        let pinned = self.spec.pins.iter().find(|pin| pin.when.iter().all(|it| it.holds(header)));
+        if let Some(pin) = pinned {
+            return Assignment { version: pin.to, judged: false };
+        }
+        let version = match unit {
+            Some(unit) if self.spec.sticky.is_some() => self.split.keyed(unit),
+            _ if self.split.is_shared() => self.split.drawn(bits()),
+            _ => self.split.drawn(0),
+        };
+        Assignment { version, judged: true }
     }
 }
