@@ -13,6 +13,8 @@ mod ceiling;
 mod clusters;
 mod comparison;
 mod evidence;
+#[cfg(test)]
+mod golden;
 mod history;
 mod interval;
 mod judge;

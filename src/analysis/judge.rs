@@ -160,12 +160,14 @@ impl Judge {
                 None => Breach::Relative { canary, stable, tolerance: self.relative.margin() },
             });
         }
-        if self.breaker.tripped(self.source().is_some()) {
-            let stable = comparator.then(|| self.breaker.stable());
-            return Some(Breach::Breaker { failures: self.breaker.failures(), stable });
-        }
         let alone = self.alone.as_ref().filter(|it| !comparator && self.ceiling_share(&it.ceiling) >= 1.0);
-        alone.map(|it| Breach::Absolute { canary: it.seen, stable: None, limit: it.ceiling.limit() })
+        if let Some(it) = alone {
+            return Some(Breach::Absolute { canary: it.seen, stable: None, limit: it.ceiling.limit() });
+        }
+        self.breaker.tripped(self.source().is_some()).then(|| Breach::Breaker {
+            failures: self.breaker.failures(),
+            stable: comparator.then(|| self.breaker.stable()),
+        })
     }
 
     fn doubt(&self, step: &StepEvidence) -> Option<Doubt> {
@@ -295,3 +297,312 @@ const OUTAGE_HALF_LIFE: Duration = Duration::from_secs(30);
 
 /// Intervals that are shown hold with 95 %.
 const DISPLAY_ALPHA: f64 = 0.05;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::{Saved, Tolerance};
+    use crate::model::CLIENT_SHARDS;
+
+    #[test]
+    fn dead_canary_trips_after_few_failures() {
+        check("", "5s canary 100/100 stable 900/1", "relative after 0.1s and 10 failures");
+        check("", "60s canary 1/1 stable 9/0", "relative after 5s and 5 failures");
+        check("", "60s canary 100/1 stable 900/9", "fine");
+    }
+
+    #[test]
+    fn shared_outage_holds() {
+        check("", "5s canary 100/50 stable 900/450", "shared cause");
+        check("", "5s canary 100/100 stable 900/900", "shared cause");
+        check("2%", "5s canary 100/4 stable 900/36", "shared cause");
+        check("", "5s canary 100/4 stable 900/36", "fine");
+        // Over again, and after some minutes the step may end.
+        check("", "5s canary 100/50 stable 900/450, 240s canary 100/0 stable 900/0", "fine");
+        // One goes down hard, the other hangs: nothing can be compared.
+        check("", "7s canary 100/10 stable 0/0", "no comparator");
+    }
+
+    #[test]
+    fn one_looping_client_does_not_decide() {
+        check("", "10s canary 90/0 stable 900/1, 30s canary 90/0+50 stable 900/1", "fine");
+        // The same failures from everywhere do.
+        check(
+            "",
+            "10s canary 90/0 stable 900/1, 30s canary 140/50 stable 900/1",
+            "relative after 10.3s and 15 failures",
+        );
+    }
+
+    #[test]
+    fn one_gateway_in_front_of_everybody_can_still_decide() {
+        check("gateway", "5s canary 100/100 stable 900/1", "relative after 0.1s and 10 failures");
+        check("gateway alone", "5s canary 100/100", "absolute after 0.1s and 10 failures");
+    }
+
+    #[test]
+    fn silence_is_unsure() {
+        check("", "600s canary 0/0 stable 0/0", "too few");
+        check("", "600s canary 0/0 stable 900/0", "too few");
+        check("off", "600s canary 0/0 stable 900/0", "too few");
+        check("", "9s canary 10/0 stable 90/0", "too few");
+        check("", "11s canary 10/0 stable 90/0", "fine");
+        check("off", "11s canary 10/10 stable 90/0", "fine");
+    }
+
+    #[test]
+    fn five_points_more_are_found() {
+        check("", "60s canary 100/5 stable 900/1", "relative after 1.6s and 8 failures");
+        check("+10pp", "60s canary 100/5 stable 900/1", "fine");
+    }
+
+    #[test]
+    fn a_ceiling_beside_stable_needs_a_difference() {
+        check("0.1%", "20s canary 100/10 stable 900/1", "absolute after 0.7s and 7 failures");
+        check("20%", "20s canary 100/10 stable 900/1", "relative after 0.7s and 7 failures");
+        check("2%", "600s canary 100/10 stable 900/90", "shared cause");
+    }
+
+    #[test]
+    fn a_ceiling_alone_decides() {
+        check("alone", "5s canary 1000/1000", "absolute after 0.1s and 100 failures");
+        check("alone", "60s canary 1000/50", "absolute after 1s and 50 failures");
+        check("alone", "60s canary 1000/15", "fine");
+        check("alone 1%", "60s canary 1000/15", "absolute after 14.6s and 219 failures");
+        check("alone 10%", "60s canary 1000/50", "fine");
+        // What stable was like before the flip is what the canary is held to.
+        check("", "60s canary 0/0 stable 1000/30, 60s canary 1000/50 alone", "fine");
+        // An outage that both lanes shared does not count against a canary that is alone later.
+        check("2%", "20s canary 100/50 stable 900/450, 300s canary 1000/1 alone", "fine");
+    }
+
+    #[test]
+    fn breaker_trips_without_many_responses_to_compare() {
+        let run = |comparator, stable_bad| {
+            let mut breaker = Breaker::default();
+            for shard in 0..20 {
+                let mut seen = Observation::default();
+                seen.canary.shards[shard % 4] = Tally { requests: 1, bad: 1 };
+                seen.stable.shards[shard] = Tally { requests: 2, bad: stable_bad };
+                breaker.observe(&seen, comparator);
+            }
+            breaker.tripped(false)
+        };
+        assert_eq!([run(true, 0), run(true, 1), run(false, 1)], [true, false, true]);
+    }
+
+    #[test]
+    fn restored_evidence_goes_on_bit_for_bit() {
+        for policy in ["", "2%", "alone"] {
+            let policy = Setting::of(policy);
+            let mut judge = policy.judge();
+            let ticks = Script::of("3s canary 100/2 stable 900/1, 2s canary 1000/3 alone", &policy);
+            for (tick, (at, seen, comparator)) in ticks.enumerate() {
+                judge.observe(at, &seen, comparator);
+                if tick % 7 == 0 {
+                    let back = Judge::restore(&policy.policy, &judge.save()).unwrap();
+                    assert_eq!(back, judge);
+                    assert_eq!(back.save(), judge.save());
+                    judge = back;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn damaged_or_foreign_numbers_are_refused() {
+        let policy = GuardPolicy::default();
+        let saved = Judge::new(&policy, History::default()).save();
+        assert!(Judge::restore(&policy, &Saved::default()).is_err());
+        let mut longer = saved.clone();
+        longer.values.push(0.0);
+        let mut broken = saved.clone();
+        broken.values[3] = f64::NAN;
+        let mut other = saved;
+        other.counts[0] += 1;
+        for it in [longer, broken, other] {
+            assert!(Judge::restore(&policy, &it).is_err());
+        }
+    }
+
+    #[test]
+    fn lost_evidence_costs_the_mass_that_was_spent() {
+        let policy = GuardPolicy::default();
+        let log_w = |elapsed| {
+            Judge::after_loss(&policy, History::default(), Duration::from_secs(elapsed)).relative.log_w()
+        };
+        assert!((log_w(0) - f64::ln(0.5 * 0.5)).abs() < 1e-12);
+        assert!((log_w(3_600) - f64::ln(0.5 * 0.25)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn status_numbers() {
+        let setting = Setting::of("2%");
+        let mut judge = setting.judge();
+        for (at, seen, comparator) in Script::of("10s canary 100/1 stable 900/9", &setting) {
+            judge.observe(at, &seen, comparator);
+        }
+        let shown = judge.evidence();
+        assert_eq!(shown.canary.seen, Tally { requests: 1_000, bad: 10 });
+        assert_eq!(shown.stable.seen, Tally { requests: 9_000, bad: 90 });
+        assert!(shown.canary.interval.lower < 0.01 && 0.01 < shown.canary.interval.upper);
+        let guards: Vec<_> = shown.guards.iter().map(|it| (it.guard, it.limit, it.decides)).collect();
+        let margin = judge.relative.margin();
+        assert_eq!(guards, [(Guard::ErrorsAgainstStable, margin, true), (Guard::ErrorsCeiling, 0.02, false)]);
+        assert!(shown.guards.iter().all(|it| (0.0..0.5).contains(&it.evidence)), "{shown:?}");
+        assert_eq!(shown.guards[0].estimate, Some(0.0));
+    }
+
+    /// Plays `script` in ticks of 100 ms until the canary is worse, and compares what is said at the end.
+    ///
+    /// `setting`: a ceiling (`2%`), a tolerance (`+10pp`), `off`; `gateway` puts all clients into one
+    /// shard, `alone` takes stable's traffic away. `script`: `10s canary RATE/BAD[+LOOP] stable RATE/BAD`,
+    /// responses a second, where LOOP failures come from one client.
+    #[track_caller]
+    fn check(setting: &str, script: &str, expected: &str) {
+        let setting = Setting::of(setting);
+        let mut judge = setting.judge();
+        let (mut step, mut said) = (StepEvidence { requests: 100, ..StepEvidence::default() }, String::new());
+        for (at, seen, comparator) in Script::of(script, &setting) {
+            judge.observe(at, &seen, comparator);
+            step.canary = step.canary.plus(seen.canary.total());
+            let bad = step.canary.bad;
+            let breach = |kind| format!("{kind} after {}s and {bad} failures", at.as_secs_f64());
+            said = match judge.verdict(&step) {
+                Verdict::Worse(Breach::Relative { .. }) => breach("relative"),
+                Verdict::Worse(Breach::Absolute { .. }) => breach("absolute"),
+                Verdict::Worse(Breach::Breaker { .. }) => breach("breaker"),
+                Verdict::Fine => "fine".to_owned(),
+                Verdict::Unsure(Doubt::TooFew { .. }) => "too few".to_owned(),
+                Verdict::Unsure(Doubt::Leaning { .. }) => "leaning".to_owned(),
+                Verdict::Unsure(Doubt::SharedCause { .. }) => "shared cause".to_owned(),
+                Verdict::Unsure(Doubt::NoComparator) => "no comparator".to_owned(),
+            };
+            if matches!(judge.verdict(&step), Verdict::Worse(_)) {
+                break;
+            }
+        }
+        assert_eq!(said, expected, "{script}");
+    }
+
+    struct Setting {
+        policy: GuardPolicy,
+        gateway: bool,
+        alone: bool,
+    }
+
+    impl Setting {
+        fn of(text: &str) -> Self {
+            let mut it = Self { policy: GuardPolicy::default(), gateway: false, alone: false };
+            let mut guard = ErrorGuard::default();
+            let share = |text: &str| text.parse::<f64>().unwrap() / 100.0;
+            for word in text.split_whitespace() {
+                match word {
+                    "gateway" => it.gateway = true,
+                    "alone" => it.alone = true,
+                    "off" => it.policy.errors = None,
+                    word => match word.strip_prefix('+').and_then(|it| it.strip_suffix("pp")) {
+                        Some(points) => {
+                            guard.tolerance = Tolerance { absolute: share(points), relative: 0.0 }
+                        }
+                        None => guard.ceiling = Some(share(word.strip_suffix('%').unwrap())),
+                    },
+                }
+            }
+            it.policy.errors = it.policy.errors.map(|_| guard);
+            it
+        }
+
+        fn judge(&self) -> Judge {
+            Judge::new(&self.policy, History { responses: 10_000.0, bad: 10.0 })
+        }
+    }
+
+    /// The ticks of a script: time, counts, whether stable has traffic.
+    struct Script {
+        phases: std::vec::IntoIter<Phase>,
+        phase: Option<Phase>,
+        ticks: u64,
+        gateway: bool,
+    }
+
+    struct Phase {
+        ticks: u64,
+        played: u64,
+        canary: Flow,
+        stable: Flow,
+        comparator: bool,
+    }
+
+    /// Responses a second: all, bad, bad ones of one looping client on top.
+    #[derive(Clone, Copy, Default)]
+    struct Flow([u64; 3]);
+
+    impl Flow {
+        fn of(text: &str) -> Self {
+            let (pair, looping) = text.split_once('+').unwrap_or((text, "0"));
+            let (all, bad) = pair.split_once('/').unwrap();
+            Self([all, bad, looping].map(|it| it.parse().unwrap()))
+        }
+
+        /// What comes in tick `tick`, evenly: request number i is bad if it completes a bad share.
+        fn lane(self, tick: u64, gateway: bool) -> LaneTally {
+            let Self([all, bad, looping]) = self;
+            let mut lane = LaneTally::default();
+            for i in all * tick / 10..all * (tick + 1) / 10 {
+                let shard = if gateway {
+                    0
+                } else {
+                    (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 59) as usize % CLIENT_SHARDS
+                };
+                let failed = (i + 1) * bad / all > i * bad / all;
+                lane.shards[shard] = lane.shards[shard].plus(Tally { requests: 1, bad: u64::from(failed) });
+            }
+            let again = looping * (tick + 1) / 10 - looping * tick / 10;
+            lane.shards[5] = lane.shards[5].plus(Tally { requests: again, bad: again });
+            lane
+        }
+    }
+
+    impl Script {
+        fn of(text: &str, setting: &Setting) -> Self {
+            let phases: Vec<Phase> = text.split(", ").map(|it| Phase::of(it, setting)).collect();
+            Self { phases: phases.into_iter(), phase: None, ticks: 0, gateway: setting.gateway }
+        }
+    }
+
+    impl Phase {
+        fn of(text: &str, setting: &Setting) -> Self {
+            let mut words = text.split_whitespace();
+            let seconds: u64 = words.next().unwrap().strip_suffix('s').unwrap().parse().unwrap();
+            let (canary, stable) = (Flow::default(), Flow::default());
+            let mut it = Self { ticks: seconds * 10, played: 0, canary, stable, comparator: !setting.alone };
+            while let Some(word) = words.next() {
+                match word {
+                    "canary" => it.canary = Flow::of(words.next().unwrap()),
+                    "stable" => it.stable = Flow::of(words.next().unwrap()),
+                    _ => it.comparator = false,
+                }
+            }
+            it
+        }
+    }
+
+    impl Iterator for Script {
+        type Item = (Duration, Observation, bool);
+
+        fn next(&mut self) -> Option<Self::Item> {
+            while self.phase.as_ref().is_none_or(|it| it.played == it.ticks) {
+                self.phase = Some(self.phases.next()?);
+            }
+            let phase = self.phase.as_mut()?;
+            let seen = Observation {
+                canary: phase.canary.lane(phase.played, self.gateway),
+                stable: phase.stable.lane(phase.played, self.gateway),
+            };
+            phase.played += 1;
+            self.ticks += 1;
+            Some((Duration::from_millis(100 * self.ticks), seen, phase.comparator))
+        }
+    }
+}

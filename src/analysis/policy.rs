@@ -10,7 +10,7 @@ pub struct GuardPolicy {
 }
 
 /// The promise on the error rate.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ErrorGuard {
     /// Ceiling as a share from 0 to 1; acts while stable has traffic only if stable is better.
     pub ceiling: Option<f64>,
@@ -30,12 +30,6 @@ pub struct Tolerance {
 impl Default for Tolerance {
     fn default() -> Self {
         Self { absolute: 0.001, relative: 0.10 }
-    }
-}
-
-impl Default for ErrorGuard {
-    fn default() -> Self {
-        Self { ceiling: None, tolerance: Tolerance::default() }
     }
 }
 
