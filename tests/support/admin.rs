@@ -1,0 +1,60 @@
+//! Reading what a gate says about itself.
+
+use std::net::SocketAddr;
+
+use std::net::TcpStream;
+
+use super::client::Client;
+use super::message::Response;
+
+/// `GET path`.
+#[track_caller]
+pub fn get(from: SocketAddr, path: &str) -> Response {
+    Client::connect(from).send(request("GET", from, path, "")).response()
+}
+
+/// `GET path`, if anybody answers.
+pub fn try_get(from: SocketAddr, path: &str) -> Option<Response> {
+    TcpStream::connect(from).ok()?;
+    let mut client = Client::connect(from);
+    client.offer(request("GET", from, path, "")).ok()?;
+    client.try_response("GET").ok()
+}
+
+/// `POST path` with a JSON body.
+#[track_caller]
+pub fn post(to: SocketAddr, path: &str, body: &str) -> Response {
+    Client::connect(to).send(request("POST", to, path, body)).response()
+}
+
+fn request(method: &str, host: SocketAddr, path: &str, body: &str) -> String {
+    let content = match body {
+        "" => String::new(),
+        body => format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()),
+    };
+    format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{content}\r\n{body}")
+}
+
+/// The sum of the samples of a metric that carry these labels, in Prometheus text.
+pub fn sum(text: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
+    let samples = text.lines().filter(|it| !it.starts_with('#')).filter_map(sample);
+    let wanted: Vec<String> = labels.iter().map(|it| format!("{}=\"{}\"", it.0, it.1)).collect();
+    let matching = samples.filter(|it| it.name == name && wanted.iter().all(|want| it.labels.contains(want)));
+    matching.map(|it| it.value).sum()
+}
+
+struct Sample {
+    name: String,
+    labels: Vec<String>,
+    value: f64,
+}
+
+fn sample(line: &str) -> Option<Sample> {
+    let (series, value) = line.rsplit_once(' ')?;
+    let (name, labels) = match series.split_once('{') {
+        Some((name, labels)) => (name, labels.trim_end_matches('}')),
+        None => (series, ""),
+    };
+    let labels = labels.split(',').map(str::to_owned).collect();
+    Some(Sample { name: name.to_owned(), labels, value: value.parse().ok()? })
+}

@@ -1,0 +1,301 @@
+//! The program under test: started, watched, and ended with the test.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::admin;
+use super::client::Client;
+use super::message::Response;
+use super::setup::{Place, Setup};
+use super::wait::{PATIENCE, until};
+
+/// A running `tidegate`.
+pub struct Gate {
+    child: Option<Child>,
+    dir: TempDir,
+    ip: IpAddr,
+    http: u16,
+    admin: u16,
+    setup: Setup,
+    quiet: bool,
+}
+
+impl Gate {
+    /// Writes the file, starts the program and waits until it is ready.
+    #[track_caller]
+    pub fn start(setup: Setup) -> Self {
+        let dir = TempDir::with_prefix("tidegate-test-").expect("temporary directory");
+        let ip = own_ip();
+        let (http, admin) = (free_port(ip), free_port(ip));
+        let mut gate = Self { child: None, dir, ip, http, admin, setup, quiet: false };
+        gate.write(&gate.text());
+        gate.spawn();
+        if !gate.ready() {
+            gate.quiet = true;
+            panic!("tidegate did not get ready with\n{}\nand said\n{}", gate.text(), gate.log());
+        }
+        gate
+    }
+
+    /// Address of the listener `http`.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.ip, self.http)
+    }
+
+    /// Address of every listener.
+    pub fn ip(&self) -> IpAddr {
+        self.ip
+    }
+
+    /// A free port on the gate's own address.
+    pub fn spare_port(&self) -> u16 {
+        free_port(self.ip)
+    }
+
+    /// Address of the admin listener.
+    pub fn admin_address(&self) -> SocketAddr {
+        SocketAddr::new(self.ip, self.admin)
+    }
+
+    /// A fresh connection.
+    #[track_caller]
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    /// `GET target` on a fresh connection.
+    #[track_caller]
+    pub fn get(&self, target: &str) -> Response {
+        self.connect().get(target)
+    }
+
+    /// The answer to raw bytes on a fresh connection.
+    #[track_caller]
+    pub fn answer_to(&self, bytes: impl AsRef<[u8]>) -> Response {
+        self.connect().send(bytes).response()
+    }
+
+    /// Directory of the configuration file, the socket and the state.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The configuration file.
+    pub fn file(&self) -> PathBuf {
+        self.dir.path().join("tidegate.yaml")
+    }
+
+    /// The state directory.
+    pub fn state_dir(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
+    /// What the setup says as text.
+    pub fn text(&self) -> String {
+        self.text_of(&self.setup)
+    }
+
+    /// What another setup would say here.
+    pub fn text_of(&self, setup: &Setup) -> String {
+        setup.text(&Place { ip: self.ip, http: self.http, admin: self.admin, dir: self.dir.path() })
+    }
+
+    /// The setup that was last written.
+    pub fn setup(&self) -> Setup {
+        self.setup.clone()
+    }
+
+    /// Puts a new file in the place of the old one.
+    pub fn write(&self, text: &str) {
+        let fresh = self.dir.path().join(".tidegate.yaml.new");
+        fs::write(&fresh, text).expect("write the configuration");
+        fs::rename(&fresh, self.file()).expect("rename the configuration");
+    }
+
+    /// Changes the setup and puts the new file in place.
+    pub fn edit(&mut self, change: impl FnOnce(Setup) -> Setup) {
+        self.setup = change(self.setup.clone());
+        self.write(&self.text());
+    }
+
+    /// Changes the setup, puts the new file in place and waits until it is in force.
+    #[track_caller]
+    pub fn reload(&mut self, change: impl FnOnce(Setup) -> Setup) {
+        let before = self.generation();
+        self.edit(change);
+        until("a newer generation", || (self.generation() > before).then_some(()));
+    }
+
+    /// Number of the generation that serves.
+    #[track_caller]
+    pub fn generation(&self) -> u64 {
+        self.metric("tidegate_config_generation", &[]) as u64
+    }
+
+    /// The share that a version of `shop` is given, from 0 to 1.
+    #[track_caller]
+    pub fn weight(&self, version: &str) -> f64 {
+        self.metric("tidegate_traffic_weight_ratio", &[("service", "shop"), ("version", version)])
+    }
+
+    /// The sum of the samples of a metric that carry these labels.
+    #[track_caller]
+    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        admin::sum(&self.metrics(), name, labels)
+    }
+
+    /// The metrics page.
+    #[track_caller]
+    pub fn metrics(&self) -> String {
+        admin::get(self.admin_address(), "/metrics").text()
+    }
+
+    /// A page of the admin listener.
+    #[track_caller]
+    pub fn admin(&self, path: &str) -> Response {
+        admin::get(self.admin_address(), path)
+    }
+
+    /// A JSON document of the admin listener.
+    #[track_caller]
+    pub fn json(&self, path: &str) -> serde_json::Value {
+        let response = self.admin(path);
+        assert_eq!(response.status, 200, "{path}: {}", response.text());
+        serde_json::from_slice(&response.body).expect("JSON")
+    }
+
+    /// Everything it has logged and printed.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("running").id()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).expect("a process");
+        kill_process(pid, signal).expect("signal a child that was not waited for");
+    }
+
+    /// Waits until it has ended by itself.
+    #[track_caller]
+    pub fn exit_status(&mut self) -> ExitStatus {
+        let child = self.child.as_mut().expect("running");
+        let status = until("the process ends", || child.try_wait().expect("own child"));
+        self.child = None;
+        status
+    }
+
+    /// Ends it without a chance to say goodbye.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Starts it again with the file as it is.
+    #[track_caller]
+    pub fn start_again(&mut self) {
+        assert!(self.child.is_none(), "still running");
+        self.spawn();
+        assert!(self.ready(), "did not get ready again");
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|it| it.try_wait().expect("own child").is_none())
+    }
+
+    /// Memory that it uses now, in bytes.
+    pub fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("running");
+        let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:")).expect("a process has memory");
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kilobytes * 1024
+    }
+
+    /// How many file descriptors it holds.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("running").count()
+    }
+
+    /// How many threads it has.
+    pub fn threads(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/task", self.pid())).expect("running").count()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.dir.path().join("gate.log")
+    }
+
+    fn spawn(&mut self) {
+        let open = || fs::OpenOptions::new().create(true).append(true).open(self.log_file()).expect("log");
+        let child = Command::new(program())
+            .args(["run", "-c"])
+            .arg(self.file())
+            .env("NO_COLOR", "1")
+            .env_remove("NOTIFY_SOCKET")
+            .stdin(Stdio::null())
+            .stdout(open())
+            .stderr(open())
+            .spawn()
+            .expect("start tidegate");
+        self.child = Some(child);
+    }
+
+    fn ready(&mut self) -> bool {
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE && self.runs() {
+            if admin::try_get(self.admin_address(), "/readyz").is_some_and(|it| it.status == 200) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() && !self.quiet {
+            let text = fs::read_to_string(self.file()).unwrap_or_default();
+            let log = self.log();
+            let tail = &log[log.ceil_char_boundary(log.len().saturating_sub(20_000))..];
+            eprintln!("--- configuration\n{text}--- log\n{tail}---");
+        }
+    }
+}
+
+/// The program under test.
+pub fn program() -> &'static str {
+    env!("CARGO_BIN_EXE_tidegate")
+}
+
+/// A loopback address that no other gate of this or another test process uses: two programs that both
+/// share ports between their workers could otherwise share one with each other, silently.
+pub fn own_ip() -> IpAddr {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let pid = std::process::id() % (250 * 250);
+    let (high, low) = (pid / 250, pid % 250);
+    let number = NEXT.fetch_add(1, Ordering::SeqCst);
+    let byte = |it: u32| u8::try_from(it).expect("below 250");
+    Ipv4Addr::new(127, byte(high) + 1, byte(low) + 1, number).into()
+}
+
+/// A port of the kernel's choice.
+pub fn free_port(ip: IpAddr) -> u16 {
+    let listener = TcpListener::bind((ip, 0)).expect("bind a loopback address");
+    listener.local_addr().expect("bound").port()
+}

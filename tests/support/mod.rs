@@ -1,0 +1,28 @@
+//! Drives the real program over real sockets: a gate (the `tidegate` process), raw clients in front
+//! of it, recording upstreams behind it.
+//!
+//! Nothing here sleeps to be right: every wait is for a condition and has a deadline. Every gate has
+//! a loopback address of its own, so tests run side by side without meeting each other's ports.
+//!
+//! Start with [`setup::Setup`], [`upstream::Upstream`] and [`client::Client`].
+#![allow(dead_code, unused_imports, reason = "every test binary uses another part")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may fail by panicking")]
+
+pub mod admin;
+pub mod client;
+pub mod command;
+pub mod gate;
+pub mod load;
+pub mod message;
+pub mod setup;
+pub mod upstream;
+pub mod wait;
+pub mod wire;
+
+pub use client::Client;
+pub use gate::Gate;
+pub use message::{Head, Request, Response};
+pub use setup::Setup;
+pub use upstream::{Peer, Upstream};
+pub use wait::until;
+pub use wire::{Broken, End};

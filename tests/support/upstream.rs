@@ -1,0 +1,317 @@
+//! Servers behind the gate: each connection is played by a script and every byte is recorded.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use super::gate::own_ip;
+use super::message::{Head, Request, latin1};
+use super::wait::{PATIENCE, until};
+use super::wire::{Broken, End, Seen, Wire};
+
+/// A server that does what its script says.
+pub struct Upstream {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    stopped: AtomicBool,
+    connections: Mutex<Vec<Arc<Mutex<Seen>>>>,
+    requests: Mutex<Vec<Request>>,
+    busy: AtomicUsize,
+}
+
+impl Upstream {
+    /// Listens on a port of the kernel's choice and plays `script` on each connection.
+    pub fn start(script: impl Fn(&mut Peer) + Send + Sync + 'static) -> Self {
+        Self::start_on(SocketAddr::from(([127, 0, 0, 1], 0)), script)
+    }
+
+    /// Listens on a given address, to come back where another one stopped.
+    pub fn start_on(address: SocketAddr, script: impl Fn(&mut Peer) + Send + Sync + 'static) -> Self {
+        let listener = until("upstream address free", || TcpListener::bind(address).ok());
+        let address = listener.local_addr().expect("bound");
+        let shared = Arc::new(Shared::default());
+        let (script, own) = (Arc::new(script), shared.clone());
+        thread::spawn(move || accept(&listener, &own, &script));
+        Self { address, shared }
+    }
+
+    /// Answers every request 200 with this body, for as long as the gate keeps the connection.
+    pub fn answering(body: &'static str) -> Self {
+        Self::start(move |peer| peer.serve("200 OK", body))
+    }
+
+    /// Answers every request with this status and body.
+    pub fn with_status(status: &'static str, body: &'static str) -> Self {
+        Self::start(move |peer| peer.serve(status, body))
+    }
+
+    /// Answers every request with exactly these bytes, and keeps the connection.
+    pub fn raw(answer: impl Into<Vec<u8>>) -> Self {
+        let answer = answer.into();
+        Self::start(move |peer| {
+            while peer.request().is_some() {
+                peer.send(&answer);
+            }
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Every complete request so far, in order of completion.
+    pub fn requests(&self) -> Vec<Request> {
+        self.shared.requests.lock().unwrap().clone()
+    }
+
+    /// How many complete requests there were.
+    pub fn count(&self) -> usize {
+        self.shared.requests.lock().unwrap().len()
+    }
+
+    /// The one request there was.
+    #[track_caller]
+    pub fn only_request(&self) -> Request {
+        let requests = self.requests();
+        assert_eq!(requests.len(), 1, "requests upstream: {requests:#?}");
+        requests.into_iter().next().unwrap()
+    }
+
+    /// The last complete request.
+    #[track_caller]
+    pub fn last_request(&self) -> Request {
+        self.requests().pop().expect("a request reached the upstream")
+    }
+
+    /// Raw bytes of each connection, one `char` per byte, in order of accepting.
+    pub fn raw_bytes(&self) -> Vec<String> {
+        let connections = self.shared.connections.lock().unwrap();
+        connections.iter().map(|it| latin1(&it.lock().unwrap().bytes)).collect()
+    }
+
+    /// How many connections were accepted.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.lock().unwrap().len()
+    }
+
+    /// How connection `number` ended, as far as its script has noticed.
+    pub fn end_of(&self, number: usize) -> Option<End> {
+        let connections = self.shared.connections.lock().unwrap();
+        connections.get(number).and_then(|it| it.lock().unwrap().end.clone())
+    }
+
+    /// Bytes that connection `number` received.
+    pub fn received(&self, number: usize) -> u64 {
+        let connections = self.shared.connections.lock().unwrap();
+        connections.get(number).map_or(0, |it| it.lock().unwrap().total)
+    }
+
+    /// Connections whose script has not ended.
+    pub fn busy(&self) -> usize {
+        self.shared.busy.load(Ordering::SeqCst)
+    }
+
+    /// Refuses connections from now on; existing ones go on.
+    pub fn stop_listening(&self) {
+        if !self.shared.stopped.swap(true, Ordering::SeqCst) {
+            // Wakes the accepting thread, which then drops the listener.
+            let _ = TcpStream::connect(self.address);
+            until("upstream refuses", || TcpStream::connect(self.address).err());
+        }
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect_timeout(&self.address, Duration::from_millis(100));
+    }
+}
+
+fn accept<S>(listener: &TcpListener, shared: &Arc<Shared>, script: &Arc<S>)
+where
+    S: Fn(&mut Peer) + Send + Sync + 'static,
+{
+    for stream in listener.incoming() {
+        if shared.stopped.load(Ordering::SeqCst) {
+            return;
+        }
+        let Ok(stream) = stream else { continue };
+        let wire = Wire::new(stream);
+        let number = {
+            let mut connections = shared.connections.lock().unwrap();
+            connections.push(wire.seen());
+            connections.len() - 1
+        };
+        let (script, shared) = (script.clone(), shared.clone());
+        shared.busy.fetch_add(1, Ordering::SeqCst);
+        thread::spawn(move || {
+            let mut peer = Peer { number, wire: Some(wire), shared };
+            script(&mut peer);
+            peer.shared.busy.fetch_sub(1, Ordering::SeqCst);
+        });
+    }
+}
+
+/// The upstream's end of one connection. When the script returns, the connection is closed.
+pub struct Peer {
+    /// Counts connections from 0.
+    pub number: usize,
+    wire: Option<Wire>,
+    shared: Arc<Shared>,
+}
+
+impl Peer {
+    /// Reads a whole request; `None` when the gate has no more.
+    pub fn request(&mut self) -> Option<Request> {
+        let head = self.head()?;
+        self.rest_of(head)
+    }
+
+    /// Reads a request's head only.
+    pub fn head(&mut self) -> Option<Head> {
+        self.wire.as_mut()?.head().ok()
+    }
+
+    /// Reads the body that belongs to `head`, and records the request.
+    pub fn rest_of(&mut self, head: Head) -> Option<Request> {
+        let wire = self.wire.as_mut()?;
+        let (body, trailers) = match (head.one("transfer-encoding"), head.one("content-length")) {
+            (Some("chunked"), None) => wire.chunked().ok()?,
+            (None, Some(length)) => (wire.exactly(length.parse().ok()?).ok()?, Vec::new()),
+            (None, None) => (Vec::new(), Vec::new()),
+            other => panic!("the gate sent framing {other:?}"),
+        };
+        let request = Request { head, body, trailers };
+        self.shared.requests.lock().unwrap().push(request.clone());
+        Some(request)
+    }
+
+    /// Records a request whose body the script reads by itself.
+    pub fn note(&self, head: &Head) {
+        let request = Request { head: head.clone(), ..Request::default() };
+        self.shared.requests.lock().unwrap().push(request);
+    }
+
+    /// Sends; whether it could.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.wire.as_mut().is_some_and(|it| it.try_send(bytes.as_ref()).is_ok())
+    }
+
+    /// Sends a whole response with a length.
+    pub fn answer(&mut self, status: &str, body: &str) -> bool {
+        let length = body.len();
+        self.send(format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}"))
+    }
+
+    /// Answers every request alike.
+    pub fn serve(&mut self, status: &str, body: &str) {
+        while let Some(request) = self.request() {
+            let body = if request.method() == "HEAD" { "" } else { body };
+            if !self.answer(status, body) {
+                return;
+            }
+        }
+    }
+
+    /// Reads and records until the gate ends the connection, and says how it did.
+    pub fn hold(&mut self) -> End {
+        loop {
+            match self.wire.as_mut().map(Wire::fill) {
+                Some(Ok(())) => {}
+                Some(Err(Broken::Ended(_))) | None => return End::Closed,
+                Some(Err(Broken::Reset)) => return End::Reset,
+                Some(Err(Broken::Silent | Broken::Malformed(_))) => return End::Open,
+            }
+        }
+    }
+
+    /// Announces the end of what this side sends.
+    pub fn finish(&mut self) {
+        if let Some(wire) = &mut self.wire {
+            wire.finish();
+        }
+    }
+
+    /// Ends the connection with a reset.
+    pub fn reset(&mut self) {
+        if let Some(wire) = self.wire.take() {
+            wire.reset();
+        }
+    }
+
+    /// Ends the connection.
+    pub fn close(&mut self) {
+        self.wire = None;
+    }
+
+    /// The connection itself.
+    pub fn wire(&mut self) -> &mut Wire {
+        self.wire.as_mut().expect("not closed by this script")
+    }
+}
+
+/// An address where connections are neither accepted nor refused: its queue is full.
+pub struct BlackHole {
+    address: SocketAddr,
+    _listener: socket2::Socket,
+    _queued: Vec<TcpStream>,
+}
+
+impl BlackHole {
+    /// Opens one.
+    pub fn open() -> Self {
+        let listener =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("socket");
+        listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("bind");
+        listener.listen(0).expect("listen");
+        let address = listener.local_addr().expect("bound").as_socket().expect("an IP socket");
+        let mut queued = Vec::new();
+        loop {
+            match TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
+                Ok(stream) => queued.push(stream),
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => break,
+                Err(error) => panic!("filling the queue: {error}"),
+            }
+        }
+        Self { address, _listener: listener, _queued: queued }
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// A loopback address where nobody listens: connections are refused.
+pub fn refusing() -> SocketAddr {
+    let listener = TcpListener::bind((own_ip(), 0)).expect("bind");
+    listener.local_addr().expect("bound")
+}
+
+/// A latch that scripts wait at until the test opens it.
+#[derive(Clone, Default)]
+pub struct Latch(Arc<(Mutex<bool>, std::sync::Condvar)>);
+
+impl Latch {
+    /// Lets everybody pass from now on.
+    pub fn open(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+
+    /// Waits until it is open; whether that happened in time.
+    pub fn pass(&self) -> bool {
+        let closed = self.0.0.lock().unwrap();
+        let (open, _) = self.0.1.wait_timeout_while(closed, PATIENCE, |open| !*open).unwrap();
+        *open
+    }
+}
