@@ -20,6 +20,7 @@ mod problem;
 mod render;
 mod rollout;
 mod route;
+mod schema;
 mod service;
 mod similar;
 mod source;
@@ -33,6 +34,7 @@ pub use domain::{
 };
 pub use load::{Loaded, load};
 pub use problem::{Problem, Problems, Severity};
+pub use schema::schema;
 pub use source::{Files, MemoryFiles, Place, name_matches};
 
 #[cfg(test)]

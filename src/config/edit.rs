@@ -16,7 +16,7 @@ pub(super) const REDIRECT: Shape =
     Shape { name: "Redirect", what: "`redirect`", keys: &["scheme", "host", "port", "path", "status"] };
 
 pub(super) const REDIRECT_PATH: Shape =
-    Shape { name: "RedirectPath", what: "the path of a redirect", keys: &["prefix", "path"] };
+    Shape { name: "Rewrite", what: "the path of a redirect", keys: &["prefix", "path"] };
 
 pub(super) const EDITED: Shape =
     Shape { name: "Edited", what: "a change of headers", keys: &["request", "response"] };
