@@ -331,9 +331,13 @@ def measure(peer, path, connections, seconds):
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    before = cpu_us(pids)
-    result = load(peer["port"], path, connections, seconds)
-    spent = cpu_us(pids) - before
+    for _ in range(3):
+        before = cpu_us(pids)
+        result = load(peer["port"], path, connections, seconds)
+        spent = cpu_us(pids) - before
+        # A machine that is busy with something else may not complete a single one; that says nothing.
+        if result["requests"]:
+            break
     done.set()
     watcher.join()
     return result | {
