@@ -17,9 +17,11 @@ mod chunk;
 mod date;
 mod forwarded;
 mod limits;
+mod lines;
 mod request;
 mod response;
 mod scan;
+mod syntax;
 mod write;
 
 pub use answer::{Answer, CONTINUE, write_answer};
@@ -31,3 +33,6 @@ pub use request::parse_request;
 pub use response::parse_response;
 pub use scan::HeadScanner;
 pub use write::{RequestWriting, ResponseWriting, write_interim, write_request, write_response};
+
+#[cfg(test)]
+mod tests;

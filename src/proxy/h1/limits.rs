@@ -3,6 +3,9 @@
 use crate::config::{ListenerLimits, Underscores};
 use crate::proxy::message::MethodKind;
 
+/// Most header lines that any limit can allow: their spans stand on the stack while a head is read.
+pub(super) const HEADERS_MAX: usize = 1024;
+
 /// Bounds of a request head.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestLimits {

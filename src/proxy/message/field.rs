@@ -150,6 +150,11 @@ impl Field {
         }
     }
 
+    /// Whether the whole name is fixed, so that it holds no underscore.
+    pub fn is_exact(self) -> bool {
+        !matches!(self, Self::Other | Self::Tidegate | Self::XForwardedOther)
+    }
+
     /// Whether the line speaks of one connection only (RFC 9110 section 7.6.1) and ends here.
     pub fn is_hop_by_hop(self) -> bool {
         matches!(

@@ -80,6 +80,8 @@ pub struct RequestHead {
     pub host: Authority,
     /// Header lines in their order.
     pub lines: Vec<Line>,
+    /// How many more servers an `OPTIONS` may pass; 0 means that it is for us. `None` for other methods.
+    pub max_forwards: Option<u64>,
     /// How many lines were left out because of an underscore in the name.
     pub dropped: u32,
     /// Where the body ends.
@@ -101,6 +103,12 @@ impl RequestHead {
     /// Whether this is `OPTIONS *`, which the proxy answers itself.
     pub fn is_options_asterisk(&self) -> bool {
         self.form == TargetForm::Asterisk
+    }
+
+    /// Whether the proxy is the one who is asked: `OPTIONS *`, or one that may go no further (RFC 9110
+    /// section 7.6.2). The answer is a 200 without content.
+    pub fn is_for_proxy(&self) -> bool {
+        self.is_options_asterisk() || self.max_forwards == Some(0)
     }
 
     /// The values of all lines called `name` (any case), in order.

@@ -21,8 +21,11 @@ impl Span {
         Self { start: narrow(range.start), end: narrow(range.end) }
     }
 
-    /// The span of `part`, which must be a slice of `whole`.
+    /// The span of `part`, which must be a slice of `whole` or empty.
     pub fn of_part(whole: &[u8], part: &[u8]) -> Self {
+        if part.is_empty() {
+            return Self::EMPTY;
+        }
         let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
         debug_assert!(start + part.len() <= whole.len(), "the part lies within the whole");
         Self::new(start..start + part.len())
