@@ -1,0 +1,87 @@
+//! What the admin server asks of the rest of the house.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::controller::{Actor, Answer, Command, Event, Handle, Refused, Status};
+use crate::model::{Generation, ServiceName, Timestamp};
+
+/// An answer that takes its time.
+pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The controller as seen from here. A trait, so that tests can script it; the real one is [`Handle`].
+pub trait Control: Send + Sync {
+    /// Everything as it is now.
+    fn status(&self) -> Arc<Status>;
+    /// Waits for a status newer than `revision`.
+    fn changed(&self, revision: u64) -> Answering<'_, Arc<Status>>;
+    /// Events with an id above `since`, oldest first.
+    fn events(&self, since: u64) -> Vec<Event>;
+    /// Carries out a command.
+    fn command(
+        &self,
+        service: ServiceName,
+        command: Command,
+        by: Actor,
+        expected_step: Option<u64>,
+    ) -> Answering<'_, Result<Answer, Refused>>;
+}
+
+impl Control for Handle {
+    fn status(&self) -> Arc<Status> {
+        Handle::status(self)
+    }
+
+    fn changed(&self, revision: u64) -> Answering<'_, Arc<Status>> {
+        Box::pin(Handle::changed(self, revision))
+    }
+
+    fn events(&self, since: u64) -> Vec<Event> {
+        Handle::events(self, since)
+    }
+
+    fn command(
+        &self,
+        service: ServiceName,
+        command: Command,
+        by: Actor,
+        expected_step: Option<u64>,
+    ) -> Answering<'_, Result<Answer, Refused>> {
+        Box::pin(Handle::command(self, service, command, by, expected_step))
+    }
+}
+
+/// Loads the configuration again.
+pub trait Reload: Send + Sync {
+    /// Checks and swaps; all or nothing. The answer comes when the new one serves.
+    fn reload(&self) -> Answering<'_, Result<ReloadDone, ReloadFailed>>;
+    /// The last reload, if it was refused.
+    fn last_failure(&self) -> Option<LastFailure>;
+}
+
+/// A reload that went well.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ReloadDone {
+    /// What serves now.
+    pub generation: Generation,
+    /// Whether the files differed from what was loaded.
+    pub changed: bool,
+}
+
+/// A reload that was refused. The configuration before keeps serving.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReloadFailed {
+    /// All problems, for people.
+    pub report: String,
+    /// All problems, for programs.
+    pub problems: serde_json::Value,
+}
+
+/// When the last reload was refused, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LastFailure {
+    /// When.
+    pub at: Timestamp,
+    /// All problems, for people.
+    pub report: String,
+}

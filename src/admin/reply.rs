@@ -1,0 +1,86 @@
+//! Answers, and problems as RFC 9457 writes them.
+
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Bytes;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// What goes back.
+pub(super) type Reply = Response<Full<Bytes>>;
+
+/// Why a request was not answered as wished.
+#[derive(Clone, Debug)]
+pub(super) struct Problem {
+    pub(super) status: StatusCode,
+    /// For programs; never changes its meaning.
+    pub(super) code: &'static str,
+    /// One sentence for people.
+    pub(super) detail: String,
+    /// Members beside the standard ones.
+    pub(super) more: Map<String, Value>,
+    allow: Option<&'static str>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), more: Map::new(), allow: None }
+    }
+
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
+    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", detail)
+    }
+
+    /// The path is there, the method is not.
+    pub(super) fn method(allow: &'static str) -> Self {
+        let detail = format!("this path answers {allow}");
+        Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail) }
+    }
+
+    pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.more.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub(super) fn into_reply(self) -> Reply {
+        let mut members = Map::new();
+        members.insert("type".into(), format!("urn:tidegate:problem:{}", self.code).into());
+        members.insert("title".into(), self.status.canonical_reason().unwrap_or("Error").into());
+        members.insert("status".into(), self.status.as_u16().into());
+        members.insert("code".into(), self.code.into());
+        members.insert("detail".into(), self.detail.into());
+        members.extend(self.more);
+        let mut reply = whole(self.status, "application/problem+json", Value::Object(members).to_string());
+        if let Some(allow) = self.allow {
+            reply.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            reply.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        reply
+    }
+}
+
+/// A value as JSON.
+pub(super) fn json(value: &impl Serialize) -> Reply {
+    let text = serde_json::to_string(value).expect("wire types have string keys and finite depth");
+    whole(StatusCode::OK, "application/json", text)
+}
+
+/// A text of some type. Nothing here may be kept by a cache or taken for another type by a browser.
+pub(super) fn whole(status: StatusCode, kind: &'static str, text: String) -> Reply {
+    let mut reply = Response::new(Full::new(Bytes::from(text)));
+    *reply.status_mut() = status;
+    let headers = reply.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    reply
+}

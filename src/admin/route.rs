@@ -1,0 +1,318 @@
+//! From method and path to an answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+
+use crate::controller::{Actor, Command, Event, JournalHealth, RefusalCode, Refused, Status};
+use crate::model::{Generation, ServiceName};
+use crate::runtime::Phase;
+
+use super::ask::{self, Query};
+use super::door::Door;
+use super::reply::{Problem, Reply, json, whole};
+use super::server::House;
+use super::wire::{
+    CommandAsk, CommandDone, ConfigState, EventsPage, JournalWire, ListenerWire, NothingAsk, RefusedConfig,
+    ReloadReply, ServiceWire, ServicesPage, StatusWire,
+};
+
+/// Answers a request, whatever it is.
+pub(super) async fn answer(house: &House, door: &Door, request: Request<Incoming>) -> Reply {
+    try_answer(house, door, request).await.unwrap_or_else(Problem::into_reply)
+}
+
+async fn try_answer(house: &House, door: &Door, request: Request<Incoming>) -> Result<Reply, Problem> {
+    let (head, body) = request.into_parts();
+    let actor = door.admit(&head, house.token.as_ref())?;
+    let path: Vec<&str> = head.uri.path().split('/').skip(1).collect();
+    let query = head.uri.query();
+    match path.as_slice() {
+        ["livez"] => read(&head.method).map(|()| plain(StatusCode::OK, "alive\n")),
+        ["readyz"] => read(&head.method).map(|()| ready(house)),
+        ["metrics"] => {
+            read(&head.method)?;
+            Ok(whole(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", house.registry.render()))
+        }
+        ["api", "v1", "status"] => {
+            read(&head.method)?;
+            let status = newest(house, query).await?;
+            Ok(json(&status_wire(house, &status)))
+        }
+        ["api", "v1", "services"] => {
+            read(&head.method)?;
+            let status = newest(house, query).await?;
+            let services = services_wire(house, &status);
+            Ok(json(&ServicesPage { revision: status.revision, services }))
+        }
+        ["api", "v1", "services", name] => {
+            read(&head.method)?;
+            let status = newest(house, query).await?;
+            let service = service_wire(house, &status, name).ok_or_else(|| unknown_service(&status, name))?;
+            Ok(json(&service))
+        }
+        ["api", "v1", "services", name, verb] => {
+            let make = command_named(verb).ok_or_else(|| no_such_path(head.uri.path()))?;
+            write(&head.method)?;
+            let asked: CommandAsk = ask::body(body).await?;
+            command(house, name, make(&asked)?, actor, asked.step).await
+        }
+        ["api", "v1", "events"] => {
+            read(&head.method)?;
+            events(house, query).await
+        }
+        ["api", "v1", "config"] => read(&head.method).map(|()| json(&config_state(house))),
+        ["api", "v1", "config", "reload"] => {
+            write(&head.method)?;
+            let NothingAsk {} = ask::body(body).await?;
+            reload(house).await
+        }
+        _ => Err(no_such_path(head.uri.path())),
+    }
+}
+
+fn read(method: &Method) -> Result<(), Problem> {
+    if matches!(*method, Method::GET | Method::HEAD) { Ok(()) } else { Err(Problem::method("GET, HEAD")) }
+}
+
+fn write(method: &Method) -> Result<(), Problem> {
+    if *method == Method::POST { Ok(()) } else { Err(Problem::method("POST")) }
+}
+
+fn plain(status: StatusCode, text: &str) -> Reply {
+    whole(status, "text/plain; charset=utf-8", text.to_owned())
+}
+
+fn no_such_path(path: &str) -> Problem {
+    // A path may be long; the sentence need not.
+    Problem::not_found(format!("nothing at `{}`", path.chars().take(100).collect::<String>()))
+}
+
+fn ready(house: &House) -> Reply {
+    if house.shutdown.phase() != Phase::Serving {
+        return plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n");
+    }
+    if house.control.status().generation == Generation(0) {
+        return plain(StatusCode::SERVICE_UNAVAILABLE, "no configuration serves yet\n");
+    }
+    plain(StatusCode::OK, "ready\n")
+}
+
+/// The newest status; with `after` and `timeout` in the query, waits until there is a newer one.
+async fn newest(house: &House, query: Option<&str>) -> Result<Arc<Status>, Problem> {
+    let query = Query::parse(query, &["after", "timeout"])?;
+    let status = house.control.status();
+    let Some(after) = query.number("after")? else { return Ok(status) };
+    if status.revision > after {
+        return Ok(status);
+    }
+    let wait = query.wait("timeout")?.unwrap_or(WAIT_DEFAULT);
+    let newer = tokio::time::timeout(wait, house.control.changed(after)).await;
+    Ok(newer.unwrap_or(status))
+}
+
+fn status_wire(house: &House, status: &Status) -> StatusWire {
+    let phase = match house.shutdown.phase() {
+        Phase::Serving => "serving",
+        Phase::Draining => "draining",
+        Phase::Cutting => "cutting",
+    };
+    let problem = match &status.journal {
+        JournalHealth::Durable => None,
+        JournalHealth::NotDurable(why) => Some(why.clone()),
+    };
+    let listeners = house.registry.listeners().into_iter().map(|it| {
+        let counts = it.counts();
+        ListenerWire {
+            name: it.name().to_string(),
+            open: counts.open,
+            accepted: counts.accepted,
+            unrouted: counts.unrouted,
+            rejected: counts.rejected.iter().sum(),
+        }
+    });
+    StatusWire {
+        version: env!("CARGO_PKG_VERSION").into(),
+        at: house.clock.now().to_string(),
+        revision: status.revision,
+        generation: status.generation.0,
+        source: status.source.clone(),
+        phase: phase.into(),
+        journal: JournalWire { durable: problem.is_none(), problem },
+        refused: refused_config(house),
+        services: services_wire(house, status),
+        listeners: listeners.collect(),
+    }
+}
+
+fn services_wire(house: &House, status: &Status) -> Vec<ServiceWire> {
+    status.services.iter().filter_map(|it| service_wire(house, status, it.name.as_str())).collect()
+}
+
+fn service_wire(house: &House, status: &Status, name: &str) -> Option<ServiceWire> {
+    let service = status.service(name)?;
+    Some(ServiceWire::of(service, |lane| house.registry.in_flight(&service.name, &lane.version)))
+}
+
+fn unknown_service(status: &Status, name: &str) -> Problem {
+    let known: Vec<_> = status.services.iter().map(|it| it.name.to_string()).collect();
+    let name: String = name.chars().take(100).collect();
+    Problem::new(StatusCode::NOT_FOUND, "unknown_service", format!("no service `{name}`"))
+        .with("known", known)
+}
+
+fn config_state(house: &House) -> ConfigState {
+    let status = house.control.status();
+    ConfigState {
+        generation: status.generation.0,
+        source: status.source.clone(),
+        refused: refused_config(house),
+    }
+}
+
+fn refused_config(house: &House) -> Option<RefusedConfig> {
+    house.reload.last_failure().map(|it| RefusedConfig { at: it.at.to_string(), report: it.report })
+}
+
+type MakeCommand = fn(&CommandAsk) -> Result<Command, Problem>;
+
+fn command_named(verb: &str) -> Option<MakeCommand> {
+    let make: MakeCommand = match verb {
+        "promote" => |ask| {
+            allow_only(ask, "full")?;
+            Ok(Command::Promote { full: ask.full.unwrap_or(false) })
+        },
+        "pause" => |ask| {
+            allow_only(ask, "reason")?;
+            Ok(Command::Pause { reason: reason(ask)? })
+        },
+        "resume" => |ask| allow_only(ask, "").map(|()| Command::Resume),
+        "rollback" => |ask| {
+            allow_only(ask, "to reason")?;
+            let to = ask.to.as_deref().map(str::parse).transpose();
+            let to = to.map_err(|it| Problem::bad_request(format!("`to`: {it}")))?;
+            Ok(Command::Rollback { to, reason: reason(ask)? })
+        },
+        "retry" => |ask| allow_only(ask, "").map(|()| Command::Retry),
+        _ => return None,
+    };
+    Some(make)
+}
+
+/// Refuses members that mean nothing to a command, rather than ignoring what somebody asked for.
+fn allow_only(ask: &CommandAsk, members: &str) -> Result<(), Problem> {
+    let given = [("full", ask.full.is_some()), ("to", ask.to.is_some()), ("reason", ask.reason.is_some())];
+    match given.iter().find(|(name, there)| *there && !members.split(' ').any(|it| it == *name)) {
+        Some((name, _)) => Err(Problem::bad_request(format!("`{name}` means nothing to this command"))),
+        None => Ok(()),
+    }
+}
+
+/// A reason goes into the journal and onto terminals: one short line.
+fn reason(ask: &CommandAsk) -> Result<Option<String>, Problem> {
+    let Some(text) = ask.reason.as_deref().map(str::trim).filter(|it| !it.is_empty()) else {
+        return Ok(None);
+    };
+    if text.len() > REASON_BYTES_MAX || text.chars().any(char::is_control) {
+        let detail = format!("`reason` is one line of at most {REASON_BYTES_MAX} bytes");
+        return Err(Problem::bad_request(detail));
+    }
+    Ok(Some(text.to_owned()))
+}
+
+async fn command(
+    house: &House,
+    name: &str,
+    command: Command,
+    actor: Actor,
+    step: Option<u64>,
+) -> Result<Reply, Problem> {
+    let status = house.control.status();
+    let known: Option<ServiceName> = status.service(name).map(|it| it.name.clone());
+    let service = known.ok_or_else(|| unknown_service(&status, name))?;
+    match house.control.command(service, command, actor, step).await {
+        Ok(it) => {
+            let service = service_wire(house, &house.control.status(), name);
+            let done = CommandDone { text: it.text, changed: it.changed, durable: it.durable, service };
+            Ok(json(&done))
+        }
+        Err(refused) => Err(refusal(house, name, refused)),
+    }
+}
+
+/// A refusal, with the state that it rests on, so that whoever asked can look again.
+fn refusal(house: &House, name: &str, refused: Refused) -> Problem {
+    let status = match refused.code {
+        RefusalCode::UnknownService => StatusCode::NOT_FOUND,
+        RefusalCode::Stale => StatusCode::PRECONDITION_FAILED,
+        RefusalCode::WrongState | RefusalCode::Quarantined | RefusalCode::NoTarget | RefusalCode::Busy => {
+            StatusCode::CONFLICT
+        }
+        RefusalCode::NotDurable => StatusCode::INSUFFICIENT_STORAGE,
+        RefusalCode::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let problem = Problem::new(status, refused.code.as_str(), refused.reason);
+    match service_wire(house, &house.control.status(), name) {
+        Some(service) => {
+            let value = serde_json::to_value(service).expect("wire types have string keys and finite depth");
+            problem.with("service", value)
+        }
+        None => problem,
+    }
+}
+
+/// Events after `since`, or the newest; with `wait`, the answer waits for the first of them.
+async fn events(house: &House, query: Option<&str>) -> Result<Reply, Problem> {
+    let query = Query::parse(query, &["since", "limit", "service", "wait"])?;
+    let (since, service) = (query.number("since")?, query.text("service"));
+    let limit = query.number("limit")?.unwrap_or(EVENTS_DEFAULT);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let fits = |it: &Event| service.is_none_or(|name| it.service.as_str() == name);
+    let look =
+        || -> Vec<Event> { house.control.events(since.unwrap_or(0)).into_iter().filter(fits).collect() };
+    let mut found = look();
+    if let Some(wait) = query.wait("wait")?.filter(|_| found.is_empty()) {
+        found = tokio::time::timeout(wait, first_of(house, look)).await.unwrap_or_default();
+    }
+    // Whoever names a place reads on from there; whoever does not wants the newest.
+    if since.is_some() {
+        found.truncate(limit);
+    } else {
+        found.drain(..found.len().saturating_sub(limit));
+    }
+    let last = found.last().map_or(since.unwrap_or(0), |it| it.id);
+    Ok(json(&EventsPage { events: found.iter().map(Into::into).collect(), last }))
+}
+
+async fn first_of(house: &House, look: impl Fn() -> Vec<Event>) -> Vec<Event> {
+    loop {
+        // The revision is read before the look, so that nothing falls between them.
+        let revision = house.control.status().revision;
+        let found = look();
+        if !found.is_empty() {
+            return found;
+        }
+        house.control.changed(revision).await;
+    }
+}
+
+async fn reload(house: &House) -> Result<Reply, Problem> {
+    match house.reload.reload().await {
+        Ok(it) => Ok(json(&ReloadReply { generation: it.generation.0, changed: it.changed })),
+        Err(it) => {
+            let serving = house.control.status().generation;
+            let detail = format!("the configuration is invalid; generation {serving} keeps serving");
+            let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_configuration", detail);
+            Err(problem.with("report", it.report).with("problems", it.problems))
+        }
+    }
+}
+
+/// How long `after` waits when no `timeout` is given.
+const WAIT_DEFAULT: Duration = Duration::from_secs(30);
+/// Events in an answer when no `limit` is given.
+const EVENTS_DEFAULT: u64 = 100;
+/// Longest reason.
+const REASON_BYTES_MAX: usize = 500;

@@ -1,0 +1,256 @@
+//! A house that answers by script, behind real sockets: what the tests of this room and of the command
+//! line talk to.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::controller::{
+    Actor, Answer, Command, Event, EvidenceLine, GuardStatus, LaneStatus, RefusalCode, Refused,
+    ServiceStatus, Status, StepStatus, Via, What,
+};
+use crate::model::{Generation, ServiceName, Tally, Timestamp, Weight};
+use crate::runtime::{Clock, Shutdown};
+use crate::telemetry::Registry;
+
+use super::{Answering, Control, LastFailure, Parts, Reload, ReloadDone, ReloadFailed, Server};
+
+/// The house and its doors.
+pub(crate) struct Scripted {
+    pub(crate) status: watch::Sender<Arc<Status>>,
+    pub(crate) events: Mutex<Vec<Event>>,
+    /// What was commanded, as text.
+    pub(crate) commanded: Mutex<Vec<String>>,
+    /// What the next commands are answered, newest last; `done` when empty.
+    pub(crate) refusals: Mutex<Vec<Refused>>,
+    pub(crate) reload_fails: Mutex<Option<ReloadFailed>>,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) registry: Arc<Registry>,
+}
+
+/// A scripted house whose server is running on this thread's runtime.
+pub(crate) struct Running {
+    pub(crate) house: Arc<Scripted>,
+    pub(crate) address: std::net::SocketAddr,
+    pub(crate) socket: PathBuf,
+    pub(crate) state: tempfile::TempDir,
+    tasks: tokio::task::JoinSet<()>,
+}
+
+impl Running {
+    /// Starts the server with one service, `shop`, in the middle of a canary.
+    pub(crate) fn start() -> Self {
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        let state = tempfile::Builder::new().permissions(private).tempdir().unwrap();
+        let socket = state.path().join("admin.sock");
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let server = Server::bind(Some(listen), Some(&socket), state.path()).unwrap();
+        let address = server.address().unwrap();
+        let house = Arc::new(Scripted {
+            status: watch::Sender::new(Arc::new(canary())),
+            events: Mutex::new(vec![advanced(7), advanced(8)]),
+            commanded: Mutex::default(),
+            refusals: Mutex::default(),
+            reload_fails: Mutex::default(),
+            shutdown: Shutdown::new(),
+            registry: Registry::new(1),
+        });
+        let parts = Parts {
+            control: Arc::clone(&house) as Arc<dyn Control>,
+            reload: Arc::clone(&house) as Arc<dyn Reload>,
+            registry: Arc::clone(&house.registry),
+            shutdown: house.shutdown.watch(),
+            clock: Clock::system(),
+        };
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(async move { server.run(parts).await.unwrap() });
+        Self { house, address, socket, state, tasks }
+    }
+
+    /// The token that changes over TCP need.
+    pub(crate) fn token(&self) -> String {
+        super::Token::load(self.state.path()).unwrap().reveal().to_owned()
+    }
+
+    /// Waits until the server has ended by itself.
+    pub(crate) async fn ended(&mut self) {
+        self.tasks.join_next().await;
+    }
+}
+
+impl Scripted {
+    /// Changes the status and tells whoever waits.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Status)) {
+        let mut status = Status::clone(&self.status.borrow());
+        change(&mut status);
+        status.revision += 1;
+        self.status.send_replace(Arc::new(status));
+    }
+}
+
+impl Control for Scripted {
+    fn status(&self) -> Arc<Status> {
+        Arc::clone(&self.status.borrow())
+    }
+
+    fn changed(&self, revision: u64) -> Answering<'_, Arc<Status>> {
+        let mut status = self.status.subscribe();
+        Box::pin(async move { Arc::clone(&status.wait_for(|it| it.revision > revision).await.unwrap()) })
+    }
+
+    fn events(&self, since: u64) -> Vec<Event> {
+        self.events.lock().unwrap().iter().filter(|it| it.id > since).cloned().collect()
+    }
+
+    fn command(
+        &self,
+        service: ServiceName,
+        command: Command,
+        by: Actor,
+        expected_step: Option<u64>,
+    ) -> Answering<'_, Result<Answer, Refused>> {
+        let text = format!("{service} {command:?} step {expected_step:?} via {}", by.via.as_str());
+        self.commanded.lock().unwrap().push(text);
+        let answer = match self.refusals.lock().unwrap().pop() {
+            Some(refused) => Err(refused),
+            None => Ok(Answer { text: "v2 gets 25%".into(), changed: true, durable: true }),
+        };
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+impl Reload for Scripted {
+    fn reload(&self) -> Answering<'_, Result<ReloadDone, ReloadFailed>> {
+        let failed = self.reload_fails.lock().unwrap().clone();
+        let done = ReloadDone { generation: Generation(18), changed: true };
+        Box::pin(std::future::ready(failed.map_or(Ok(done), Err)))
+    }
+
+    fn last_failure(&self) -> Option<LastFailure> {
+        let failed = self.reload_fails.lock().unwrap().clone();
+        failed.map(|it| LastFailure { at: Timestamp(1_700_000_000_000_000), report: it.report })
+    }
+}
+
+/// A refusal of that kind.
+pub(crate) fn refused(code: RefusalCode, reason: &str) -> Refused {
+    Refused { reason: reason.into(), code }
+}
+
+/// `shop` on its way from v1 to v2, and `blog`, where nothing happens.
+pub(crate) fn canary() -> Status {
+    Status {
+        revision: 5,
+        at: Timestamp(1_700_000_000_000_000),
+        generation: Generation(17),
+        source: "tidegate.yaml".into(),
+        services: vec![shop(), blog()],
+        ..Status::default()
+    }
+}
+
+fn shop() -> ServiceStatus {
+    let step = |percent: u32, minutes: u64, done, now| StepStatus {
+        weight: weight(percent),
+        soak: Duration::from_secs(60 * minutes),
+        requests: 100,
+        done,
+        now,
+    };
+    ServiceStatus {
+        name: "shop".parse().unwrap(),
+        word: "CANARY",
+        stable: "v1".parse().unwrap(),
+        canary: Some("v2".parse().unwrap()),
+        previous: None,
+        wanted: "v2".parse().unwrap(),
+        in_sync: false,
+        weight: weight(25),
+        step: Some((3, 4)),
+        left: Some(Duration::from_secs(432)),
+        held: None,
+        requests_missing: None,
+        release: 4,
+        mark: 12,
+        why: "v2 is being tried at 25%".into(),
+        lanes: vec![
+            lane("v1", 75, 40_120, 84, 1_383.0, (12_000, 184_000)),
+            lane("v2", 25, 12_904, 31, 459.0, (12_000, 190_000)),
+        ],
+        guards: vec![GuardStatus {
+            name: "errors",
+            canary: Tally { requests: 12_904, bad: 31 },
+            stable: Tally { requests: 40_120, bad: 84 },
+            difference: Some(0.0003),
+            interval: Some((-0.0006, 0.0012)),
+            canary_interval: Some((0.0015, 0.0033)),
+            limit: Some(0.005),
+            evidence: 0.12,
+            text: "no worse than v1".into(),
+        }],
+        steps: vec![
+            step(1, 5, true, false),
+            step(5, 5, true, false),
+            step(25, 20, false, true),
+            step(50, 10, false, false),
+        ],
+        quarantined: Vec::new(),
+        last: Some(advanced(8)),
+    }
+}
+
+fn blog() -> ServiceStatus {
+    ServiceStatus {
+        name: "blog".parse().unwrap(),
+        word: "LIVE",
+        stable: "blue".parse().unwrap(),
+        canary: None,
+        wanted: "blue".parse().unwrap(),
+        in_sync: true,
+        weight: Weight::NONE,
+        step: None,
+        left: None,
+        release: 0,
+        mark: 1,
+        why: "blue is live".into(),
+        lanes: vec![lane("blue", 100, 10, 0, 0.5, (3_000, 9_000)), lane("green", 0, 0, 0, 0.0, (0, 0))],
+        guards: Vec::new(),
+        steps: Vec::new(),
+        last: None,
+        ..shop()
+    }
+}
+
+fn lane(version: &str, percent: u32, requests: u64, bad: u64, per_second: f64, us: (u64, u64)) -> LaneStatus {
+    LaneStatus {
+        version: version.parse().unwrap(),
+        weight: weight(percent),
+        seen: Tally { requests, bad },
+        per_second,
+        latency_us_p50: (requests > 0).then_some(us.0),
+        latency_us_p99: (requests > 0).then_some(us.1),
+    }
+}
+
+fn weight(percent: u32) -> Weight {
+    Weight::from_basis_points(percent * 100).unwrap()
+}
+
+/// An event of `shop`.
+pub(crate) fn advanced(id: u64) -> Event {
+    Event {
+        id,
+        at: Timestamp(1_700_000_000_000_000 + id * 1_000_000),
+        service: "shop".parse().unwrap(),
+        what: What::Advanced,
+        by: Actor { name: "tidegate".into(), via: Via::Policy },
+        version: "v2".parse().unwrap(),
+        from: weight(5),
+        to: weight(25),
+        text: "12904 canary requests, no regression".into(),
+        generation: Generation(17),
+        evidence: Some(EvidenceLine::default()),
+    }
+}

@@ -1,0 +1,462 @@
+//! Accepts, bounds and serves connections.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::runtime::{Clock, ShutdownWatch};
+use crate::telemetry::Registry;
+
+use super::control::{Control, Reload};
+use super::door::Door;
+use super::route;
+use super::socket::{OwnSocket, SocketError};
+use super::token::{Token, TokenError};
+
+/// A server that has its sockets and its token and is ready to [`run`](Self::run).
+#[derive(Debug)]
+pub struct Server {
+    tcp: Option<std::net::TcpListener>,
+    address: Option<SocketAddr>,
+    socket: Option<OwnSocket>,
+    token: Option<Token>,
+}
+
+/// The parts of the house that answers are made of.
+pub struct Parts {
+    /// The controller.
+    pub control: Arc<dyn Control>,
+    /// Loads the configuration again.
+    pub reload: Arc<dyn Reload>,
+    /// What is counted.
+    pub registry: Arc<Registry>,
+    /// Whether the process is coming to its end.
+    pub shutdown: ShutdownWatch,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+/// Why the server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The TCP address is taken or not ours.
+    #[error("failed to listen on {address} for admin requests")]
+    Tcp {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Anybody could reach it.
+    #[error(
+        "admin requests are not answered on {0}: it is no loopback address, and there is no TLS for them"
+    )]
+    Public(SocketAddr),
+    /// The socket cannot be made.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The token cannot be read or made.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+}
+
+/// What every request may use.
+pub(super) struct House {
+    pub(super) control: Arc<dyn Control>,
+    pub(super) reload: Arc<dyn Reload>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) shutdown: ShutdownWatch,
+    pub(super) clock: Clock,
+    pub(super) token: Option<Token>,
+}
+
+impl Server {
+    /// Takes the sockets: `listen` for loopback TCP, `socket` for the Unix socket. With TCP, the token
+    /// is read from the state directory, or made there.
+    pub fn bind(listen: Option<SocketAddr>, socket: Option<&Path>, state: &Path) -> Result<Self, BindError> {
+        let tcp = listen.map(listen_locally).transpose()?;
+        let address = tcp.as_ref().and_then(|it| it.local_addr().ok());
+        let token = tcp.as_ref().map(|_| Token::load_or_make(state)).transpose()?;
+        let socket = socket.map(OwnSocket::bind).transpose()?;
+        Ok(Self { tcp, address, socket, token })
+    }
+
+    /// The TCP address, with the port that the kernel chose.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// The Unix socket.
+    pub fn socket(&self) -> Option<PathBuf> {
+        self.socket.as_ref().map(|it| it.path().to_owned())
+    }
+
+    /// Answers until the process cuts, or until this future is dropped; then the Unix socket is removed.
+    /// Must be called within a tokio runtime.
+    pub async fn run(mut self, parts: Parts) -> io::Result<()> {
+        let mut shutdown = parts.shutdown.clone();
+        let house = Arc::new(House {
+            control: parts.control,
+            reload: parts.reload,
+            registry: parts.registry,
+            shutdown: parts.shutdown,
+            clock: parts.clock,
+            token: self.token.take(),
+        });
+        let tcp = self.tcp.take().map(TcpListener::from_std).transpose()?;
+        let unix = self.socket.as_mut().and_then(OwnSocket::take).map(UnixListener::from_std).transpose()?;
+        tokio::select! {
+            () = shutdown.cutting() => {}
+            () = serve_tcp(tcp, self.address, &house) => {}
+            () = serve_unix(unix, &house) => {}
+        }
+        Ok(())
+    }
+}
+
+fn listen_locally(address: SocketAddr) -> Result<std::net::TcpListener, BindError> {
+    if !address.ip().is_loopback() {
+        return Err(BindError::Public(address));
+    }
+    let listen = || {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    listen().map_err(|source| BindError::Tcp { address, source })
+}
+
+async fn serve_tcp(listener: Option<TcpListener>, own: Option<SocketAddr>, house: &Arc<House>) {
+    let (Some(listener), Some(own)) = (listener, own) else { return std::future::pending().await };
+    let mut connections = Connections::new(house);
+    loop {
+        let permit = connections.permit().await;
+        match listener.accept().await {
+            Ok((stream, _)) => connections.serve(stream, Door::Tcp { own }, permit),
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+async fn serve_unix(listener: Option<UnixListener>, house: &Arc<House>) {
+    let Some(listener) = listener else { return std::future::pending().await };
+    let mut connections = Connections::new(house);
+    loop {
+        let permit = connections.permit().await;
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let user = stream.peer_cred().ok().map(|it| it.uid());
+                connections.serve(stream, Door::Socket { user }, permit);
+            }
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+/// The connections of one door. Each door has its own limit: whoever fills the TCP side cannot keep an
+/// operator from rolling back through the socket.
+struct Connections<'a> {
+    house: &'a Arc<House>,
+    open: JoinSet<()>,
+    free: Arc<Semaphore>,
+}
+
+type Permit = tokio::sync::OwnedSemaphorePermit;
+
+impl<'a> Connections<'a> {
+    fn new(house: &'a Arc<House>) -> Self {
+        let free = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        Self { house, open: JoinSet::new(), free }
+    }
+
+    /// Waits until there is room for one more. Meanwhile the kernel keeps newcomers in its queue.
+    async fn permit(&mut self) -> Permit {
+        while self.open.try_join_next().is_some() {}
+        Arc::clone(&self.free).acquire_owned().await.expect("this semaphore is never closed")
+    }
+
+    fn serve<S>(&mut self, stream: S, door: Door, permit: Permit)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let house = Arc::clone(self.house);
+        self.open.spawn(async move {
+            let _permit = permit;
+            serve_connection(stream, door, house).await;
+        });
+    }
+}
+
+async fn serve_connection<S>(stream: S, door: Door, house: Arc<House>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let service = service_fn(|request| {
+        let (house, door) = (Arc::clone(&house), door.clone());
+        async move { Ok::<_, Infallible>(route::answer(&house, &door, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME_MAX)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    // Errors are the peer's: it went away, or spoke something else.
+    if tokio::time::timeout(AGE_MAX, connection.as_mut()).await.is_err() {
+        connection.as_mut().graceful_shutdown();
+        let _ = tokio::time::timeout(LAST_WORDS_MAX, connection).await;
+    }
+}
+
+/// Connections of one door. Operators and scrapers are few.
+const CONNECTIONS_MAX: usize = 64;
+/// Pause after a failed accept, when there are no file descriptors left: they come back by themselves.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Longest time for a request head to come, and for a connection to be idle.
+const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
+/// Most header lines.
+const HEADERS_MAX: usize = 64;
+/// Largest request head.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Age at which a connection is ended after its current answer. It also bounds a peer that takes its
+/// answer a byte at a time.
+const AGE_MAX: Duration = Duration::from_secs(300);
+/// Time for that answer.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(65);
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpStream, UnixStream};
+
+    use super::*;
+    use crate::admin::ReloadFailed;
+    use crate::admin::script::{Running, advanced, refused};
+    use crate::controller::RefusalCode;
+
+    /// Sends `METHOD path` with header lines and a body on a connection of its own; answers with the
+    /// status and the body.
+    async fn ask(
+        stream: impl AsyncRead + AsyncWrite,
+        line: &str,
+        headers: &[&str],
+        body: &str,
+    ) -> (u16, String) {
+        let mut stream = std::pin::pin!(stream);
+        let mut head = format!("{line} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+        headers.iter().for_each(|it| head.push_str(&format!("{it}\r\n")));
+        stream.write_all(format!("{head}\r\n{body}").as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head[9..12].parse().unwrap(), body.to_owned())
+    }
+
+    /// Through the socket, with what every change needs there.
+    async fn by_socket(it: &Running, line: &str, body: &str) -> (u16, String) {
+        let stream = UnixStream::connect(&it.socket).await.unwrap();
+        ask(stream, line, &["Host: tidegate", "Content-Type: application/json"], body).await
+    }
+
+    async fn by_tcp(it: &Running, line: &str, headers: &[&str], body: &str) -> (u16, String) {
+        ask(TcpStream::connect(it.address).await.unwrap(), line, headers, body).await
+    }
+
+    fn parsed(body: &str) -> Value {
+        serde_json::from_str(body).unwrap_or_else(|it| panic!("{it}: {body}"))
+    }
+
+    #[tokio::test]
+    async fn health_follows_the_process() {
+        let mut it = Running::start();
+        assert_eq!(by_socket(&it, "GET /livez", "").await.0, 200);
+        assert_eq!(by_socket(&it, "GET /readyz", "").await, (200, "ready\n".into()));
+        it.house.change(|status| status.generation = crate::model::Generation(0));
+        assert_eq!(by_socket(&it, "GET /readyz", "").await.0, 503);
+        it.house.change(|status| status.generation = crate::model::Generation(1));
+        it.house.shutdown.drain();
+        assert_eq!(by_socket(&it, "GET /readyz", "").await, (503, "draining\n".into()));
+        assert_eq!(by_socket(&it, "GET /livez", "").await.0, 200);
+        it.house.shutdown.cut();
+        it.ended().await;
+        assert!(!it.socket.exists(), "the socket goes with the server");
+    }
+
+    #[tokio::test]
+    async fn status_is_open_and_complete() {
+        let it = Running::start();
+        let (code, body) = by_tcp(&it, "GET /api/v1/status", &["Host: localhost"], "").await;
+        let status = parsed(&body);
+        assert_eq!((code, &status["generation"]), (200, &json!(17)));
+        let shop = &status["services"][0];
+        assert_eq!((&shop["state"], &shop["weight_percent"]), (&json!("CANARY"), &json!(25.0)));
+        assert_eq!(shop["step"], json!({"number": 3, "of": 4}));
+        let (code, body) = by_tcp(&it, "GET /api/v1/services/shop", &["Host: localhost"], "").await;
+        assert_eq!((code, &parsed(&body)), (200, shop));
+        let (code, body) = by_tcp(&it, "GET /metrics", &["Host: localhost"], "").await;
+        assert!(code == 200 && body.contains("tidegate_build_info"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn changes_over_tcp_need_the_token() {
+        let it = Running::start();
+        let (host, kind) = ("Host: localhost", "Content-Type: application/json");
+        let line = "POST /api/v1/services/shop/promote";
+        let (code, body) = by_tcp(&it, line, &[host, kind], "{}").await;
+        assert_eq!((code, &parsed(&body)["code"]), (401, &json!("token_needed")));
+        let token = format!("Authorization: Bearer {}", it.token());
+        assert_eq!(by_tcp(&it, line, &[host, &token], "{}").await.0, 415);
+        assert_eq!(by_tcp(&it, line, &["Host: evil.example", kind, &token], "{}").await.0, 403);
+        let foreign = "Origin: http://evil.example";
+        assert_eq!(by_tcp(&it, line, &[host, foreign, kind, &token], "{}").await.0, 403);
+        assert!(it.house.commanded.lock().unwrap().is_empty());
+        let (code, body) = by_tcp(&it, line, &[host, kind, &token], "{}").await;
+        assert_eq!((code, &parsed(&body)["changed"]), (200, &json!(true)));
+        assert_eq!(*it.house.commanded.lock().unwrap(), ["shop Promote { full: false } step None via api"]);
+    }
+
+    #[tokio::test]
+    async fn commands_reach_the_controller_as_meant() {
+        let it = Running::start();
+        for (verb, body, said) in [
+            ("promote", r#"{"full": true, "step": 12}"#, "Promote { full: true } step Some(12)"),
+            ("pause", r#"{"reason": "lunch"}"#, "Pause { reason: Some(\"lunch\") } step None"),
+            ("resume", "", "Resume step None"),
+            ("rollback", r#"{"to": "v1"}"#, "Rollback { to: Some(\"v1\"), reason: None } step None"),
+            ("retry", "{}", "Retry step None"),
+        ] {
+            let line = format!("POST /api/v1/services/shop/{verb}");
+            assert_eq!(by_socket(&it, &line, body).await.0, 200, "{verb}");
+            let commanded = it.house.commanded.lock().unwrap().pop().unwrap();
+            assert_eq!(commanded, format!("shop {said} via api"));
+        }
+        for (verb, body) in [
+            ("promote", r#"{"reason": "x"}"#),
+            ("promote", r#"{"ful": true}"#),
+            ("pause", r#"{"reason": "two\nlines"}"#),
+            ("rollback", r#"{"to": "no such name"}"#),
+            ("resume", "[]"),
+        ] {
+            let line = format!("POST /api/v1/services/shop/{verb}");
+            assert_eq!(by_socket(&it, &line, body).await.0, 400, "{verb} {body}");
+        }
+        assert!(it.house.commanded.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn refusals_are_problems_with_the_present_state() {
+        let it = Running::start();
+        for (code, status) in [
+            (RefusalCode::Stale, 412),
+            (RefusalCode::WrongState, 409),
+            (RefusalCode::Quarantined, 409),
+            (RefusalCode::NotDurable, 507),
+            (RefusalCode::Stopping, 503),
+        ] {
+            it.house.refusals.lock().unwrap().push(refused(code, "not now"));
+            let (said, body) = by_socket(&it, "POST /api/v1/services/shop/promote", "{}").await;
+            let problem = parsed(&body);
+            assert_eq!((said, &problem["code"]), (status, &json!(code.as_str())));
+            assert_eq!(problem["detail"], json!("not now"));
+            assert_eq!(problem["service"]["mark"], json!(12));
+        }
+        let (said, body) = by_socket(&it, "POST /api/v1/services/shp/promote", "{}").await;
+        assert_eq!((said, &parsed(&body)["known"]), (404, &json!(["shop", "blog"])));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_is_told_of_the_change() {
+        let it = Running::start();
+        let changed = async {
+            tokio::task::yield_now().await;
+            it.house.change(|status| status.services[0].word = "ROLLED BACK");
+        };
+        let asked = by_socket(&it, "GET /api/v1/services/shop?after=5&timeout=30", "");
+        let ((code, body), ()) = tokio::join!(asked, changed);
+        assert_eq!((code, &parsed(&body)["state"]), (200, &json!("ROLLED BACK")));
+        let (code, body) = by_socket(&it, "GET /api/v1/status?after=6&timeout=0", "").await;
+        assert_eq!((code, &parsed(&body)["revision"]), (200, &json!(6)));
+    }
+
+    #[tokio::test]
+    async fn events_are_read_from_a_place_on() {
+        let it = Running::start();
+        let ids = |body: &str| -> Vec<u64> {
+            let events = parsed(body)["events"].as_array().unwrap().clone();
+            events.iter().map(|it| it["id"].as_u64().unwrap()).collect()
+        };
+        for (query, expected) in [
+            ("", vec![7, 8]),
+            ("?limit=1", vec![8]),
+            ("?since=0&limit=1", vec![7]),
+            ("?since=7", vec![8]),
+            ("?service=blog", vec![]),
+        ] {
+            let (_, body) = by_socket(&it, &format!("GET /api/v1/events{query}"), "").await;
+            assert_eq!(ids(&body), expected, "{query}");
+        }
+        let news = async {
+            tokio::task::yield_now().await;
+            it.house.events.lock().unwrap().push(advanced(9));
+            it.house.change(|_| {});
+        };
+        let asked = by_socket(&it, "GET /api/v1/events?since=8&wait=30", "");
+        let ((_, body), ()) = tokio::join!(asked, news);
+        assert_eq!((ids(&body), &parsed(&body)["last"]), (vec![9], &json!(9)));
+    }
+
+    #[tokio::test]
+    async fn a_reload_says_what_serves() {
+        let it = Running::start();
+        let line = "POST /api/v1/config/reload";
+        let (code, body) = by_socket(&it, line, "{}").await;
+        assert_eq!((code, parsed(&body)), (200, json!({"generation": 18, "changed": true})));
+        let failed = ReloadFailed { report: "error[TG0203]: …".into(), problems: json!({"errors": 1}) };
+        *it.house.reload_fails.lock().unwrap() = Some(failed);
+        let (code, body) = by_socket(&it, line, "{}").await;
+        let problem = parsed(&body);
+        assert_eq!((code, &problem["problems"]["errors"]), (422, &json!(1)));
+        let (_, body) = by_socket(&it, "GET /api/v1/config", "").await;
+        assert_eq!(parsed(&body)["refused"]["report"], json!("error[TG0203]: …"));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_says_so() {
+        let it = Running::start();
+        for (line, code) in [
+            ("GET /", 404),
+            ("GET /api/v1/services/", 404),
+            ("GET /api/v1/services/nope", 404),
+            ("POST /api/v1/services/shop/explode", 404),
+            ("POST /livez", 405),
+            ("DELETE /api/v1/services/shop", 405),
+            ("GET /api/v1/services/shop/promote", 405),
+            ("GET /api/v1/status?x=1", 400),
+        ] {
+            assert_eq!(by_socket(&it, line, "").await.0, code, "{line}");
+        }
+        let large = format!("{{\"reason\": \"{}\"}}", "x".repeat(1024 * 1024));
+        assert_eq!(by_socket(&it, "POST /api/v1/services/shop/pause", &large).await.0, 413);
+    }
+
+    #[test]
+    fn public_addresses_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let listen = Some("0.0.0.0:0".parse().unwrap());
+        assert!(matches!(Server::bind(listen, None, directory.path()), Err(BindError::Public(_))));
+    }
+}

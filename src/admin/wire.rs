@@ -1,0 +1,14 @@
+//! What goes over the wire: JSON, and nothing but additions from version to version.
+//!
+//! Shares are percent as the file writes them, durations are seconds, times are RFC 3339. The command
+//! line reads the same types, so unknown members are passed over and missing new ones have defaults.
+
+mod command;
+mod event;
+mod service;
+mod status;
+
+pub use command::{CommandAsk, CommandDone, ConfigState, NothingAsk, ProblemWire, ReloadReply};
+pub use event::{EventWire, EventsPage, EvidenceWire, TallyWire};
+pub use service::{ActorWire, GuardWire, LaneWire, ServiceWire, StepNumber, StepWire, WithdrawnWire};
+pub use status::{JournalWire, ListenerWire, RefusedConfig, ServicesPage, StatusWire};

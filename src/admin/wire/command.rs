@@ -1,0 +1,84 @@
+//! What is asked for, and what was done.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::service::ServiceWire;
+use super::status::RefusedConfig;
+
+/// The body of a command. Which members a command knows is checked where it is carried out; an unknown
+/// one is refused, so that a misspelled `full` does not promote by a step instead.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandAsk {
+    /// `promote`: straight to 100 %.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full: Option<bool>,
+    /// `rollback`: the version to return to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// `pause` and `rollback`: why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The [`mark`](ServiceWire::mark) of the status this was meant for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u64>,
+}
+
+/// A body that says nothing: `{}`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct NothingAsk {}
+
+/// A command that was carried out.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct CommandDone {
+    /// One sentence: what is so now.
+    pub text: String,
+    /// Whether anything changed.
+    pub changed: bool,
+    /// Whether it would survive a crash.
+    pub durable: bool,
+    /// The service afterwards.
+    pub service: Option<ServiceWire>,
+}
+
+/// A reload that went well.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ReloadReply {
+    /// What serves now.
+    pub generation: u64,
+    /// Whether the files differed from what was loaded.
+    pub changed: bool,
+}
+
+/// What is loaded.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ConfigState {
+    /// The configuration that serves; 0 before the first.
+    pub generation: u64,
+    /// Where it was read.
+    pub source: String,
+    /// The last configuration that was tried, if it was refused.
+    pub refused: Option<RefusedConfig>,
+}
+
+/// The members of a problem that clients look at; there may be more.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct ProblemWire {
+    /// For programs.
+    #[serde(default)]
+    pub code: String,
+    /// One sentence for people.
+    #[serde(default)]
+    pub detail: String,
+    /// Names that exist, when one was asked for that does not.
+    #[serde(default)]
+    pub known: Vec<String>,
+    /// Configuration problems, for people.
+    #[serde(default)]
+    pub report: Option<String>,
+    /// Configuration problems, for programs.
+    #[serde(default)]
+    pub problems: Value,
+}

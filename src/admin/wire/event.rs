@@ -1,0 +1,107 @@
+//! Events on the wire.
+
+use serde::{Deserialize, Serialize};
+
+use crate::controller::{Event, EvidenceLine};
+use crate::model::Tally;
+
+use super::service::{ActorWire, percent};
+
+/// A stretch of the news.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct EventsPage {
+    /// Oldest first.
+    pub events: Vec<EventWire>,
+    /// To be sent as `since` for what comes after.
+    pub last: u64,
+}
+
+/// One decision.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct EventWire {
+    /// Rises by one for each event, across restarts.
+    pub id: u64,
+    /// When, in RFC 3339.
+    pub at: String,
+    /// The service.
+    pub service: String,
+    /// What happened, in one word.
+    pub what: String,
+    /// Who did it.
+    pub by: ActorWire,
+    /// The version it is about.
+    pub version: String,
+    /// The canary's share before.
+    pub from_percent: f64,
+    /// The canary's share after.
+    pub to_percent: f64,
+    /// One sentence for people.
+    pub text: String,
+    /// The configuration that was loaded.
+    pub generation: u64,
+    /// What was known.
+    pub evidence: Option<EvidenceWire>,
+}
+
+/// The evidence behind a decision.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct EvidenceWire {
+    /// The canary's judged responses.
+    pub canary: TallyWire,
+    /// Stable's, over the same time.
+    pub stable: TallyWire,
+    /// Canary's error rate less stable's, as a share from 0 to 1.
+    pub difference: Option<f64>,
+    /// Where the true difference lies: from here …
+    pub low: Option<f64>,
+    /// … to here.
+    pub high: Option<f64>,
+    /// The largest that still counts as fine.
+    pub limit: Option<f64>,
+}
+
+/// Judged responses.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct TallyWire {
+    /// All of them.
+    pub requests: u64,
+    /// Failures among them.
+    pub bad: u64,
+}
+
+impl From<Tally> for TallyWire {
+    fn from(it: Tally) -> Self {
+        Self { requests: it.requests, bad: it.bad }
+    }
+}
+
+impl From<&Event> for EventWire {
+    fn from(it: &Event) -> Self {
+        Self {
+            id: it.id,
+            at: it.at.to_string(),
+            service: it.service.to_string(),
+            what: it.what.as_str().into(),
+            by: ActorWire::from(&it.by),
+            version: it.version.to_string(),
+            from_percent: percent(it.from),
+            to_percent: percent(it.to),
+            text: it.text.clone(),
+            generation: it.generation.0,
+            evidence: it.evidence.as_ref().map(EvidenceWire::from),
+        }
+    }
+}
+
+impl From<&EvidenceLine> for EvidenceWire {
+    fn from(it: &EvidenceLine) -> Self {
+        Self {
+            canary: it.canary.into(),
+            stable: it.stable.into(),
+            difference: it.difference,
+            low: it.low,
+            high: it.high,
+            limit: it.limit,
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The whole house on the wire.
+
+use serde::{Deserialize, Serialize};
+
+use super::service::ServiceWire;
+
+/// Everything.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct StatusWire {
+    /// Version of the program.
+    pub version: String,
+    /// When this was made, in RFC 3339.
+    pub at: String,
+    /// Rises with every change; `after` waits for a greater one.
+    pub revision: u64,
+    /// The configuration that serves; 0 before the first.
+    pub generation: u64,
+    /// Where that was read.
+    pub source: String,
+    /// `serving`, `draining` or `cutting`.
+    pub phase: String,
+    /// Whether what is decided survives a crash.
+    pub journal: JournalWire,
+    /// The last configuration that was tried, if it was refused.
+    pub refused: Option<RefusedConfig>,
+    /// Services in the order of the file.
+    pub services: Vec<ServiceWire>,
+    /// Listeners by name.
+    #[serde(default)]
+    pub listeners: Vec<ListenerWire>,
+}
+
+/// All services.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ServicesPage {
+    /// As in [`StatusWire::revision`].
+    pub revision: u64,
+    /// In the order of the file.
+    pub services: Vec<ServiceWire>,
+}
+
+/// Whether what is decided survives a crash.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct JournalWire {
+    /// Every record is on disk, or on its way there.
+    pub durable: bool,
+    /// Why not.
+    pub problem: Option<String>,
+}
+
+/// A configuration that was refused.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct RefusedConfig {
+    /// When, in RFC 3339.
+    pub at: String,
+    /// All problems, for people.
+    pub report: String,
+}
+
+/// A listener and its connections.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ListenerWire {
+    /// Its name.
+    pub name: String,
+    /// Connections open now.
+    pub open: u64,
+    /// Connections accepted since the process started.
+    pub accepted: u64,
+    /// Requests that no route matched.
+    pub unrouted: u64,
+    /// Connections, requests and header lines refused.
+    pub rejected: u64,
+}
