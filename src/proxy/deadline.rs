@@ -8,11 +8,12 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::runtime::monotonic;
+use crate::model::Timestamp;
+use crate::runtime::Clock;
 
 /// Deadlines are rounded up to a multiple of this many milliseconds, so that many connections are
 /// served by one look.
@@ -26,7 +27,8 @@ const PASSED: u64 = u64::MAX - 1;
 
 /// The deadlines of one worker.
 pub struct Deadlines {
-    base: Instant,
+    clock: Clock,
+    base: Timestamp,
     slots: RefCell<Slots>,
     /// When the sweeper looks next.
     next_ms: Cell<u64>,
@@ -48,9 +50,10 @@ pub struct Deadline {
 
 impl Deadlines {
     /// No slots yet. [`Deadlines::sweep`] must be running.
-    pub fn new() -> Rc<Self> {
+    pub fn new(clock: Clock) -> Rc<Self> {
         Rc::new(Self {
-            base: monotonic(),
+            base: clock.now(),
+            clock,
             slots: RefCell::default(),
             next_ms: Cell::new(NEVER),
             earlier: Notify::new(),
@@ -59,7 +62,12 @@ impl Deadlines {
 
     /// Milliseconds since this worker began.
     pub fn now_ms(&self) -> u64 {
-        monotonic().duration_since(self.base).as_millis() as u64
+        self.now_us() / 1000
+    }
+
+    /// Microseconds since this worker began.
+    pub fn now_us(&self) -> u64 {
+        self.clock.now().0.saturating_sub(self.base.0)
     }
 
     /// A new slot without a deadline.
@@ -90,9 +98,10 @@ impl Deadlines {
                 self.earlier.notified().await;
                 continue;
             }
-            let at = tokio::time::Instant::from_std(self.base + Duration::from_millis(next_ms));
+            // One millisecond more, because `now_ms` rounds down.
+            let left = Duration::from_millis(next_ms.saturating_sub(self.now_ms()) + 1);
             tokio::select! {
-                () = tokio::time::sleep_until(at) => self.look(),
+                () = tokio::time::sleep(left) => self.look(),
                 () = self.earlier.notified() => {}
             }
         }
@@ -174,7 +183,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let local = tokio::task::LocalSet::new();
         local.block_on(&runtime, async {
-            let deadlines = Deadlines::new();
+            let deadlines = Deadlines::new(Clock::system());
             tokio::task::spawn_local(Rc::clone(&deadlines).sweep());
             test(deadlines).await;
         });

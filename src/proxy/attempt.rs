@@ -1,0 +1,144 @@
+//! What one request did to a version, counted when it is over, however it ends.
+//!
+//! A guard: a client that vanishes, a task that is cut and a panic all drop it, so that they are
+//! counted too, and as nobody's fault.
+
+use std::rc::Rc;
+
+use crate::model::ClientShard;
+use crate::telemetry::{Ended, ErrorKind, VersionCells};
+
+use super::listener::Local;
+use super::view::VersionView;
+use super::worker::Worker;
+
+/// A request that was given to a version.
+pub struct Attempt {
+    worker: Rc<Worker>,
+    local: Rc<Local>,
+    version: Rc<VersionView>,
+    began_us: u64,
+    asked_us: Option<u64>,
+    answered_us: Option<u64>,
+    evidence: Option<ClientShard>,
+    /// The status sent to the client.
+    pub status: Option<u16>,
+    /// Content received from the client.
+    pub request_bytes: u64,
+    /// Content sent to the client.
+    pub response_bytes: u64,
+    outcome: Outcome,
+    plain: bool,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Outcome {
+    /// Nobody can be blamed: it did not come to an end.
+    Open,
+    Good,
+    Bad,
+}
+
+impl Attempt {
+    /// Begins to count. `evidence` is the client shard if the split chose the version.
+    pub fn begin(
+        worker: &Rc<Worker>,
+        local: &Rc<Local>,
+        version: &Rc<VersionView>,
+        evidence: Option<ClientShard>,
+    ) -> Self {
+        let it = Self {
+            began_us: worker.deadlines.now_us(),
+            worker: Rc::clone(worker),
+            local: Rc::clone(local),
+            version: Rc::clone(version),
+            asked_us: None,
+            answered_us: None,
+            evidence,
+            status: None,
+            request_bytes: 0,
+            response_bytes: 0,
+            outcome: Outcome::Open,
+            plain: false,
+        };
+        it.cells().begun();
+        it
+    }
+
+    /// This worker's cells of the version.
+    pub fn cells(&self) -> &VersionCells {
+        self.version.series.worker(self.worker.index)
+    }
+
+    /// The request is on its way to an endpoint.
+    pub fn sent(&mut self, now_us: u64) {
+        self.cells().attempt();
+        self.asked_us = Some(now_us);
+    }
+
+    /// The version's response head is there.
+    pub fn answered(&mut self, status: u16, now_us: u64) {
+        self.answered_us = Some(now_us);
+        self.status = Some(status);
+    }
+
+    /// When the request was read, in the worker's microseconds.
+    pub fn began_us(&self) -> u64 {
+        self.began_us
+    }
+
+    /// An answer that was passed on whole; `bad` if its status counts as a failure.
+    pub fn complete(&mut self, bad: bool) {
+        self.settle(if bad { Outcome::Bad } else { Outcome::Good });
+    }
+
+    /// The version failed.
+    pub fn failed(&mut self, kind: ErrorKind) {
+        self.cells().error(kind);
+        self.settle(Outcome::Bad);
+    }
+
+    /// A failure that says nothing about the version.
+    pub fn excused(&mut self, kind: ErrorKind) {
+        self.cells().error(kind);
+        self.evidence = None;
+    }
+
+    /// Neither the version nor the proxy is to blame for how this ends.
+    pub fn not_judged(&mut self) {
+        if self.outcome == Outcome::Open {
+            self.evidence = None;
+        }
+    }
+
+    /// The exchange was one read and one write each way, so that what the version did not take was
+    /// the proxy's own time.
+    pub fn was_plain(&mut self) {
+        self.plain = true;
+    }
+
+    // The first word stands: a client that goes away after a failure does not undo it.
+    fn settle(&mut self, outcome: Outcome) {
+        if self.outcome == Outcome::Open {
+            self.outcome = outcome;
+        }
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        let ended = Ended {
+            status: self.status,
+            judged: self.evidence.filter(|_| self.outcome != Outcome::Open),
+            bad: self.outcome == Outcome::Bad,
+            total_us: self.worker.deadlines.now_us().saturating_sub(self.began_us),
+            upstream_us: self.answered_us.zip(self.asked_us).map(|(end, start)| end.saturating_sub(start)),
+            request_bytes: self.request_bytes,
+            response_bytes: self.response_bytes,
+        };
+        self.cells().ended(&ended);
+        if let (true, Some(upstream_us)) = (self.plain, ended.upstream_us) {
+            self.local.cells().overhead_us(ended.total_us.saturating_sub(upstream_us));
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! One client connection, from accepting it to closing it: waits for heads, hands each request to
+//! [`forward`], and closes in a way that lets the client read the last answer.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+
+use crate::config::{IpNetwork, ListenerSpec};
+use crate::model::ClientShard;
+use crate::telemetry::RejectReason;
+
+use super::buffer::{BUFFER_BYTES, Buffer};
+use super::deadline::Deadline;
+use super::forward;
+use super::h1::{self, Answer, HeadScanner, RequestLimits};
+use super::listener::Local;
+use super::message::{Refusal, RequestHead};
+use super::worker::Worker;
+
+/// What is read and thrown away after the last answer, so that a client that is still sending gets to
+/// read it: closing with unread bytes would reset the connection and could destroy the answer.
+const LINGER_BYTES_MAX: usize = 256 * 1024;
+
+/// How long that may take.
+const LINGER_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// A client connection.
+pub struct Client {
+    /// The connection.
+    pub stream: TcpStream,
+    /// What was read and not consumed; `None` while the connection is idle.
+    pub buffer: Option<Buffer>,
+    /// The one deadline of this connection.
+    pub deadline: Deadline,
+    /// Settings, fixed for the life of the connection.
+    pub spec: Arc<ListenerSpec>,
+    /// Whether the client has sent its last byte.
+    pub eof: bool,
+    /// Who it is.
+    pub peer: Peer,
+    served: u64,
+    until_ms: u64,
+    scanner: HeadScanner,
+}
+
+/// Who is at the other end.
+pub struct Peer {
+    /// Address.
+    pub address: IpAddr,
+    /// The same as text, written once for each connection.
+    pub text: Box<str>,
+    /// Whether it may say for whom it asks.
+    pub trusted: bool,
+    /// The shard its requests count for.
+    pub shard: ClientShard,
+}
+
+/// What happens after an exchange.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Next {
+    /// Another request may follow.
+    Again,
+    /// Close; nothing is on the way.
+    Close,
+    /// Close after the client had the time to read the answer.
+    Linger,
+    /// Cut with a reset: what was sent so far must not look complete.
+    Reset,
+}
+
+enum Head {
+    Ready(usize),
+    Gone,
+    TimedOut,
+    Refused(Refusal),
+}
+
+/// Serves a connection to its end.
+pub async fn serve(worker: &Rc<Worker>, local: &Rc<Local>, spec: Arc<ListenerSpec>, stream: TcpStream, peer: SocketAddr) {
+    // A socket that refuses this has already been closed by its client.
+    let _ = stream.set_nodelay(true);
+    let mut client = Client::new(worker, spec, stream, peer);
+    let next = loop {
+        let next = match client.head(worker).await {
+            Head::Ready(len) => {
+                client.served += 1;
+                forward::exchange(worker, local, &mut client, len).await
+            }
+            Head::Gone => Next::Close,
+            Head::TimedOut => client.timed_out(worker, local).await,
+            Head::Refused(why) => client.refused(worker, local, why).await,
+        };
+        if next != Next::Again {
+            break next;
+        }
+    };
+    client.finish(worker, next).await;
+}
+
+impl Client {
+    fn new(worker: &Worker, spec: Arc<ListenerSpec>, stream: TcpStream, peer: SocketAddr) -> Self {
+        let age_ms = spec.limits.age.as_millis() as u64;
+        // Connections that began together do not end together.
+        let spread = age_ms / 5;
+        let jitter = if spread == 0 { 0 } else { worker.bits() % spread };
+        Self {
+            stream,
+            buffer: None,
+            deadline: worker.deadlines.slot(),
+            eof: false,
+            peer: Peer::new(peer.ip().to_canonical(), &spec.trust),
+            served: 0,
+            until_ms: worker.deadlines.now_ms() + age_ms - age_ms / 10 + jitter,
+            scanner: HeadScanner::new(),
+            spec,
+        }
+    }
+
+    /// Whether the connection should end with the answer that is being made.
+    pub fn is_spent(&self, worker: &Worker, now_ms: u64) -> bool {
+        worker.draining.get() || self.eof || self.served >= self.spec.limits.requests || now_ms >= self.until_ms
+    }
+
+    /// The buffer, taken from stock if there is none.
+    pub fn buffer(&mut self, worker: &Worker) -> &mut Buffer {
+        self.buffer.get_or_insert_with(|| worker.stock.buffer())
+    }
+
+    /// Waits for a whole request head; `Ready` tells its length.
+    async fn head(&mut self, worker: &Worker) -> Head {
+        self.scanner.reset();
+        let limits = self.request_limits();
+        if self.buffer.as_ref().is_none_or(Buffer::is_empty) {
+            if let Some(buffer) = self.buffer.take() {
+                worker.stock.put_buffer(buffer);
+            }
+            if let Some(end) = self.idle(worker).await {
+                return end;
+            }
+        } else if let Some(done) = self.look(&limits) {
+            return done;
+        }
+        self.head_rest(worker, &limits).await
+    }
+
+    /// Reads until the head is there. Its time is absolute: progress does not extend it.
+    async fn head_rest(&mut self, worker: &Worker, limits: &RequestLimits) -> Head {
+        let armed = Cell::new(self.served == 0);
+        loop {
+            if self.eof {
+                return Head::Gone;
+            }
+            self.buffer(worker);
+            let (stream, buffer, deadline) = (&mut self.stream, self.buffer.as_mut(), &self.deadline);
+            let Some(buffer) = buffer else { return Head::Gone };
+            let read = poll_fn(|cx| match buffer.poll_fill(stream, cx) {
+                Poll::Ready(done) => Poll::Ready(Some(done)),
+                Poll::Pending => deadline.poll(cx).map(|()| None),
+            })
+            .await;
+            match read {
+                None => return Head::TimedOut,
+                Some(Err(_) | Ok(0)) => return Head::Gone,
+                Some(Ok(_)) => {}
+            }
+            if let Some(done) = self.look(limits) {
+                return done;
+            }
+            if !armed.replace(true) {
+                self.deadline.set(self.spec.timeouts.head);
+            }
+        }
+    }
+
+    fn look(&mut self, limits: &RequestLimits) -> Option<Head> {
+        match self.scanner.scan(self.buffer.as_ref()?.filled(), limits) {
+            Ok(Some(len)) => Some(Head::Ready(len)),
+            Ok(None) => None,
+            Err(why) => Some(Head::Refused(why)),
+        }
+    }
+
+    /// Waits for the first byte of a request, without a buffer.
+    async fn idle(&mut self, worker: &Worker) -> Option<Head> {
+        if self.eof {
+            return Some(Head::Gone);
+        }
+        let first = self.served == 0;
+        self.deadline.set(if first { self.spec.timeouts.head } else { self.spec.timeouts.idle });
+        poll_fn(|cx| {
+            if self.stream.poll_read_ready(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            if worker.closing_idle.get() && !first {
+                return Poll::Ready(Some(Head::Gone));
+            }
+            // Nothing was received, so there is nobody to answer.
+            self.deadline.poll(cx).map(|()| Some(Head::Gone))
+        })
+        .await
+    }
+
+    /// The shard that a request counts for: the client's, which behind a trusted peer is whoever that
+    /// peer says it asks for.
+    pub fn shard_of(&self, head: &RequestHead, buf: &[u8]) -> ClientShard {
+        if !self.peer.trusted {
+            return self.peer.shard;
+        }
+        let chain = head.values(buf, "x-forwarded-for").last();
+        let nearest = chain.and_then(|it| it.rsplit(|byte| *byte == b',').next()).map(<[u8]>::trim_ascii);
+        nearest.filter(|it| !it.is_empty()).map_or(self.peer.shard, ClientShard::of)
+    }
+
+    /// The listener's bounds. A head must fit the buffer.
+    pub fn request_limits(&self) -> RequestLimits {
+        RequestLimits {
+            head: self.spec.limits.head.min(BUFFER_BYTES),
+            headers: self.spec.limits.headers,
+            uri: self.spec.limits.uri,
+            underscores: self.spec.underscores,
+        }
+    }
+
+    async fn timed_out(&mut self, worker: &Worker, local: &Local) -> Next {
+        local.cells().rejected(RejectReason::HeadTimeout);
+        let text = "the request head did not arrive in time\n";
+        self.answer(worker, &Answer { status: 408, error: Some("limit"), text, ..base(&worker.date()) }).await
+    }
+
+    /// Answers a request that breaks a rule.
+    pub async fn refused(&mut self, worker: &Worker, local: &Local, why: Refusal) -> Next {
+        local.cells().rejected(reject_reason(why));
+        let text = why.to_string();
+        self.answer(worker, &Answer { status: why.status(), text: &text, ..base(&worker.date()) }).await
+    }
+
+    /// Sends an answer of our own. Closes afterwards if the answer says so.
+    pub async fn answer(&mut self, worker: &Worker, answer: &Answer<'_>) -> Next {
+        let mut out = worker.stock.head();
+        h1::write_answer(answer, &mut out);
+        self.deadline.set(self.spec.timeouts.write);
+        let mut written = 0;
+        let sent = poll_fn(|cx| {
+            while written < out.len() {
+                match Pin::new(&mut self.stream).poll_write(cx, &out[written..]) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(false),
+                    Poll::Ready(Ok(count)) => written += count,
+                    Poll::Pending => return self.deadline.poll(cx).map(|()| false),
+                }
+            }
+            Poll::Ready(true)
+        })
+        .await;
+        worker.stock.put_head(out);
+        match (sent, answer.close) {
+            (true, false) => Next::Again,
+            (true, true) => Next::Linger,
+            (false, _) => Next::Close,
+        }
+    }
+
+    async fn finish(mut self, worker: &Worker, next: Next) {
+        match next {
+            Next::Again | Next::Close => {}
+            Next::Reset => {
+                // If the socket is gone already, so is the client.
+                let _ = self.stream.set_zero_linger();
+            }
+            Next::Linger => self.linger(worker).await,
+        }
+        if let Some(buffer) = self.buffer.take() {
+            worker.stock.put_buffer(buffer);
+        }
+    }
+
+    /// Says that no more will come, and reads on for a while (RFC 9112 section 9.6).
+    async fn linger(&mut self, worker: &Worker) {
+        let shut = poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await;
+        if shut.is_err() || self.eof {
+            return;
+        }
+        self.deadline.set(LINGER_TIME_MAX);
+        let mut left = LINGER_BYTES_MAX;
+        let mut buffer = self.buffer.take().unwrap_or_else(|| worker.stock.buffer());
+        loop {
+            buffer.consume(buffer.filled().len());
+            let read = poll_fn(|cx| match buffer.poll_fill(&mut self.stream, cx) {
+                Poll::Ready(done) => Poll::Ready(done.unwrap_or(0)),
+                Poll::Pending => self.deadline.poll(cx).map(|()| 0),
+            })
+            .await;
+            left = left.saturating_sub(read);
+            if read == 0 || left == 0 {
+                break;
+            }
+        }
+        self.buffer = Some(buffer);
+    }
+}
+
+impl Peer {
+    fn new(address: IpAddr, trust: &[IpNetwork]) -> Self {
+        let shard = match address {
+            IpAddr::V4(it) => ClientShard::of(&it.octets()),
+            IpAddr::V6(it) => ClientShard::of(&it.octets()),
+        };
+        let trusted = trust.iter().any(|it| it.contains(address));
+        Self { address, text: address.to_string().into(), trusted, shard }
+    }
+}
+
+/// An answer that closes the connection and has nothing special.
+pub fn base(date: &[u8; 29]) -> Answer<'_> {
+    Answer {
+        status: 500,
+        error: None,
+        close: true,
+        client_http10: false,
+        head: false,
+        extra: &[],
+        text: "",
+        date,
+    }
+}
+
+/// Where a refusal is counted.
+pub fn reject_reason(why: Refusal) -> RejectReason {
+    match why {
+        Refusal::NotHttp
+        | Refusal::BadRequestLine
+        | Refusal::BadLineEnd
+        | Refusal::BadHeader
+        | Refusal::BadTarget
+        | Refusal::BadConnection => RejectReason::Malformed,
+        Refusal::BadVersion | Refusal::UnsupportedVersion => RejectReason::HttpVersion,
+        Refusal::Underscore => RejectReason::Underscore,
+        Refusal::BadFraming | Refusal::LengthRequired => RejectReason::Framing,
+        Refusal::UnsupportedCoding => RejectReason::TransferCoding,
+        Refusal::BadHost => RejectReason::Host,
+        Refusal::BadPath => RejectReason::Path,
+        Refusal::UriTooLong => RejectReason::UriTooLong,
+        Refusal::HeadTooLarge => RejectReason::HeadTooLarge,
+        Refusal::TooManyHeaders => RejectReason::TooManyHeaders,
+        Refusal::MethodTooLong | Refusal::MethodNotAllowed => RejectReason::Method,
+        Refusal::UnknownExpectation => RejectReason::Expectation,
+    }
+}

@@ -1,0 +1,270 @@
+//! Accepting connections: one `SO_REUSEPORT` socket for each listener and worker, caps, and the order
+//! in which a socket may be closed.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::spawn_local;
+
+use crate::config::ListenerSpec;
+use crate::model::ListenerName;
+use crate::telemetry::{ListenerCells, ListenerSeries, RejectReason};
+
+use super::connection;
+use super::worker::{Order, Worker};
+
+/// How long accepting pauses when the process is out of file descriptors. Trying again at once would
+/// spin: the connection stays in the queue and the event loop reports it for ever.
+const PAUSE_WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(50);
+
+/// What changes about a listener on one worker.
+pub enum Change {
+    /// Accept on this socket.
+    Open {
+        /// What is known about it on all workers.
+        shared: Arc<Shared>,
+        /// This worker's socket.
+        socket: std::net::TcpListener,
+    },
+    /// Other settings from the next connection on.
+    Update(Arc<ListenerSpec>),
+    /// Accept what is queued, then close. Answers when that is done.
+    Close {
+        /// Which one.
+        name: ListenerName,
+        /// Told when the socket is closed.
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// A listener as all workers see it.
+pub struct Shared {
+    /// Its settings when it was opened.
+    pub spec: Arc<ListenerSpec>,
+    /// Where it is counted.
+    pub series: Arc<ListenerSeries>,
+    /// Its connections on all workers. Taken when a connection opens or closes, never by a request.
+    pub connections: AtomicUsize,
+    by_address: Mutex<HashMap<IpAddr, usize>>,
+    /// Most connections when the settings name no number.
+    connections_max_default: usize,
+}
+
+/// An accepted connection on its way to the worker that serves it.
+pub struct Arrival {
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    listener: ListenerName,
+    place: Place,
+}
+
+/// A connection's place under the caps of its listener; given up when dropped.
+pub struct Place {
+    shared: Arc<Shared>,
+    address: IpAddr,
+}
+
+impl Shared {
+    /// No connections yet.
+    pub fn new(spec: Arc<ListenerSpec>, series: Arc<ListenerSeries>, connections_max_default: usize) -> Self {
+        Self {
+            spec,
+            series,
+            connections: AtomicUsize::new(0),
+            by_address: Mutex::default(),
+            connections_max_default,
+        }
+    }
+
+    fn enter(self: &Arc<Self>, address: IpAddr, spec: &ListenerSpec) -> Result<Place, RejectReason> {
+        let most = spec.limits.connections.unwrap_or(self.connections_max_default);
+        if self.connections.load(Ordering::Relaxed) >= most {
+            return Err(RejectReason::Connections);
+        }
+        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = by_address.entry(address).or_insert(0);
+        if *count >= spec.limits.connections_per_address {
+            return Err(RejectReason::ConnectionsPerAddress);
+        }
+        *count += 1;
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        Ok(Place { shared: Arc::clone(self), address })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        let mut by_address = self.shared.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = by_address.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// The listeners of one worker.
+#[derive(Default)]
+pub struct Listeners(HashMap<ListenerName, Rc<Local>>);
+
+/// A listener on one worker.
+pub struct Local {
+    spec: RefCell<Arc<ListenerSpec>>,
+    shared: Arc<Shared>,
+    closing: Notify,
+    closed: RefCell<Option<oneshot::Sender<()>>>,
+    worker: usize,
+}
+
+impl Local {
+    /// The settings for a connection that begins now.
+    pub fn spec(&self) -> Arc<ListenerSpec> {
+        Arc::clone(&self.spec.borrow())
+    }
+
+    /// Where this worker counts it.
+    pub fn cells(&self) -> &ListenerCells {
+        self.shared.series.worker(self.worker)
+    }
+}
+
+impl Listeners {
+    /// Carries out a change.
+    pub fn change(&mut self, worker: &Rc<Worker>, change: Change) {
+        match change {
+            Change::Open { shared, socket } => self.open(worker, shared, socket),
+            Change::Update(spec) => {
+                if let Some(local) = self.0.get(&spec.name) {
+                    *local.spec.borrow_mut() = spec;
+                }
+            }
+            Change::Close { name, done } => match self.0.remove(&name) {
+                Some(local) => {
+                    *local.closed.borrow_mut() = Some(done);
+                    local.closing.notify_one();
+                }
+                // Never opened here, so there is nothing to wait for; nobody may be listening either.
+                None => drop(done.send(())),
+            },
+        }
+    }
+
+    fn open(&mut self, worker: &Rc<Worker>, shared: Arc<Shared>, socket: std::net::TcpListener) {
+        let name = shared.spec.name.clone();
+        match TcpListener::from_std(socket) {
+            Ok(listener) => {
+                let local = Rc::new(Local {
+                    spec: RefCell::new(Arc::clone(&shared.spec)),
+                    shared,
+                    closing: Notify::new(),
+                    closed: RefCell::new(None),
+                    worker: worker.index,
+                });
+                spawn_local(accept(Rc::clone(worker), Rc::clone(&local), listener));
+                self.0.insert(name, local);
+            }
+            Err(error) => tracing::error!(listener = %name, %error, "failed to watch a listening socket"),
+        }
+    }
+
+    /// Serves a connection that another worker accepted.
+    pub fn adopt(&self, worker: &Rc<Worker>, arrival: Arrival) {
+        let Some(local) = self.0.get(&arrival.listener) else { return };
+        match TcpStream::from_std(arrival.stream) {
+            Ok(stream) => begin(worker, local, stream, arrival.peer, arrival.place),
+            Err(error) => tracing::warn!(%error, "failed to take over a connection"),
+        }
+    }
+}
+
+async fn accept(worker: Rc<Worker>, local: Rc<Local>, listener: TcpListener) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = local.closing.notified() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => arrive(&worker, &local, stream, peer),
+            Err(error) => pause_after(&error, &local).await,
+        }
+    }
+    // Whoever is in the queue was promised a connection: closing first would reset them.
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    while let std::task::Poll::Ready(Ok((stream, peer))) = listener.poll_accept(&mut context) {
+        arrive(&worker, &local, stream, peer);
+    }
+    drop(listener);
+    if let Some(done) = local.closed.borrow_mut().take() {
+        // Nobody waits any more when the process is ending.
+        let _ = done.send(());
+    }
+}
+
+/// A failed accept is either about the connection, which is gone, or about this process, which must
+/// let other things happen before it tries again.
+async fn pause_after(error: &io::Error, local: &Local) {
+    let about_the_connection = matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    );
+    if !about_the_connection {
+        local.cells().rejected(RejectReason::Connections);
+        tokio::time::sleep(PAUSE_WITHOUT_DESCRIPTORS).await;
+    }
+}
+
+fn arrive(worker: &Rc<Worker>, local: &Rc<Local>, stream: TcpStream, peer: SocketAddr) {
+    local.cells().accepted();
+    let place = match local.shared.enter(peer.ip(), &local.spec.borrow()) {
+        Ok(place) => place,
+        Err(reason) => {
+            local.cells().rejected(reason);
+            local.cells().closed();
+            return;
+        }
+    };
+    let Some(other) = worker.less_busy() else {
+        return begin(worker, local, stream, peer, place);
+    };
+    if let Ok(stream) = stream.into_std() {
+        let listener = local.shared.spec.name.clone();
+        // A worker that is gone drops the connection with it: the process is ending.
+        let _ = other.send(Order::Adopt(Arrival { stream, peer, listener, place }));
+    }
+}
+
+fn begin(worker: &Rc<Worker>, local: &Rc<Local>, stream: TcpStream, peer: SocketAddr, place: Place) {
+    let open = Open { worker: Rc::clone(worker), local: Rc::clone(local), _place: place };
+    worker.opened();
+    let spec = local.spec();
+    let (worker, local) = (Rc::clone(worker), Rc::clone(local));
+    spawn_local(async move {
+        let _open = open;
+        connection::serve(&worker, &local, spec, stream, peer).await;
+    });
+}
+
+/// An open connection, counted until it is dropped, by a panic too.
+struct Open {
+    worker: Rc<Worker>,
+    local: Rc<Local>,
+    _place: Place,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.worker.closed();
+        self.local.cells().closed();
+    }
+}

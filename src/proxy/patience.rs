@@ -1,0 +1,216 @@
+//! How long an exchange may take: what it waits for, since when, and for how much longer.
+//!
+//! Every pass over an exchange notes what it ended up waiting for; the earliest of those limits is
+//! the one deadline of the connection.
+
+use std::time::Duration;
+
+use crate::config::ListenerSpec;
+use crate::routing::Timeouts;
+
+use super::exchange::Failure;
+
+/// What an exchange waits for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wait {
+    /// The client's body.
+    ClientSends,
+    /// The version, to take the request.
+    UpstreamTakes,
+    /// The head of the answer.
+    Head,
+    /// The body of the answer.
+    Body,
+    /// The client, to take the answer.
+    ClientTakes,
+    /// Either side of a tunnel.
+    Tunnel,
+}
+
+/// The rate of a body is judged over stretches of this length.
+const RATE_STRETCH_MS: u64 = 10_000;
+
+/// Limits of one exchange and what counts against them. All times are milliseconds of the worker.
+pub struct Patience {
+    head_ms: u64,
+    idle_ms: u64,
+    client_body_ms: u64,
+    client_takes_ms: u64,
+    bytes_per_stretch: u64,
+    /// End of the whole exchange.
+    end_ms: u64,
+    /// The request, as far as it may be sent now, was sent.
+    sent_ms: u64,
+    /// The request moved last.
+    upload_ms: u64,
+    /// The answer moved last.
+    answer_ms: u64,
+    stretch_ms: u64,
+    stretch_bytes: u64,
+    waits: u8,
+}
+
+impl Patience {
+    /// For an exchange that begins now.
+    pub fn new(timeouts: &Timeouts, listener: &ListenerSpec, now_ms: u64) -> Self {
+        let ms = |it: Duration| it.as_millis() as u64;
+        Self {
+            head_ms: ms(timeouts.head),
+            idle_ms: ms(timeouts.idle),
+            client_body_ms: ms(listener.timeouts.body),
+            client_takes_ms: ms(listener.timeouts.write),
+            bytes_per_stretch: listener.limits.body_rate.saturating_mul(RATE_STRETCH_MS / 1000),
+            end_ms: timeouts.request.map_or(u64::MAX, |it| now_ms.saturating_add(ms(it))),
+            sent_ms: now_ms,
+            upload_ms: now_ms,
+            answer_ms: now_ms,
+            stretch_ms: now_ms,
+            stretch_bytes: 0,
+            waits: 0,
+        }
+    }
+
+    /// A new pass begins: it waits for nothing yet.
+    pub fn quiet(&mut self) {
+        self.waits = 0;
+    }
+
+    /// The pass ends up waiting for this.
+    pub fn wait(&mut self, wait: Wait) {
+        self.waits |= 1 << wait as u8;
+    }
+
+    /// The request was sent, or as much of it as may be sent now.
+    pub fn sent(&mut self, now_ms: u64) {
+        (self.sent_ms, self.upload_ms) = (now_ms, now_ms);
+    }
+
+    /// Some of the request's body was passed on.
+    pub fn upload_moved(&mut self, bytes: u64, now_ms: u64) {
+        self.upload_ms = now_ms;
+        self.stretch_bytes += bytes;
+    }
+
+    /// Some of the answer was passed on.
+    pub fn answer_moved(&mut self, now_ms: u64) {
+        self.answer_ms = now_ms;
+    }
+
+    /// From now on both sides may talk for as long as they like.
+    pub fn open_end(&mut self) {
+        self.end_ms = u64::MAX;
+    }
+
+    /// When the first of the limits is reached.
+    pub fn until_ms(&self) -> u64 {
+        let mut until_ms = self.end_ms;
+        for (wait, at_ms, _) in self.limits() {
+            if self.waits & (1 << wait as u8) != 0 {
+                until_ms = until_ms.min(at_ms);
+            }
+        }
+        if self.judges_rate() { until_ms.min(self.stretch_ms + RATE_STRETCH_MS) } else { until_ms }
+    }
+
+    /// The limit that is reached, if any.
+    pub fn exhausted(&mut self, now_ms: u64) -> Option<Failure> {
+        if now_ms >= self.end_ms {
+            return Some(Failure::Timeout);
+        }
+        for (wait, at_ms, failure) in self.limits() {
+            if self.waits & (1 << wait as u8) != 0 && now_ms >= at_ms {
+                return Some(failure);
+            }
+        }
+        if now_ms < self.stretch_ms + RATE_STRETCH_MS {
+            return None;
+        }
+        let slow = self.judges_rate() && self.stretch_bytes < self.bytes_per_stretch;
+        (self.stretch_ms, self.stretch_bytes) = (now_ms, 0);
+        slow.then_some(Failure::BodyRate)
+    }
+
+    /// Only a client that is being waited for can be too slow.
+    fn judges_rate(&self) -> bool {
+        self.bytes_per_stretch > 0 && self.waits & (1 << Wait::ClientSends as u8) != 0
+    }
+
+    fn limits(&self) -> [(Wait, u64, Failure); 6] {
+        let tunnel_ms = self.upload_ms.max(self.answer_ms);
+        [
+            (Wait::ClientSends, self.upload_ms.saturating_add(self.client_body_ms), Failure::BodyTimeout),
+            (Wait::UpstreamTakes, self.upload_ms.saturating_add(self.idle_ms), Failure::Timeout),
+            (Wait::Head, self.sent_ms.saturating_add(self.head_ms), Failure::Timeout),
+            (Wait::Body, self.answer_ms.saturating_add(self.idle_ms), Failure::Timeout),
+            (Wait::ClientTakes, self.answer_ms.saturating_add(self.client_takes_ms), Failure::WriteTimeout),
+            (Wait::Tunnel, tunnel_ms.saturating_add(self.idle_ms), Failure::Timeout),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patience() -> Patience {
+        let timeouts = Timeouts { request: Some(Duration::from_secs(90)), ..Timeouts::default() };
+        let listener = ListenerSpec {
+            name: "http".parse().unwrap(),
+            address: ([127, 0, 0, 1], 0).into(),
+            trust: Vec::new(),
+            timeouts: Default::default(),
+            limits: Default::default(),
+            underscores: Default::default(),
+            escaped_slashes: Default::default(),
+            merge_slashes: false,
+        };
+        Patience::new(&timeouts, &listener, 1000)
+    }
+
+    #[test]
+    fn each_wait_has_its_own_limit() {
+        for (wait, after_ms, failure) in [
+            (Wait::UpstreamTakes, 60_000, Failure::Timeout),
+            (Wait::Head, 60_000, Failure::Timeout),
+            (Wait::Body, 60_000, Failure::Timeout),
+            (Wait::ClientTakes, 30_000, Failure::WriteTimeout),
+            (Wait::Tunnel, 60_000, Failure::Timeout),
+        ] {
+            let mut it = patience();
+            it.wait(wait);
+            assert_eq!(it.until_ms(), 1000 + after_ms, "{wait:?}");
+            assert_eq!(it.exhausted(1000 + after_ms - 1), None, "{wait:?}");
+            assert_eq!(it.exhausted(1000 + after_ms), Some(failure), "{wait:?}");
+        }
+    }
+
+    #[test]
+    fn the_whole_exchange_has_an_end() {
+        let mut it = patience();
+        assert_eq!(it.exhausted(90_999), None);
+        assert_eq!(it.exhausted(91_000), Some(Failure::Timeout));
+        it.open_end();
+        assert_eq!(it.exhausted(u64::MAX - 1), None);
+    }
+
+    #[test]
+    fn a_body_must_keep_its_rate() {
+        let mut it = patience();
+        it.wait(Wait::ClientSends);
+        it.upload_moved(5_000, 10_000);
+        assert_eq!(it.exhausted(11_000), None, "500 B/s is enough");
+        it.upload_moved(4_999, 20_000);
+        assert_eq!(it.exhausted(21_000), Some(Failure::BodyRate));
+    }
+
+    #[test]
+    fn a_client_that_cannot_send_is_not_slow() {
+        let mut it = patience();
+        it.wait(Wait::UpstreamTakes);
+        assert_eq!(it.exhausted(12_000), None);
+        it.quiet();
+        it.wait(Wait::ClientSends);
+        it.upload_moved(1, 12_001);
+        assert_eq!(it.exhausted(20_000), None, "a new stretch has begun");
+    }
+}

@@ -1,0 +1,240 @@
+//! Decides what happens to a request, from its head alone: refuse, answer, or forward to a version.
+//! Nothing here waits.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::routing::{RequestFacts, Route, StickyBy, Target as To, VersionSpec, unit};
+use crate::telemetry::RejectReason;
+
+use super::connection::Client;
+use super::forward::{Job, Request};
+use super::h1::{self, BodyReader, ForwardedInfo, RequestWriting};
+use super::listener::Local;
+use super::message::{Framing, MethodKind, Refusal, RequestHead, Target, TargetRules};
+use super::pump::Pump;
+use super::view::View;
+use super::worker::{Scratch, Worker};
+
+/// What is to be done.
+pub enum Planned {
+    /// The request breaks a rule; the connection ends.
+    Refused(Refusal),
+    /// We answer it ourselves.
+    Answered {
+        /// Status.
+        status: u16,
+        /// For `x-tidegate-error`.
+        error: Option<&'static str>,
+        /// Body.
+        text: &'static str,
+        /// Where a redirect leads.
+        location: Option<String>,
+        /// Whether the connection ends.
+        close: bool,
+        /// Whether the request was HEAD.
+        head: bool,
+        /// Whether the client speaks HTTP/1.0.
+        http10: bool,
+    },
+    /// It goes to a version.
+    Forward(Box<Job>),
+}
+
+/// Decides about the request whose head is the first `len` bytes of the client's buffer. The head is
+/// consumed unless the request is refused.
+pub fn plan(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client, len: usize) -> Planned {
+    let view = worker.view();
+    let mut scratch = worker.scratch.borrow_mut();
+    let planned = match read(&mut scratch, client, len) {
+        Err(why) => return Planned::Refused(why),
+        Ok(()) => choose(worker, local, client, &view, &mut scratch, len),
+    };
+    if scratch.request.dropped > 0 {
+        local.cells().rejected(RejectReason::UnderscoreDropped);
+    }
+    if let Some(buffer) = &mut client.buffer {
+        buffer.consume(len);
+    }
+    planned
+}
+
+fn read(scratch: &mut Scratch, client: &Client, len: usize) -> Result<(), Refusal> {
+    let buf = head_bytes(client, len);
+    h1::parse_request(buf, &client.request_limits(), &mut scratch.request)?;
+    let rules = TargetRules {
+        escaped_slashes: client.spec.escaped_slashes,
+        merge_slashes: client.spec.merge_slashes,
+    };
+    scratch.target.resolve(&scratch.request, buf, &rules)
+}
+
+fn head_bytes(client: &Client, len: usize) -> &[u8] {
+    client.buffer.as_ref().map_or(&[], |it| &it.filled()[..len])
+}
+
+fn choose(
+    worker: &Rc<Worker>,
+    local: &Rc<Local>,
+    client: &Client,
+    view: &Rc<View>,
+    scratch: &mut Scratch,
+    len: usize,
+) -> Planned {
+    let buf = head_bytes(client, len);
+    let Scratch { request: head, target, path, .. } = scratch;
+    let answer = Answering { client, worker, head };
+    if head.is_options_asterisk() {
+        return answer.with(200, None, "");
+    }
+    let header = |name: &str, each: &mut dyn FnMut(&[u8])| head.values(buf, name).for_each(each);
+    let facts = RequestFacts {
+        host: target.host(),
+        path: target.path(),
+        method: head.method.text(buf),
+        query: target.query().map(|it| it.text(buf)),
+        header: &header,
+    };
+    let Some(route) = view.table.route(&facts) else {
+        local.cells().unrouted();
+        return answer.with(404, Some("no_route"), "no route leads anywhere from here\n");
+    };
+    let index = match &route.target {
+        To::Redirect(redirect) => {
+            let mut location = String::new();
+            redirect.location("http", target.host(), target.port(), facts.path, facts.query, &mut location);
+            return answer.redirect(redirect.status, location);
+        }
+        To::Service(index) => *index,
+    };
+    let service = view.table.service(index);
+    let spec = &service.spec;
+    if let (Framing::Length(length), Some(most)) = (head.framing, spec.limits.body)
+        && length > most
+    {
+        local.cells().rejected(RejectReason::BodyTooLarge);
+        return answer.with(413, Some("limit"), "the body is larger than this service takes\n");
+    }
+    let assigned = match &spec.sticky {
+        None => service.assign(&header, None, || worker.bits()),
+        Some(by) => with_unit(by, client, head, buf, |unit| service.assign(&header, unit, || worker.bits())),
+    };
+    let version = Rc::clone(&view.services[index.0].versions[assigned.version.0]);
+    let request = request_of(head);
+    let mut upload = Pump::new(worker.stock.head());
+    write_head(route, target, buf, path, head, client, &request, &spec.versions[assigned.version.0], &mut upload.front);
+    upload.load_front();
+    if !request.framing.is_empty() {
+        upload.reader = BodyReader::new(request.framing, request.framing);
+    }
+    upload.held = request.expect_continue;
+    Planned::Forward(Box::new(Job {
+        request,
+        spec: Arc::clone(spec),
+        version,
+        response_headers: Arc::clone(&route.response_headers),
+        upload,
+        evidence: assigned.judged.then(|| worker.shard(client.shard_of(head, buf))),
+    }))
+}
+
+fn request_of(head: &RequestHead) -> Request {
+    Request {
+        kind: head.kind,
+        http10: head.http10,
+        keep_alive: head.keep_alive,
+        framing: head.framing,
+        expect_continue: head.expect_continue,
+        upgrade: head.upgrade.is_some(),
+        te_trailers: head.te_trailers,
+    }
+}
+
+#[allow(clippy::too_many_arguments, reason = "parts of one scratch, borrowed apart")]
+fn write_head(
+    route: &Route,
+    target: &Target,
+    buf: &[u8],
+    path: &mut String,
+    head: &RequestHead,
+    client: &Client,
+    request: &Request,
+    version: &VersionSpec,
+    out: &mut Vec<u8>,
+) {
+    let forwarded_path = match &route.rewrite {
+        None => target.forwarded(buf),
+        Some(rewrite) => {
+            path.clear();
+            rewrite.apply(target.path(), path);
+            path
+        }
+    };
+    let fallback;
+    let fallback_host = if head.host.whole.is_empty() {
+        fallback = version.endpoints[0].to_string();
+        &fallback
+    } else {
+        ""
+    };
+    let how = RequestWriting {
+        path: forwarded_path,
+        framing: request.framing,
+        edits: &route.request_headers,
+        forwarded: ForwardedInfo {
+            peer: &client.peer.text,
+            proto: "http",
+            by: None,
+            trusted_peer: client.peer.trusted,
+        },
+        fallback_host,
+        upgrade: request.upgrade,
+        expect: request.expect_continue,
+        te_trailers: request.te_trailers,
+        close: false,
+    };
+    h1::write_request(head, buf, &how, out);
+}
+
+fn with_unit<T>(by: &StickyBy, client: &Client, head: &RequestHead, buf: &[u8], then: impl FnOnce(Option<&[u8]>) -> T) -> T {
+    match by {
+        StickyBy::Address => then(Some(&unit::address(client.peer.address))),
+        StickyBy::Header(name) => then(head.values(buf, name).next().filter(|it| !it.is_empty())),
+        StickyBy::Cookie(name) => {
+            then(head.values(buf, "cookie").find_map(|line| unit::cookie(line, name)).filter(|it| !it.is_empty()))
+        }
+    }
+}
+
+/// Answers that we make ourselves.
+struct Answering<'a> {
+    client: &'a Client,
+    worker: &'a Worker,
+    head: &'a RequestHead,
+}
+
+impl Answering<'_> {
+    fn with(&self, status: u16, error: Option<&'static str>, text: &'static str) -> Planned {
+        self.answered(status, error, text, None)
+    }
+
+    fn redirect(&self, status: u16, location: String) -> Planned {
+        self.answered(status, None, "", Some(location))
+    }
+
+    fn answered(&self, status: u16, error: Option<&'static str>, text: &'static str, location: Option<String>) -> Planned {
+        // A body that nobody reads would be taken for the next request.
+        let close = !self.head.keep_alive
+            || !self.head.framing.is_empty()
+            || self.client.is_spent(self.worker, self.worker.deadlines.now_ms());
+        Planned::Answered {
+            status,
+            error,
+            text,
+            location,
+            close,
+            head: self.head.kind == MethodKind::Head,
+            http10: self.head.http10,
+        }
+    }
+}

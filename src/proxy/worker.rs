@@ -1,0 +1,293 @@
+//! One worker: a thread with its own event loop, listeners, pools, buffers and counters. Nothing that
+//! a request touches is shared with another thread.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use tokio::sync::mpsc;
+use tokio::task::spawn_local;
+
+use crate::model::{CLIENT_SHARDS, ClientShard};
+use crate::routing::Reader;
+use crate::runtime::Clock;
+use crate::telemetry::Registry;
+
+use super::buffer::Stock;
+use super::deadline::Deadlines;
+use super::h1;
+use super::listener::{Arrival, Listeners};
+use super::message;
+use super::upstream::{Endpoint, Names, connect};
+use super::view::{Endpoints, View};
+
+/// How often unused connections are looked through.
+const PRUNE_EVERY: Duration = Duration::from_secs(1);
+
+/// What a worker is told.
+pub enum Order {
+    /// Serve this connection, accepted by another worker that was busier.
+    Adopt(Arrival),
+    /// Begin to accept, change or stop accepting.
+    Listen(super::listener::Change),
+    /// Finish what is under way: from now on answers close their connections.
+    Drain,
+    /// Close connections that wait for a request.
+    CloseIdle,
+    /// End now; what is still open is cut.
+    Stop,
+}
+
+/// What a worker is made from.
+pub struct Setup {
+    /// Which one it is, from 0.
+    pub index: usize,
+    /// Where it reads the routing table.
+    pub reader: Reader,
+    /// Where it counts.
+    pub registry: Arc<Registry>,
+    /// What time it is.
+    pub clock: Clock,
+    /// Seed of its draws.
+    pub seed: u64,
+    /// Every worker's open connections.
+    pub loads: Loads,
+    /// How to reach every worker.
+    pub peers: Vec<mpsc::UnboundedSender<Order>>,
+}
+
+/// Open connections of every worker, for handing arrivals to the least busy one.
+pub type Loads = Arc<[CachePadded<AtomicUsize>]>;
+
+/// What the connections of one worker share.
+pub struct Worker {
+    /// Which one it is, from 0.
+    pub index: usize,
+    /// Time limits.
+    pub deadlines: Rc<Deadlines>,
+    /// Unused buffers.
+    pub stock: Stock,
+    /// Names that were looked up.
+    pub names: Names,
+    /// Where it counts.
+    pub registry: Arc<Registry>,
+    /// Whether answers close their connections now.
+    pub draining: Cell<bool>,
+    /// Whether connections that wait for a request are closed.
+    pub closing_idle: Cell<bool>,
+    /// Room for the head that is being read. Borrowed between two awaits only.
+    pub scratch: RefCell<Scratch>,
+    loads: Loads,
+    peers: Vec<mpsc::UnboundedSender<Order>>,
+    clock: Clock,
+    reader: RefCell<Reader>,
+    view: RefCell<Rc<View>>,
+    endpoints: RefCell<Endpoints>,
+    random: RefCell<SmallRng>,
+    date: Cell<(u64, [u8; 29])>,
+    shards: ShardMeter,
+}
+
+/// Heads are parsed into the same memory again and again.
+#[derive(Default)]
+pub struct Scratch {
+    /// The request being read.
+    pub request: message::RequestHead,
+    /// Its target.
+    pub target: message::Target,
+    /// The response being read.
+    pub response: message::ResponseHead,
+    /// A path that a route rewrote.
+    pub path: String,
+}
+
+/// Runs a worker until it is told to stop. Returns how many connections were cut.
+pub fn run(setup: Setup, orders: mpsc::UnboundedReceiver<Order>) -> std::io::Result<usize> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let local = tokio::task::LocalSet::new();
+    Ok(local.block_on(&runtime, serve(setup, orders)))
+}
+
+async fn serve(setup: Setup, mut orders: mpsc::UnboundedReceiver<Order>) -> usize {
+    let worker = Worker::new(setup);
+    let mut listeners = Listeners::default();
+    spawn_local(Rc::clone(&worker.deadlines).sweep());
+    spawn_local(Rc::clone(&worker).prune());
+    while let Some(order) = orders.recv().await {
+        match order {
+            Order::Adopt(arrival) => listeners.adopt(&worker, arrival),
+            Order::Listen(change) => listeners.change(&worker, change),
+            Order::Drain => worker.draining.set(true),
+            Order::CloseIdle => {
+                worker.closing_idle.set(true);
+                worker.deadlines.wake_all();
+            }
+            Order::Stop => break,
+        }
+    }
+    worker.load()
+}
+
+impl Worker {
+    fn new(setup: Setup) -> Rc<Self> {
+        let mut reader = setup.reader;
+        let mut endpoints = Endpoints::new();
+        let view = View::build(Arc::clone(reader.current()), &setup.registry, &mut endpoints);
+        let worker = Rc::new(Self {
+            index: setup.index,
+            deadlines: Deadlines::new(setup.clock.clone()),
+            stock: Stock::default(),
+            names: Names::default(),
+            registry: setup.registry,
+            draining: Cell::new(false),
+            closing_idle: Cell::new(false),
+            scratch: RefCell::default(),
+            loads: setup.loads,
+            peers: setup.peers,
+            clock: setup.clock,
+            reader: RefCell::new(reader),
+            view: RefCell::new(Rc::new(view)),
+            endpoints: RefCell::new(endpoints),
+            random: RefCell::new(SmallRng::seed_from_u64(setup.seed)),
+            date: Cell::new((0, [b' '; 29])),
+            shards: ShardMeter::default(),
+        });
+        worker.warm();
+        worker
+    }
+
+    /// The newest table, joined with what this worker holds for it.
+    pub fn view(self: &Rc<Self>) -> Rc<View> {
+        let mut reader = self.reader.borrow_mut();
+        let table = reader.current();
+        if !Arc::ptr_eq(table, &self.view.borrow().table) {
+            let view = View::build(Arc::clone(table), &self.registry, &mut self.endpoints.borrow_mut());
+            *self.view.borrow_mut() = Rc::new(view);
+            self.warm();
+        }
+        Rc::clone(&self.view.borrow())
+    }
+
+    /// 64 random bits.
+    pub fn bits(&self) -> u64 {
+        self.random.borrow_mut().next_u64()
+    }
+
+    /// The date as HTTP writes it.
+    pub fn date(&self) -> [u8; 29] {
+        let seconds = self.clock.now().0 / 1_000_000;
+        let (at, date) = self.date.get();
+        if at == seconds {
+            return date;
+        }
+        let date = h1::http_date(seconds);
+        self.date.set((seconds, date));
+        date
+    }
+
+    /// The client shard that a request counts for.
+    pub fn shard(&self, of_client: ClientShard) -> ClientShard {
+        if self.shards.dominates(of_client) { ClientShard::of(&self.bits().to_le_bytes()) } else { of_client }
+    }
+
+    /// A connection was opened here.
+    pub fn opened(&self) {
+        self.loads[self.index].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection that was opened here is closed.
+    pub fn closed(&self) {
+        self.loads[self.index].fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Open connections.
+    pub fn load(&self) -> usize {
+        self.loads[self.index].load(Ordering::Relaxed)
+    }
+
+    /// The worker that should rather have the next connection, if this one is much busier.
+    pub fn less_busy(&self) -> Option<&mpsc::UnboundedSender<Order>> {
+        let mine = self.load();
+        let (index, least) =
+            self.loads.iter().map(|it| it.load(Ordering::Relaxed)).enumerate().min_by_key(|it| it.1)?;
+        // A small lead is not worth the hand-over: the kernel spreads well over many connections.
+        (index != self.index && mine > least + 8 + least / 4).then(|| &self.peers[index])
+    }
+
+    /// Opens a first connection to endpoints that take part in a split and have none, so that the
+    /// first requests of a version do not wait for it.
+    fn warm(self: &Rc<Self>) {
+        for endpoint in self.view.borrow().cold_endpoints() {
+            let worker = Rc::clone(self);
+            spawn_local(async move { worker.warm_one(&endpoint).await });
+        }
+    }
+
+    async fn warm_one(&self, endpoint: &Endpoint) {
+        let limit = Duration::from_secs(2);
+        if let Ok(stream) = connect(&endpoint.spec, limit, &self.names, self.deadlines.now_ms()).await {
+            endpoint.put_back(stream, self.deadlines.now_ms());
+        }
+    }
+
+    async fn prune(self: Rc<Self>) {
+        let mut every = tokio::time::interval(PRUNE_EVERY);
+        loop {
+            every.tick().await;
+            // A table that was swapped while nobody asked is taken now, so that the last one is freed.
+            drop(self.view());
+            let now_ms = self.deadlines.now_ms();
+            self.endpoints.borrow().values().for_each(|it| it.prune(now_ms));
+        }
+    }
+}
+
+/// Notices a client shard that carries over half of the traffic, as when everybody comes through one
+/// gateway. "No single client decides" would then mean that nobody decides, so the requests of such
+/// a shard are spread over all shards instead.
+#[derive(Default)]
+struct ShardMeter {
+    seen: [Cell<u32>; CLIENT_SHARDS],
+    total: Cell<u32>,
+}
+
+impl ShardMeter {
+    /// Counts are halved when they reach this, so that old traffic is forgotten.
+    const FORGET_AT: u32 = 4096;
+
+    fn dominates(&self, shard: ClientShard) -> bool {
+        let seen = &self.seen[shard.index()];
+        seen.set(seen.get() + 1);
+        self.total.set(self.total.get() + 1);
+        if self.total.get() >= Self::FORGET_AT {
+            self.seen.iter().for_each(|it| it.set(it.get() / 2));
+            self.total.set(self.seen.iter().map(Cell::get).sum());
+        }
+        seen.get() * 2 > self.total.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_dominant_shard_is_spread() {
+        let (gateway, other) = (ClientShard::of(b"gateway"), ClientShard::of(b"somebody"));
+        assert_ne!(gateway, other);
+        let meter = ShardMeter::default();
+        let spread = (0..10_000).filter(|_| meter.dominates(gateway)).count();
+        assert_eq!(spread, 10_000);
+        assert!(!(0..100).any(|_| meter.dominates(other)));
+
+        let even = ShardMeter::default();
+        let shards: Vec<ClientShard> = (0..64u8).map(|it| ClientShard::of(&[it])).collect();
+        (0..10_000).for_each(|it| drop(even.dominates(shards[it % 64])));
+        assert!(!shards.iter().any(|it| even.dominates(*it)));
+    }
+}
