@@ -1,1 +1,5 @@
-//! To be filled.
+//! The composition root.
+
+mod disk;
+
+pub use disk::Disk;

@@ -1,0 +1,55 @@
+//! The files of a configuration as they are on the disk.
+
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::config::{Files, name_matches};
+
+/// Largest file that is read. A larger one is a mistake, and reading it would hold up everything else.
+const FILE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// Reads from the disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Disk;
+
+impl Files for Disk {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        // Without waiting, so that a named pipe in the place of a file holds up nothing.
+        let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+        let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let about = file.metadata()?;
+        if !about.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        // Group and world: whoever can write the file decides where the traffic goes.
+        if about.mode() & 0o022 != 0 {
+            let why = format!("writable by others (mode {:o}); chmod go-w it", about.mode() & 0o777);
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+        }
+        let mut bytes = Vec::new();
+        file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > FILE_BYTES_MAX {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 8 MiB"));
+        }
+        Ok(bytes)
+    }
+
+    fn list(&self, pattern: &Path) -> io::Result<Vec<PathBuf>> {
+        let directory = pattern.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let wanted = pattern.file_name().and_then(|it| it.to_str()).unwrap_or_default();
+        let mut found = Vec::new();
+        let entries = match std::fs::read_dir(directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_name().to_str().is_some_and(|name| name_matches(wanted, name)) {
+                found.push(directory.join(entry.file_name()));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
