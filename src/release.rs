@@ -19,6 +19,8 @@ mod loaded;
 mod machine;
 mod plan;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use effect::{Effect, Entry, Refusal, RefusalCode, Shares, What};
 pub use event::{Actor, Command, Event, Finding, Loaded, Shortfall, Via};

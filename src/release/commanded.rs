@@ -51,9 +51,13 @@ fn promote(plan: &Plan, state: State, full: bool, by: Actor, now: Timestamp) -> 
             let text = format!("{} is live and nothing is being released", state.stable);
             refuse(state, RefusalCode::WrongState, text)
         }
-        (Phase::RolledBack { canary, cause, .. }, _) => {
+        (Phase::RolledBack { canary, cause, .. }, _) if state.is_withdrawn(canary.fingerprint) => {
             let text = format!("{canary} is out ({cause}); `retry` begins again from the first step");
             refuse(state, RefusalCode::Quarantined, text)
+        }
+        (Phase::RolledBack { canary, cause, .. }, _) => {
+            let text = format!("{canary} is out: {cause}; name it as `live` there to release it again");
+            refuse(state, RefusalCode::WrongState, text)
         }
     }
 }

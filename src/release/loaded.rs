@@ -34,7 +34,8 @@ pub(super) fn loaded(plan: &Plan, mut state: State, it: Loaded, now: Timestamp) 
         state.wanted = it.live.clone();
         state.asked_by = it.by.clone();
     }
-    state.previous = state.previous.and_then(|old| find(&it.versions, &old).cloned());
+    // With another definition it is not the version that proved itself.
+    state.previous = state.previous.filter(|old| it.versions.contains(old));
     let Some(stable) = find(&it.versions, &state.stable).cloned() else {
         return adopt_again(state, it, now);
     };
@@ -65,7 +66,8 @@ pub(super) fn loaded(plan: &Plan, mut state: State, it: Loaded, now: Timestamp) 
 }
 
 /// The service is no longer in the file. What is known of it stays, should it come back.
-pub(super) fn removed(state: State, now: Timestamp) -> (State, Vec<Effect>) {
+pub(super) fn removed(mut state: State, now: Timestamp) -> (State, Vec<Effect>) {
+    state.wanted = state.stable.clone();
     take_out(state, Cause::File, Actor::file("service removed"), now)
 }
 

@@ -122,6 +122,8 @@ pub(super) fn withdraw(state: &mut State, version: Version, cause: &Cause, now: 
     if state.quarantine.len() >= QUARANTINE_MAX {
         state.quarantine.remove(0);
     }
+    // A rollback never returns to a version that was rolled back.
+    state.previous = state.previous.take().filter(|it| it.fingerprint != version.fingerprint);
     state.quarantine.push(Withdrawn { version, at: now, why: cause.to_string() });
 }
 
