@@ -15,10 +15,11 @@ mod handle;
 mod status;
 
 pub use counts::Counts;
-pub use event::{Event, EvidenceLine};
+pub use event::Event;
 pub use handle::{Answer, ConfigureError, Handle, Refused};
 pub use status::{
     GuardStatus, JournalHealth, LaneStatus, ServiceStatus, Status, StepStatus, WithdrawnStatus,
 };
 
 pub use crate::release::{Actor, Command, RefusalCode, Via, What};
+pub use crate::store::EvidenceLine;

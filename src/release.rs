@@ -20,7 +20,7 @@ mod machine;
 mod plan;
 mod state;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use effect::{Effect, Entry, Refusal, RefusalCode, Shares, What};
 pub use event::{Actor, Command, Event, Finding, Loaded, Shortfall, Via};

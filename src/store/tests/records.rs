@@ -1,0 +1,98 @@
+//! What is written is what is read: now, after compaction, and by the next version.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::release::tests::walk::{moves, walk};
+
+#[test]
+fn evidence_is_kept_bit_for_bit_while_the_release_goes_on() {
+    let batches = changes();
+    let disk = MemoryDisk::default();
+    let (mut store, _) = Store::on(Box::new(disk.clone())).unwrap();
+    let evidence = Evidence {
+        service: shop(),
+        release: 1,
+        began: Timestamp(7),
+        counts: vec![0, 1, u64::MAX],
+        values: vec![0.1 + 0.2, -1e-300, 5e-324],
+    };
+    store.append(&batches[1]).unwrap();
+    store.append(&[Record::Evidence(Box::new(evidence.clone()))]).unwrap();
+    assert_eq!(reopened(&disk).unwrap().evidence, [evidence]);
+    let rolled_back = batches.iter().find(|it| state_of(it).trial().is_none() && state_of(it).release == 1);
+    store.append(rolled_back.unwrap()).unwrap();
+    assert_eq!(reopened(&disk).unwrap().evidence, []);
+}
+
+#[test]
+fn it_is_compacted_and_forgets_only_old_lines() {
+    let batches = changes();
+    let disk = MemoryDisk::default();
+    let (mut store, _) = Store::on(Box::new(disk.clone())).unwrap();
+    store.compact_bytes_min = 10_000;
+    let Some(Record::Change(it)) = batches[3].last().cloned() else { panic!() };
+    let (state, line) = (it.state, it.line.unwrap());
+    let mut largest = 0;
+    for id in 1..=3_000 {
+        let line = Line { id, ..line.clone() };
+        store.append(&[change(&state, Some(line))]).unwrap();
+        largest = largest.max(store.bytes);
+    }
+    assert!(largest < 5_000_000, "{largest}");
+    let recovered = reopened(&disk).unwrap();
+    assert_eq!(only_state(&recovered), Some(state));
+    let ids: Vec<u64> = recovered.lines.iter().map(|it| it.id).collect();
+    assert_eq!(ids, (1_001..=3_000).collect::<Vec<_>>());
+}
+
+/// Written by the first version: readable for ever, and nothing of it is lost when it is written again.
+/// When the format grows, keep this file, give new fields defaults, and add a file of the new format.
+#[test]
+fn records_of_older_versions_are_read() {
+    let old = include_bytes!("../fixtures/records-1.json");
+    let mut journal = frame::MAGIC.to_vec();
+    journal.extend(frame::write(1, old));
+    let recovered = reopened(&MemoryDisk::with(JOURNAL, journal)).unwrap();
+    let state = only_state(&recovered).unwrap();
+    assert_eq!((state.word(), state.release, state.quarantine.len()), ("ROLLED BACK", 3, 2));
+    assert_eq!(recovered.lines.len(), 15);
+
+    let again = record::write(&record::read(old).unwrap());
+    let value = |bytes| serde_json::from_slice::<serde_json::Value>(bytes).unwrap();
+    assert_eq!(value(&again), value(old));
+}
+
+/// A field that this version does not know is not a reason to refuse a journal.
+#[test]
+fn unknown_fields_are_passed_over() {
+    let old = include_str!("../fixtures/records-1.json");
+    let newer = old.replace("\"moves\":", "\"mood\":\"fine\",\"moves\":");
+    assert_ne!(old, newer);
+    assert_eq!(record::read(newer.as_bytes()).unwrap(), record::read(old.as_bytes()).unwrap());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The seventh promise of `releases.md` §4.
+    #[test]
+    fn replaying_the_journal_gives_the_state_that_was_there(moves in moves()) {
+        let disk = MemoryDisk::default();
+        let (mut store, _) = Store::on(Box::new(disk.clone())).unwrap();
+        store.compact_bytes_min = 20_000;
+        let mut last = None;
+        walk(&moves, |_, before, event, after, effects, _| {
+            if before != after || matches!(event, Event::Loaded(_)) {
+                let entry = effects.iter().find_map(|it| match it {
+                    Effect::Record(entry) => Some(entry),
+                    _ => None,
+                });
+                let line = entry.map(|it| line(1, it));
+                store.append(&[change(after, line)]).unwrap();
+                last = Some(after.clone());
+            }
+        });
+        assert_eq!(only_state(&reopened(&disk).unwrap()), last);
+    }
+}
