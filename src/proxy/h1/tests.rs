@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::proxy::message::{Framing, MethodKind, RequestHead, ResponseHead, Target, TargetRules};
+use crate::proxy::message::{Field, Framing, MethodKind, RequestHead, ResponseHead, Target, TargetRules};
 
 use super::*;
 
@@ -209,8 +209,7 @@ fn ten_thousand_pipelined_requests_come_out_in_order() {
 fn essence(head: &RequestHead, buf: &[u8]) -> (String, String, Framing, bool, Vec<(String, String)>) {
     let text = |bytes: &[u8]| bytes.iter().map(|&byte| char::from(byte)).collect::<String>();
     let lines = head.lines.iter().filter(|it| {
-        !it.field.is_hop_by_hop() && !it.nominated && it.field.is_exact()
-            || it.field == crate::proxy::message::Field::Other
+        !it.nominated && !it.field.is_hop_by_hop() && (it.field.is_exact() || it.field == Field::Other)
     });
     let ours = |name: &str| name.starts_with("x-forwarded") || name == "forwarded" || name == "x-real-ip";
     let lines = lines
