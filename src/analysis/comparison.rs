@@ -83,7 +83,10 @@ impl Comparison {
     /// Evidence was lost after `elapsed`: starts again with the mass that had not been spent by then, so
     /// that no chance of a mistake is spent twice.
     pub(super) fn after_loss(aim: Aim, history: History, elapsed: Duration) -> Self {
-        Self::with_purse(aim, history, Purse::new(Purse::unspent(elapsed.as_secs_f64())))
+        let now = elapsed.as_secs_f64();
+        let mut it = Self::with_purse(aim, history, Purse::new(Purse::unspent(now)));
+        it.open.since = now;
+        it
     }
 
     /// Divides evidence by `dispersion`, for traffic that comes in clusters of that many responses.
