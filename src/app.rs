@@ -1,5 +1,14 @@
-//! The composition root.
+//! The composition root: builds every part, joins them, and takes them down in order.
 
 mod disk;
+mod places;
+mod reload;
+mod run;
+mod standin;
+mod watch;
 
 pub use disk::Disk;
+pub use places::{admin_socket, state_directory};
+pub use reload::{Configure, Parts, Reloader};
+pub use run::{Options, RunError, run};
+pub use watch::Watch;

@@ -50,7 +50,12 @@ pub struct Proxy {
 impl Proxy {
     /// Starts `registry.workers()` workers that route by what `publisher` publishes. `seed` is where
     /// their draws come from.
-    pub fn start(publisher: &Publisher, registry: &Arc<Registry>, clock: &Clock, seed: u64) -> io::Result<Self> {
+    pub fn start(
+        publisher: &Publisher,
+        registry: &Arc<Registry>,
+        clock: &Clock,
+        seed: u64,
+    ) -> io::Result<Self> {
         let count = registry.workers();
         let loads: Loads = (0..count).map(|_| CachePadded::new(AtomicUsize::new(0))).collect();
         let (orders, inboxes): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::unbounded_channel()).unzip();

@@ -84,7 +84,13 @@ enum Head {
 }
 
 /// Serves a connection to its end.
-pub async fn serve(worker: &Rc<Worker>, local: &Rc<Local>, spec: Arc<ListenerSpec>, stream: TcpStream, peer: SocketAddr) {
+pub async fn serve(
+    worker: &Rc<Worker>,
+    local: &Rc<Local>,
+    spec: Arc<ListenerSpec>,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
     // A socket that refuses this has already been closed by its client.
     let _ = stream.set_nodelay(true);
     let mut client = Client::new(worker, spec, stream, peer);
@@ -126,7 +132,10 @@ impl Client {
 
     /// Whether the connection should end with the answer that is being made.
     pub fn is_spent(&self, worker: &Worker, now_ms: u64) -> bool {
-        worker.draining.get() || self.eof || self.served >= self.spec.limits.requests || now_ms >= self.until_ms
+        worker.draining.get()
+            || self.eof
+            || self.served >= self.spec.limits.requests
+            || now_ms >= self.until_ms
     }
 
     /// The buffer, taken from stock if there is none.

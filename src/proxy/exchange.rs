@@ -216,7 +216,9 @@ impl<'a> Exchange<'a> {
     fn upload(&mut self, client: &mut Client, cx: &mut Context<'_>) -> Step {
         client.buffer(self.worker);
         loop {
-            let (Some(upstream), Some(buffer)) = (&mut self.upstream, &mut client.buffer) else { return Ok(()) };
+            let (Some(upstream), Some(buffer)) = (&mut self.upstream, &mut client.buffer) else {
+                return Ok(());
+            };
             let before = self.job.upload.moved;
             let flow = self.job.upload.poll(buffer, upstream, cx);
             let moved = self.job.upload.moved - before;
@@ -357,7 +359,12 @@ impl<'a> Exchange<'a> {
     }
 
     /// Sends interim answers on. False while the client does not take them.
-    fn flush_interim(&mut self, buffer: &mut Buffer, client: &mut Client, cx: &mut Context<'_>) -> Result<bool, Verdict> {
+    fn flush_interim(
+        &mut self,
+        buffer: &mut Buffer,
+        client: &mut Client,
+        cx: &mut Context<'_>,
+    ) -> Result<bool, Verdict> {
         if self.download.front.is_empty() {
             return Ok(true);
         }
@@ -378,7 +385,12 @@ impl<'a> Exchange<'a> {
     }
 
     /// Reads the answer's head. False if more must arrive first.
-    fn read_head(&mut self, buffer: &mut Buffer, client: &mut Client, cx: &mut Context<'_>) -> Result<bool, Verdict> {
+    fn read_head(
+        &mut self,
+        buffer: &mut Buffer,
+        client: &mut Client,
+        cx: &mut Context<'_>,
+    ) -> Result<bool, Verdict> {
         let limits = self.response_limits();
         loop {
             if !buffer.is_empty() {
@@ -422,7 +434,10 @@ impl<'a> Exchange<'a> {
 
     fn response_limits(&self) -> ResponseLimits {
         let limits = &self.job.spec.limits;
-        ResponseLimits { head: limits.response_head.min(super::buffer::BUFFER_BYTES), headers: limits.response_headers }
+        ResponseLimits {
+            head: limits.response_head.min(super::buffer::BUFFER_BYTES),
+            headers: limits.response_headers,
+        }
     }
 
     /// Turns the upstream's head into ours.

@@ -122,7 +122,17 @@ fn choose(
     let version = Rc::clone(&view.services[index.0].versions[assigned.version.0]);
     let request = request_of(head);
     let mut upload = Pump::new(worker.stock.head());
-    write_head(route, target, buf, path, head, client, &request, &spec.versions[assigned.version.0], &mut upload.front);
+    write_head(
+        route,
+        target,
+        buf,
+        path,
+        head,
+        client,
+        &request,
+        &spec.versions[assigned.version.0],
+        &mut upload.front,
+    );
     upload.load_front();
     if !request.framing.is_empty() {
         upload.reader = BodyReader::new(request.framing, request.framing);
@@ -196,13 +206,19 @@ fn write_head(
     h1::write_request(head, buf, &how, out);
 }
 
-fn with_unit<T>(by: &StickyBy, client: &Client, head: &RequestHead, buf: &[u8], then: impl FnOnce(Option<&[u8]>) -> T) -> T {
+fn with_unit<T>(
+    by: &StickyBy,
+    client: &Client,
+    head: &RequestHead,
+    buf: &[u8],
+    then: impl FnOnce(Option<&[u8]>) -> T,
+) -> T {
     match by {
         StickyBy::Address => then(Some(&unit::address(client.peer.address))),
         StickyBy::Header(name) => then(head.values(buf, name).next().filter(|it| !it.is_empty())),
-        StickyBy::Cookie(name) => {
-            then(head.values(buf, "cookie").find_map(|line| unit::cookie(line, name)).filter(|it| !it.is_empty()))
-        }
+        StickyBy::Cookie(name) => then(
+            head.values(buf, "cookie").find_map(|line| unit::cookie(line, name)).filter(|it| !it.is_empty()),
+        ),
     }
 }
 
@@ -222,7 +238,13 @@ impl Answering<'_> {
         self.answered(status, None, "", Some(location))
     }
 
-    fn answered(&self, status: u16, error: Option<&'static str>, text: &'static str, location: Option<String>) -> Planned {
+    fn answered(
+        &self,
+        status: u16,
+        error: Option<&'static str>,
+        text: &'static str,
+        location: Option<String>,
+    ) -> Planned {
         // A body that nobody reads would be taken for the next request.
         let close = !self.head.keep_alive
             || !self.head.framing.is_empty()

@@ -136,7 +136,12 @@ impl Pump {
         self.loaded = false;
     }
 
-    fn poll_write(&mut self, input: &Buffer, sink: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_write(
+        &mut self,
+        input: &Buffer,
+        sink: &mut TcpStream,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         let body = &input.filled()[self.range.clone()];
         let total = self.front.len() + body.len() + self.back.len();
         while self.written < total {

@@ -64,10 +64,8 @@ impl Sockets {
             let stays = self.open.get(&spec.name).is_some_and(|it| it.spec.address == spec.address);
             if !stays {
                 let ours = self.open.values().any(|it| it.address == spec.address);
-                let sockets = bind_all(spec.address, self.registry.workers(), ours).map_err(|source| BindError {
-                    listener: spec.name.clone(),
-                    address: spec.address,
-                    source,
+                let sockets = bind_all(spec.address, self.registry.workers(), ours).map_err(|source| {
+                    BindError { listener: spec.name.clone(), address: spec.address, source }
                 })?;
                 fresh.insert(spec.name.clone(), sockets);
             }
@@ -114,7 +112,13 @@ impl Sockets {
         self.open.iter().map(|(name, it)| (name.clone(), it.address)).collect()
     }
 
-    fn open(&mut self, proxy: &Proxy, spec: Arc<ListenerSpec>, address: SocketAddr, sockets: Vec<std::net::TcpListener>) {
+    fn open(
+        &mut self,
+        proxy: &Proxy,
+        spec: Arc<ListenerSpec>,
+        address: SocketAddr,
+        sockets: Vec<std::net::TcpListener>,
+    ) {
         // Each request may need a second descriptor for its endpoint; a fifth is left for the rest.
         let connections_max = usize::try_from(open_files_max() / 10 * 8 / 2).unwrap_or(usize::MAX).max(1);
         let series = self.registry.listener(&spec.name);

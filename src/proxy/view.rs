@@ -88,7 +88,12 @@ impl View {
 impl VersionView {
     /// The endpoint for the `attempt`-th try of a request (from 0): the first by the balance, each
     /// further one the next in line, so that no endpoint is tried twice. `None` when all were tried.
-    pub fn endpoint(&self, balance: Balance, attempt: usize, bits: impl FnOnce() -> u64) -> Option<&Rc<Endpoint>> {
+    pub fn endpoint(
+        &self,
+        balance: Balance,
+        attempt: usize,
+        bits: impl FnOnce() -> u64,
+    ) -> Option<&Rc<Endpoint>> {
         let count = self.endpoints.len();
         if attempt >= count {
             return None;

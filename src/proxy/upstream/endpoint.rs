@@ -39,12 +39,7 @@ pub struct Checkout {
 impl Endpoint {
     /// Knows nothing yet.
     pub fn new(spec: EndpointSpec, keep_alive: Duration) -> Self {
-        Self {
-            spec,
-            idle: RefCell::default(),
-            in_flight: Cell::new(0),
-            keep_alive: Cell::new(keep_alive),
-        }
+        Self { spec, idle: RefCell::default(), in_flight: Cell::new(0), keep_alive: Cell::new(keep_alive) }
     }
 
     /// Changes how long an unused connection is kept.

@@ -1,0 +1,236 @@
+//! Loads the configuration and makes it serve: check everything, then swap everything, or change
+//! nothing and say why.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Notify, mpsc};
+
+use crate::admin::{Answering, LastFailure, Reload, ReloadDone, ReloadFailed};
+use crate::config::{Config, Loaded, load};
+use crate::controller::{ConfigureError, Handle};
+use crate::model::Generation;
+use crate::proxy::{Proxy, Sockets};
+use crate::runtime::{Clock, ServiceManager};
+use crate::telemetry::Registry;
+
+use super::disk::Disk;
+
+/// Loads again on request. One reload at a time; requests that come meanwhile share the next one.
+pub struct Reloader {
+    path: PathBuf,
+    inner: tokio::sync::Mutex<Inner>,
+    last_failure: Mutex<Option<LastFailure>>,
+    followed: mpsc::UnboundedSender<Vec<PathBuf>>,
+    parts: Parts,
+    /// Told after each reload, for whoever waits for one.
+    pub reloaded: Notify,
+}
+
+/// What a reload acts on.
+pub struct Parts {
+    /// Takes the services and publishes the table.
+    pub controller: Arc<dyn Configure>,
+    /// Serves the listeners.
+    pub proxy: Arc<Proxy>,
+    /// Counts reloads.
+    pub registry: Arc<Registry>,
+    /// Is told about reloads.
+    pub manager: ServiceManager,
+    /// Dates them.
+    pub clock: Clock,
+}
+
+/// Whoever takes the services of a configuration and has them served.
+pub trait Configure: Send + Sync {
+    /// All or nothing.
+    fn configure<'a>(
+        &'a self,
+        config: Config,
+        generation: Generation,
+        source: &'a str,
+    ) -> Answering<'a, Result<(), ConfigureError>>;
+}
+
+impl Configure for Handle {
+    fn configure<'a>(
+        &'a self,
+        config: Config,
+        generation: Generation,
+        source: &'a str,
+    ) -> Answering<'a, Result<(), ConfigureError>> {
+        Box::pin(Handle::configure(self, config, generation, source))
+    }
+}
+
+struct Inner {
+    sockets: Sockets,
+    generation: Generation,
+    digest: u64,
+    fixed: Option<Fixed>,
+}
+
+/// What only a new process can change.
+#[derive(PartialEq)]
+struct Fixed {
+    workers: Option<usize>,
+    state: Option<PathBuf>,
+    admin: crate::config::AdminSpec,
+}
+
+impl Fixed {
+    fn of(config: &Config) -> Self {
+        Self { workers: config.workers, state: config.state.clone(), admin: config.admin.clone() }
+    }
+
+    fn difference(&self, other: &Self) -> Option<&'static str> {
+        if self.workers != other.workers {
+            return Some("workers");
+        }
+        if self.state != other.state {
+            return Some("state");
+        }
+        (self.admin != other.admin).then_some("admin")
+    }
+}
+
+impl Reloader {
+    /// Has loaded nothing yet. The files to watch are sent to `followed` after each look.
+    pub fn new(
+        path: &Path,
+        sockets: Sockets,
+        followed: mpsc::UnboundedSender<Vec<PathBuf>>,
+        parts: Parts,
+    ) -> Self {
+        let inner = Inner { sockets, generation: Generation::default(), digest: 0, fixed: None };
+        Self {
+            path: path.to_owned(),
+            inner: tokio::sync::Mutex::new(inner),
+            last_failure: Mutex::new(None),
+            followed,
+            parts,
+            reloaded: Notify::new(),
+        }
+    }
+
+    /// Makes `loaded` serve, the first time.
+    pub async fn begin(&self, loaded: Loaded) -> Result<ReloadDone, ReloadFailed> {
+        let mut inner = self.inner.lock().await;
+        self.take(&mut inner, loaded, "start").await
+    }
+
+    /// Reads the files and makes them serve. `source` says who asked.
+    pub async fn reload_from(&self, source: &str) -> Result<ReloadDone, ReloadFailed> {
+        let mut inner = self.inner.lock().await;
+        let path = self.path.clone();
+        let loaded = tokio::task::spawn_blocking(move || load(&path, &Disk)).await;
+        let loaded = loaded.map_err(|error| failed(format!("reading the configuration failed: {error}\n")));
+        let taken = match loaded {
+            Ok(loaded) => self.take(&mut inner, loaded, source).await,
+            Err(failure) => Err(failure),
+        };
+        self.report(&taken, source);
+        self.reloaded.notify_waiters();
+        taken
+    }
+
+    /// Stops accepting.
+    pub async fn close_listeners(&self) {
+        self.inner.lock().await.sockets.close_all(&self.parts.proxy).await;
+    }
+
+    /// What is open, by name and real address.
+    pub async fn addresses(&self) -> Vec<(crate::model::ListenerName, std::net::SocketAddr)> {
+        self.inner.lock().await.sockets.addresses()
+    }
+
+    async fn take(
+        &self,
+        inner: &mut Inner,
+        loaded: Loaded,
+        source: &str,
+    ) -> Result<ReloadDone, ReloadFailed> {
+        // Nobody watches with `--no-watch`.
+        let _ = self.followed.send(loaded.read.clone());
+        let Some(config) = loaded.config else {
+            return Err(ReloadFailed {
+                report: loaded.problems.render_human(false),
+                problems: loaded.problems.render_json(),
+            });
+        };
+        if inner.generation != Generation::default() && loaded.digest == inner.digest {
+            return Ok(ReloadDone { generation: inner.generation, changed: false });
+        }
+        let fixed = Fixed::of(&config);
+        if let Some(key) = inner.fixed.as_ref().and_then(|it| it.difference(&fixed)) {
+            let text = format!(
+                "error: `{key}` cannot be changed by a reload\nhint: restart tidegate, or put the old value back\n"
+            );
+            return Err(failed(text));
+        }
+        let bound = inner.sockets.bind(&config.listeners).map_err(|error| failed(chain(&error)))?;
+        let generation = inner.generation.next();
+        self.parts
+            .controller
+            .configure(config, generation, source)
+            .await
+            .map_err(|error| failed(chain(&error)))?;
+        inner.sockets.apply(&self.parts.proxy, bound).await;
+        (inner.generation, inner.digest, inner.fixed) = (generation, loaded.digest, Some(fixed));
+        self.parts.registry.config_loaded(generation, self.parts.clock.now());
+        Ok(ReloadDone { generation, changed: true })
+    }
+
+    fn report(&self, taken: &Result<ReloadDone, ReloadFailed>, source: &str) {
+        let mut last = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        match taken {
+            Ok(done) => {
+                *last = None;
+                if done.changed {
+                    tracing::info!(generation = done.generation.0, source, "configuration loaded");
+                    self.parts.manager.status(&format!("serving generation {}", done.generation));
+                }
+            }
+            Err(why) => {
+                let at = self.parts.clock.now();
+                self.parts.registry.config_refused(at);
+                tracing::error!(
+                    source,
+                    "configuration refused, the last good one keeps serving\n{}",
+                    why.report
+                );
+                self.parts
+                    .manager
+                    .status("the new configuration was refused; the last good one keeps serving");
+                *last = Some(LastFailure { at, report: why.report.clone() });
+            }
+        }
+    }
+}
+
+impl Reload for Reloader {
+    fn reload(&self) -> Answering<'_, Result<ReloadDone, ReloadFailed>> {
+        Box::pin(self.reload_from("command"))
+    }
+
+    fn last_failure(&self) -> Option<LastFailure> {
+        self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn failed(report: String) -> ReloadFailed {
+    let problems = serde_json::json!([{ "severity": "error", "message": report.trim_end() }]);
+    ReloadFailed { report, problems }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = format!("error: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text.push('\n');
+    text
+}
