@@ -25,6 +25,7 @@ mod service;
 mod similar;
 mod source;
 mod text;
+mod version;
 mod yaml;
 
 pub use code::{Code, explain};

@@ -137,8 +137,7 @@ means that both are the same process: a canary that is compared with itself."
 
     NotSticky "TG0213" "users may change versions between requests"
 "With steps or a split and no `sticky`, each request is drawn alone: a user may get a page from one
-version and its scripts from another. Add `sticky` if that matters. This is only a note for services
-that say so by `sticky` on pins alone."
+version and its scripts from another. A split stays, so it is noted there; add `sticky` if it matters."
 
     Step "TG0301" "a step that cannot be understood"
 "A step is a weight and how long it is held: `5% for 5m`, or as a map {weight: 5%, for: 5m, requests: 500},

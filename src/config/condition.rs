@@ -1,6 +1,8 @@
 //! What a request can be asked for: hosts, paths, methods, headers and query parameters.
 
-use crate::routing::{HeaderCondition, HostPattern, PathCondition, QueryCondition, TextCondition};
+use crate::routing::{
+    HeaderCondition, HostPattern, PathCondition, PathPattern, QueryCondition, TextCondition,
+};
 
 use super::code::Code;
 use super::endpoint::is_host_name;
@@ -78,7 +80,7 @@ pub(super) fn path_condition(node: &Node, problems: &mut Problems) -> Option<Pat
     let fields = Fields::of(node, node.at, &PATH, problems)?;
     match (fields.get("exact"), fields.get("regex")) {
         (Some(node), None) => path(node, problems).map(PathCondition::Exact),
-        (None, Some(node)) => fields::text(node, problems).map(|it| PathCondition::Regex(it.to_owned())),
+        (None, Some(node)) => regex(node, problems),
         (Some(_), Some(_)) => {
             problems.push(Report::error(Code::Path, node.at, "either `exact` or `regex`"));
             None
@@ -90,6 +92,17 @@ pub(super) fn path_condition(node: &Node, problems: &mut Problems) -> Option<Pat
             None
         }
     }
+}
+
+/// Compiled here only to say what is wrong with it at the place where it is written.
+fn regex(node: &Node, problems: &mut Problems) -> Option<PathCondition> {
+    let written = fields::text(node, problems)?;
+    if let Err(error) = PathPattern::new(written) {
+        let report = Report::error(Code::Regex, node.at, "the regular expression cannot be used");
+        problems.push(report.help(error.to_string()));
+        return None;
+    }
+    Some(PathCondition::Regex(written.to_owned()))
 }
 
 /// A path in the form in which requests are compared with it and forwarded.

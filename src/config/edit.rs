@@ -1,6 +1,6 @@
 //! What a route changes on the way: header lines, the path, or the whole answer.
 
-use crate::routing::{HeaderEdit, HeaderEdits, PathCondition, PathRewrite, Redirect};
+use crate::routing::{HeaderEdit, HeaderEdits, PathCondition, PathPattern, PathRewrite, Redirect};
 
 use super::code::Code;
 use super::condition::{self, header_name, header_value};
@@ -106,10 +106,15 @@ pub(super) fn rewrite(
                 PathCondition::Prefix(matched) => {
                     Some(PathRewrite::Prefix { matched: matched.clone(), replacement })
                 }
-                PathCondition::Exact(_) | PathCondition::Regex(_) => {
-                    let message = "there is no prefix to replace: the route does not match one";
+                PathCondition::Regex(text) => {
+                    // One that cannot be compiled has been reported by the condition.
+                    let pattern = PathPattern::new(text).ok()?;
+                    Some(PathRewrite::Pattern { pattern, replacement })
+                }
+                PathCondition::Exact(_) => {
+                    let message = "there is no prefix to replace: the route matches a whole path";
                     let report = Report::error(Code::Rewrite, prefix.key.at, message);
-                    problems.push(report.help("match a plain path, or replace the whole path: {path: /new}"));
+                    problems.push(report.help("replace the whole path as well: {path: /new}"));
                     None
                 }
             }

@@ -111,7 +111,7 @@ pub(super) fn entries<'a>(node: &'a Node, what: &str, problems: &mut Problems) -
     for entry in entries.iter().filter(|it| it.value.is_null()) {
         let message = format!("`{}` has no value", shown(&entry.key.text));
         problems.push(
-            Report::error(Code::Missing, entry.key.at, message).help("leave the key out for its default"),
+            Report::error(Code::Missing, entry.key.at, message).help("leave the key out, or say what it is"),
         );
     }
     Some(entries)

@@ -269,14 +269,14 @@ fn limits(node: &Node, problems: &mut Problems) -> Option<ListenerLimits> {
     Some(it)
 }
 
-/// `admin`, and where its address is written.
-pub(super) fn admin(node: &Node, problems: &mut Problems) -> Option<(AdminSpec, At)> {
+/// `admin`, and where its address is written, if it is.
+pub(super) fn admin(node: &Node, problems: &mut Problems) -> Option<(AdminSpec, Option<At>)> {
     let fields = Fields::of(node, node.at, &ADMIN, problems)?;
     let mut spec = AdminSpec::default();
-    let mut at = node.at;
+    let mut at = None;
     fields.set("socket", &mut spec.socket, problems, |node, problems| fields::path(node, problems).map(Some));
     if let Some(node) = fields.get("listen") {
-        at = node.at;
+        at = Some(node.at);
         spec.listen = admin_listen(node, problems)?;
     }
     Some((spec, at))
@@ -296,25 +296,33 @@ fn admin_listen(node: &Node, problems: &mut Problems) -> Option<Option<SocketAdd
     Some(Some(address))
 }
 
-/// Two of the addresses that only one can have.
-pub(super) fn clashes(listeners: &[Placed], admin: &AdminSpec, admin_at: At, problems: &mut Problems) {
-    let named = listeners.iter().map(|it| (format!("listener `{}`", it.spec.name), it.spec.address, it.at));
-    let mut all: Vec<(String, SocketAddr, At)> = named.collect();
-    all.extend(admin.listen.map(|it| ("`admin`".to_string(), it, admin_at)));
-    for (index, (name, address, at)) in all.iter().enumerate() {
-        let Some((other, _, first)) = all[..index].iter().find(|it| same_port(it.1, *address)) else {
+/// Addresses that only one can have.
+pub(super) fn clashes(
+    listeners: &[Placed],
+    admin: &AdminSpec,
+    admin_at: Option<At>,
+    problems: &mut Problems,
+) {
+    for (index, it) in listeners.iter().enumerate() {
+        let before = &listeners[..index];
+        let Some(other) = before.iter().find(|other| same_port(other.spec.address, it.spec.address)) else {
             continue;
         };
-        problems.push(
-            Report::error(
-                Code::ListenerTaken,
-                *at,
-                format!("{name} and {other} both want port {}", address.port()),
-            )
-            .label(format!("{address} here"))
-            .related(*first, "and here"),
-        );
+        let (name, rival, port) = (&it.spec.name, &other.spec.name, it.spec.address.port());
+        let message = format!("listeners `{rival}` and `{name}` both want port {port}");
+        let report = Report::error(Code::ListenerTaken, it.at, message).label(it.spec.address.to_string());
+        problems.push(report.related(other.at, other.spec.address.to_string()));
     }
+    let Some(address) = admin.listen else { return };
+    let Some(other) = listeners.iter().find(|it| same_port(it.spec.address, address)) else { return };
+    let message = format!("listener `{}` and `admin` both want port {}", other.spec.name, address.port());
+    let report = Report::error(Code::ListenerTaken, other.at, message).label(other.spec.address.to_string());
+    problems.push(match admin_at {
+        Some(at) => report.related(at, address.to_string()),
+        None => report.help(format!(
+            "`admin` has {address} unless it says otherwise: admin: {{listen: 127.0.0.1:9901}}"
+        )),
+    });
 }
 
 fn same_port(a: SocketAddr, b: SocketAddr) -> bool {

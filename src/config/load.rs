@@ -1,6 +1,7 @@
 //! From a path to a [`Config`]: reads the file and what it includes, and reports all problems at once.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use super::listen;
 use super::node::{Entry, Node};
 use super::problem::{Problems, Report};
 use super::route::{self, Placed as PlacedRoute};
-use super::service::{self, Defaults};
+use super::service;
 use super::source::{At, Files};
 use super::yaml;
 
@@ -45,8 +46,13 @@ pub struct Loaded {
 
 /// Loads the file at `path` with everything that it includes. All problems are found in one pass.
 pub fn load(path: &Path, files: &dyn Files) -> Loaded {
-    let mut loader =
-        Loader { files, problems: Problems::default(), read: Vec::new(), digest: Xxh3Default::new() };
+    let mut loader = Loader {
+        files,
+        problems: Problems::default(),
+        read: Vec::new(),
+        digest: Xxh3Default::new(),
+        incomplete: false,
+    };
     let config = loader.config(path);
     loader.problems.sort();
     let config = config.filter(|_| !loader.problems.has_errors());
@@ -60,6 +66,8 @@ struct Loader<'a> {
     problems: Problems,
     read: Vec<PathBuf>,
     digest: Xxh3Default,
+    /// Whether services or routes are missing that somebody has written.
+    incomplete: bool,
 }
 
 /// What several files have together.
@@ -95,7 +103,12 @@ impl Loader<'_> {
     /// Reads and parses a file. `Some((_, None))` when it holds nothing or is no YAML.
     fn file(&mut self, path: &Path) -> Option<(usize, Option<Node>)> {
         self.watch(path);
-        let bytes = match self.files.read(path) {
+        let bytes = self.files.read(path);
+        self.content(path, bytes)
+    }
+
+    fn content(&mut self, path: &Path, bytes: io::Result<Vec<u8>>) -> Option<(usize, Option<Node>)> {
+        let bytes = match bytes {
             Ok(it) => it,
             Err(error) => {
                 self.digest.update(b"unreadable");
@@ -161,7 +174,9 @@ impl Loader<'_> {
     /// Takes over the services and routes of one file.
     fn merge(&mut self, fields: &Fields<'_>, merged: &mut Merged) {
         if let Some(node) = fields.get("services") {
-            for entry in fields::entries(node, "`services`", &mut self.problems).unwrap_or_default() {
+            let entries = fields::entries(node, "`services`", &mut self.problems);
+            self.incomplete |= entries.is_none();
+            for entry in entries.unwrap_or_default() {
                 if entry.value.is_null() {
                     continue;
                 }
@@ -180,8 +195,9 @@ impl Loader<'_> {
             }
         }
         if let Some(node) = fields.get("routes") {
-            let items = fields::items(node, "`routes` is a list", &mut self.problems).unwrap_or_default();
-            merged.routes.extend(items.into_iter().cloned());
+            let items = fields::items(node, "`routes` is a list", &mut self.problems);
+            self.incomplete |= items.is_none();
+            merged.routes.extend(items.unwrap_or_default().into_iter().cloned());
         }
     }
 
@@ -230,8 +246,11 @@ impl Loader<'_> {
     }
 
     fn included(&mut self, path: &Path, item: &Node, merged: &mut Merged) {
-        if self.files.read(path).is_err_and(|it| it.kind() == std::io::ErrorKind::NotFound) {
-            self.watch(path);
+        self.watch(path);
+        let bytes = self.files.read(path);
+        if bytes.as_ref().is_err_and(|it| it.kind() == io::ErrorKind::NotFound) {
+            self.digest.update(b"missing");
+            self.incomplete = true;
             let message = format!("{} does not exist", path.display());
             self.problems.push(
                 Report::error(Code::Include, item.at, message)
@@ -239,9 +258,13 @@ impl Loader<'_> {
             );
             return;
         }
-        let Some((file, Some(root))) = self.file(path) else { return };
-        if let Some(fields) = Fields::of(&root, At::file(file), &INCLUDED, &mut self.problems) {
-            self.merge(&fields, merged);
+        let Some((file, Some(root))) = self.content(path, bytes) else {
+            self.incomplete = true;
+            return;
+        };
+        match Fields::of(&root, At::file(file), &INCLUDED, &mut self.problems) {
+            Some(fields) => self.merge(&fields, merged),
+            None => self.incomplete = true,
         }
     }
 
@@ -252,16 +275,17 @@ impl Loader<'_> {
             None => Vec::new(),
         };
         let admin = fields.read("admin", problems, listen::admin);
-        let (admin, admin_at) = admin.unwrap_or((AdminSpec::default(), at));
+        let (admin, admin_at) = admin.unwrap_or((AdminSpec::default(), None));
         listen::clashes(&listeners, &admin, admin_at, problems);
         let state = fields.read("state", problems, fields::path);
         let workers = fields.read("workers", problems, workers).flatten();
         let defaults = fields.read("defaults", problems, service::defaults).unwrap_or_default();
-        let services = services(&merged.services, &defaults, problems);
+        let services: Vec<service::Placed> =
+            merged.services.iter().map(|it| service::service(it, &defaults, problems)).collect();
         let names: Vec<&str> = merged.services.iter().map(|it| it.key.text.as_str()).collect();
         let routes: Vec<Option<PlacedRoute>> =
             merged.routes.iter().map(|it| route::route(it, &names, problems)).collect();
-        if merged.services.is_empty() && merged.routes.is_empty() {
+        if merged.services.is_empty() && merged.routes.is_empty() && !self.incomplete {
             let report =
                 Report::error(Code::NoServices, at, "nothing to route to: no services and no routes");
             problems.push(
@@ -270,22 +294,16 @@ impl Loader<'_> {
                 ),
             );
         }
-        let routes: Vec<PlacedRoute> = routes.into_iter().collect::<Option<_>>()?;
-        let services: Vec<service::Placed> = services.into_iter().collect::<Option<_>>()?;
-        let matcher = route::matcher(routes, &services, problems)?;
+        let matcher = route::matcher(routes, &services, problems);
         Some(Config {
             listeners: listeners.into_iter().map(|it| it.spec).collect(),
             admin,
             state,
             workers,
-            services: services.into_iter().map(|it| it.config).collect(),
-            matcher: Arc::new(matcher),
+            services: services.into_iter().map(|it| it.config).collect::<Option<_>>()?,
+            matcher: Arc::new(matcher?),
         })
     }
-}
-
-fn services(entries: &[Entry], defaults: &Defaults, problems: &mut Problems) -> Vec<Option<service::Placed>> {
-    entries.iter().map(|it| service::service(it, defaults, problems)).collect()
 }
 
 /// `auto` or a number.

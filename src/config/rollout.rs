@@ -89,8 +89,9 @@ fn step(node: &Node, problems: &mut Problems) -> Option<Step> {
                 return None;
             };
             let weight = understood(node.at, text::weight(weight), problems);
-            let Some(soak) = soak else { return step_time(node.at, problems) };
-            (weight?, understood(node.at, text::duration(soak), problems)?, None)
+            let Some(soak) = soak else { return weight.and_then(|_| step_time(node.at, problems)) };
+            let soak = understood(node.at, text::duration(soak), problems);
+            (weight?, soak?, None)
         }
     };
     if weight == Weight::NONE || weight == Weight::ALL {

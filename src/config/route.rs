@@ -1,5 +1,6 @@
 //! `routes`, and the routes that services' hosts make.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use crate::routing::{
@@ -123,44 +124,50 @@ fn service_named(node: &Node, services: &[&str], problems: &mut Problems) -> Opt
     None
 }
 
-/// The matcher of all routes: those of the file in their order, then one for each host of a service.
+/// The matcher of all routes: those of the file in their order, then those of the services' hosts.
+///
+/// Routes that could not be understood (`None`) are left out of the check; one that is never reached is
+/// so with them too. There is no matcher then.
 pub(super) fn matcher(
-    routes: Vec<Placed>,
+    routes: Vec<Option<Placed>>,
     services: &[service::Placed],
     problems: &mut Problems,
 ) -> Option<Matcher> {
-    let targets: HashSet<usize> = routes
-        .iter()
-        .filter_map(|it| match it.route.target {
-            Target::Service(index) => Some(index.0),
-            Target::Redirect(_) => None,
-        })
-        .collect();
-    let taken: HashSet<HostPattern> =
-        routes.iter().filter(|it| takes_all(&it.matches)).flat_map(|it| it.matches.hosts.clone()).collect();
-    let hosts = hosts_of_services(services, &targets, problems);
-    let mut places: Vec<(At, Vec<HostPattern>)> =
-        routes.iter().map(|it| (it.at, it.matches.hosts.clone())).collect();
+    let complete = routes.iter().all(Option::is_some);
+    let routes: Vec<Placed> = routes.into_iter().flatten().collect();
+    let targets: HashSet<usize> = routes.iter().filter_map(|it| it.service()).collect();
+    let whole = routes.iter().filter(|it| takes_all(&it.matches));
+    let taken: HashSet<HostPattern> = whole.flat_map(|it| it.matches.hosts.iter().cloned()).collect();
+    let mut places: Vec<At> = routes.iter().map(|it| it.at).collect();
     let mut all: Vec<(RouteMatch, Route)> = routes.into_iter().map(|it| (it.matches, it.route)).collect();
-    for (index, hosts) in hosts {
+    for (index, hosts) in hosts_of_services(services, &targets, problems) {
         // A route of the file that takes a whole host stands for the service's own.
         let free: Vec<HostPattern> = hosts.into_iter().filter(|it| !taken.contains(it)).collect();
+        let service = &services[index];
         if !free.is_empty() {
-            places.push((services[index].at, free.clone()));
+            places.push(service.at);
             all.push((everything(free), to_service(index)));
-        } else if !targets.contains(&index) {
-            let name = &services[index].config.spec.name;
-            let message = format!("service `{name}` never gets a request: routes take all of its hosts");
-            problems.push(Report::warning(Code::ServiceUnreached, services[index].at, message));
+        } else if complete && !targets.contains(&index) {
+            let message =
+                format!("service `{}` never gets a request: routes take all of its hosts", service.name);
+            problems.push(Report::warning(Code::ServiceUnreached, service.at, message));
         }
     }
     match Matcher::build(all) {
-        Ok(it) => Some(it),
+        Ok(it) => Some(it).filter(|_| complete),
         Err(found) => {
-            for problem in found {
-                problems.push(report(&problem, &places));
-            }
+            found.iter().for_each(|it| problems.push(report(it, &places)));
             None
+        }
+    }
+}
+
+impl Placed {
+    /// The service it leads to.
+    fn service(&self) -> Option<usize> {
+        match self.route.target {
+            Target::Service(index) => Some(index.0),
+            Target::Redirect(_) => None,
         }
     }
 }
@@ -175,15 +182,14 @@ fn to_service(index: usize) -> Route {
     Route { target, rewrite: None, request_headers: [].into(), response_headers: [].into() }
 }
 
-fn report(problem: &RouteProblem, places: &[(At, Vec<HostPattern>)]) -> Report {
+fn report(problem: &RouteProblem, places: &[At]) -> Report {
     match problem {
         RouteProblem::Regex { route, message } => {
-            Report::error(Code::Regex, places[*route].0, "the regular expression cannot be used")
-                .help(message)
+            Report::error(Code::Regex, places[*route], "the regular expression cannot be used").help(message)
         }
         RouteProblem::Unreachable { route, by } => {
-            Report::error(Code::Unreachable, places[*route].0, "this route is never reached")
-                .related(places[*by].0, "this one takes everything it matches")
+            Report::error(Code::Unreachable, places[*route], "this route is never reached")
+                .related(places[*by], "this one takes everything it matches")
                 .help("remove it, or make it more specific than the other")
         }
     }
@@ -199,63 +205,49 @@ fn hosts_of_services(
     let hostless: Vec<usize> = (0..services.len()).filter(|it| services[*it].hosts.is_empty()).collect();
     let untargeted: Vec<usize> = hostless.iter().copied().filter(|it| !targets.contains(it)).collect();
     let catching = if hostless.len() == 1 { hostless } else { untargeted };
-    let mut taken: HashMap<&HostPattern, (usize, At)> = HashMap::new();
+    let mut taken: HashMap<HostPattern, (usize, At)> = HashMap::new();
     let mut found = Vec::new();
     for (index, service) in services.iter().enumerate() {
-        let any = (HostPattern::Any, service.at);
-        let catches = catching.contains(&index);
-        let hosts: Vec<&(HostPattern, At)> = service.hosts.iter().collect();
-        for (host, at) in &hosts {
-            if let Some((other, first)) = taken.insert(host, (index, *at)) {
-                problems.push(host_taken(host, *at, &services[other], first, other == index));
+        let mut own = Vec::new();
+        let any = catching.contains(&index).then_some((HostPattern::Any, service.at));
+        for (host, at) in service.hosts.iter().chain(&any) {
+            match taken.entry(host.clone()) {
+                Entry::Vacant(free) => {
+                    free.insert((index, *at));
+                    own.push(host.clone());
+                }
+                Entry::Occupied(by) => problems.push(host_taken(host, index, *at, services, *by.get())),
             }
         }
-        let mut patterns: Vec<HostPattern> = hosts.into_iter().map(|it| it.0.clone()).collect();
-        if catches {
-            patterns.push(any.0);
-        }
-        if !patterns.is_empty() {
-            found.push((index, patterns));
+        if !own.is_empty() {
+            found.push((index, own));
         }
     }
-    let star = taken.get(&HostPattern::Any).map(|it| it.0);
-    two_catch_all(services, &catching, star, problems);
     found
 }
 
-fn host_taken(host: &HostPattern, at: At, other: &service::Placed, first: At, same: bool) -> Report {
+fn host_taken(
+    host: &HostPattern,
+    index: usize,
+    at: At,
+    services: &[service::Placed],
+    (other, first): (usize, At),
+) -> Report {
+    let (name, rival) = (shown(&services[index].name), shown(&services[other].name));
     let host = match host {
-        HostPattern::Any => "*".to_string(),
         HostPattern::Exact(it) => it.clone(),
         HostPattern::Wildcard(it) => format!("*.{it}"),
+        HostPattern::Any => {
+            let message = format!("services `{rival}` and `{name}` both catch every host");
+            return Report::error(Code::HostTaken, at, message)
+                .related(first, "the other one")
+                .help("give one of them `hosts`, or a route that leads to it");
+        }
     };
-    let message = if same {
+    let message = if index == other {
         format!("host `{host}` is listed twice")
     } else {
-        format!("host `{host}` belongs to service `{}`", other.config.spec.name)
+        format!("host `{host}` belongs to service `{rival}`")
     };
     Report::error(Code::HostTaken, at, message).related(first, "first here")
-}
-
-fn two_catch_all(
-    services: &[service::Placed],
-    catching: &[usize],
-    star: Option<usize>,
-    problems: &mut Problems,
-) {
-    let mut all = star.into_iter().chain(catching.iter().copied());
-    let Some(first) = all.next() else { return };
-    for other in all {
-        let name = &services[other].config.spec.name;
-        let rival = &services[first].config.spec.name;
-        problems.push(
-            Report::error(
-                Code::HostTaken,
-                services[other].at,
-                format!("services `{rival}` and `{name}` both catch every host"),
-            )
-            .related(services[first].at, "this one has no hosts either")
-            .help("give one of them `hosts`, or a route that leads to it"),
-        );
-    }
 }

@@ -2,24 +2,22 @@
 
 use std::sync::Arc;
 
-use crate::model::{Fingerprint, ServiceName, VersionName, Weight};
+use crate::model::{ServiceName, Weight};
 use crate::routing::{
-    Balance, EndpointSpec, HostPattern, Pin, ServiceLimits, ServiceSpec, StickyBy, Timeouts, VersionIndex,
-    VersionSpec,
+    Balance, HostPattern, Pin, ServiceLimits, ServiceSpec, StickyBy, Timeouts, VersionIndex,
 };
 
 use super::code::Code;
 use super::condition;
 use super::domain::ServiceConfig;
-use super::endpoint::endpoint;
 use super::fields::{self, Fields, Shape};
 use super::listen::{bytes, count, timeout};
-use super::node::{Entry, Node, Value, Word};
+use super::node::{Entry, Node};
 use super::problem::{Problems, Report};
 use super::rollout::{self, Guards};
 use super::source::At;
 use super::text;
-use super::yaml::shown;
+use super::version::{Scope, versions};
 
 pub(super) const SERVICE: Shape = Shape {
     name: "Service",
@@ -28,8 +26,6 @@ pub(super) const SERVICE: Shape = Shape {
         "hosts", "live", "versions", "split", "sticky", "pin", "balance", "timeouts", "limits", "rollout",
     ],
 };
-
-pub(super) const VERSION: Shape = Shape { name: "Version", what: "a version", keys: &["endpoints"] };
 
 pub(super) const STICKY: Shape = Shape { name: "Sticky", what: "`sticky`", keys: &["by", "name"] };
 
@@ -61,11 +57,13 @@ pub(super) struct Defaults {
     balance: Balance,
 }
 
-/// A service, its hosts, and where both are written.
+/// A service, its hosts, and where both are written. What is known of it is kept even if the rest could
+/// not be understood, so that routes can be checked against it.
 pub(super) struct Placed {
-    pub(super) config: ServiceConfig,
-    pub(super) hosts: Vec<(HostPattern, At)>,
+    pub(super) name: String,
     pub(super) at: At,
+    pub(super) hosts: Vec<(HostPattern, At)>,
+    pub(super) config: Option<ServiceConfig>,
 }
 
 pub(super) fn defaults(node: &Node, problems: &mut Problems) -> Option<Defaults> {
@@ -82,16 +80,27 @@ pub(super) fn defaults(node: &Node, problems: &mut Problems) -> Option<Defaults>
     Some(it)
 }
 
-pub(super) fn service(entry: &Entry, defaults: &Defaults, problems: &mut Problems) -> Option<Placed> {
-    let (at, node) = (entry.key.at, &entry.value);
+pub(super) fn service(entry: &Entry, defaults: &Defaults, problems: &mut Problems) -> Placed {
+    let at = entry.key.at;
     let name: Option<ServiceName> = fields::name(&entry.key, "service", problems);
-    let fields = Fields::of(node, at, &SERVICE, problems)?;
-    let hosts = fields.read("hosts", problems, condition::hosts).unwrap_or_default();
+    let fields = Fields::of(&entry.value, at, &SERVICE, problems);
+    let hosts = fields.as_ref().and_then(|it| it.read("hosts", problems, condition::hosts));
+    let config = fields.and_then(|it| config(name, &it, defaults, problems));
+    Placed { name: entry.key.text.clone(), at, hosts: hosts.unwrap_or_default(), config }
+}
+
+fn config(
+    name: Option<ServiceName>,
+    fields: &Fields<'_>,
+    defaults: &Defaults,
+    problems: &mut Problems,
+) -> Option<ServiceConfig> {
     let written = fields.required("versions", "for example versions: {v1: http://10.0.1.10:3000}", problems);
     let versions = written.and_then(|it| versions(&it.value, it.key.at, problems));
     let live = fields.required("live", "name one of the versions", problems);
     let mut spec = ServiceSpec {
-        name: name?,
+        // The name is looked at last, so that a bad one does not hide what is wrong behind it.
+        name: name.clone().unwrap_or_else(|| "unnamed".parse().expect("a legal name")),
         versions: Vec::new(),
         balance: defaults.balance,
         sticky: fields.read("sticky", problems, sticky),
@@ -112,7 +121,7 @@ pub(super) fn service(entry: &Entry, defaults: &Defaults, problems: &mut Problem
         None => Some(rollout::instant(&guards)),
     };
     spec.error_status = guards.error_status;
-    split_or_rollout(&fields, problems);
+    split_or_rollout(fields, problems);
 
     // References last: without versions there is nothing to compare them with.
     let scope = Scope { service: spec.name.clone(), versions: versions? };
@@ -121,11 +130,11 @@ pub(super) fn service(entry: &Entry, defaults: &Defaults, problems: &mut Problem
     let mut fixed = Vec::new();
     fields.set("split", &mut fixed, problems, |node, problems| split(node, live, &scope, problems));
     if !fixed.is_empty() && spec.sticky.is_none() {
-        not_sticky(&fields, problems);
+        not_sticky(fields, problems);
     }
-    spec.versions = scope.versions.into_iter().map(|it| it.spec).collect::<Option<_>>()?;
-    let config = ServiceConfig { spec: Arc::new(spec), live: live?, split: fixed, plan: plan? };
-    Some(Placed { config, hosts, at })
+    spec.versions = scope.into_specs()?;
+    name?;
+    Some(ServiceConfig { spec: Arc::new(spec), live: live?, split: fixed, plan: plan? })
 }
 
 fn split_or_rollout(fields: &Fields<'_>, problems: &mut Problems) {
@@ -153,129 +162,6 @@ fn not_sticky(fields: &Fields<'_>, problems: &mut Problems) {
             .label("a split without `sticky`")
             .help("add for example sticky: {by: cookie, name: session}"),
         );
-    }
-}
-
-/// A version as far as it could be understood, so that a broken endpoint does not also make every
-/// reference to its version dangle.
-struct Version {
-    name: Word,
-    spec: Option<VersionSpec>,
-}
-
-/// The versions that names in a service can mean.
-struct Scope {
-    service: ServiceName,
-    versions: Vec<Version>,
-}
-
-impl Scope {
-    fn live(&self, node: &Node, problems: &mut Problems) -> Option<VersionIndex> {
-        let word = fields::word(node, problems)?;
-        self.find(&word, Code::LiveUnknown, "`live` names a version that does not exist", problems)
-    }
-
-    fn find(&self, word: &Word, code: Code, message: &str, problems: &mut Problems) -> Option<VersionIndex> {
-        if let Some(index) = self.versions.iter().position(|it| it.name.text == word.text) {
-            return Some(VersionIndex(index));
-        }
-        let label = format!("no version `{}` in service `{}`", shown(&word.text), self.service);
-        let report = Report::error(code, word.at, message).label(label);
-        let names = self.versions.iter().map(|it| it.name.text.as_str());
-        let known = format!("versions: {}", names.clone().take(8).collect::<Vec<_>>().join(", "));
-        let similar = super::similar::closest(&word.text, names.clone());
-        let place = self.versions.iter().find(|it| Some(it.name.text.as_str()) == similar);
-        let report = report.did_you_mean(&word.text, names, &known);
-        problems.push(match place {
-            Some(version) => report.related(version.name.at, "similar name defined here"),
-            None => report,
-        });
-        None
-    }
-}
-
-fn versions(node: &Node, at: At, problems: &mut Problems) -> Option<Vec<Version>> {
-    let entries = fields::entries(node, "`versions`", problems)?;
-    if entries.is_empty() {
-        let report = Report::error(Code::NoVersions, at, "a service needs at least one version");
-        problems.push(report.help("for example versions: {v1: http://10.0.1.10:3000}"));
-        return None;
-    }
-    let versions: Vec<Version> = entries.iter().map(|it| version(it, problems)).collect();
-    shared_endpoints(&versions, problems);
-    Some(versions)
-}
-
-fn version(entry: &Entry, problems: &mut Problems) -> Version {
-    let name: Option<VersionName> = fields::name(&entry.key, "version", problems);
-    let endpoints =
-        (!entry.value.is_null()).then(|| endpoints(&entry.value, entry.key.at, problems)).flatten();
-    let spec = name.zip(endpoints).map(|(name, endpoints)| VersionSpec {
-        name,
-        fingerprint: fingerprint(&endpoints),
-        endpoints,
-    });
-    Version { name: entry.key.clone(), spec }
-}
-
-/// A URL, a list of them, or a map that holds either.
-fn endpoints(node: &Node, at: At, problems: &mut Problems) -> Option<Vec<EndpointSpec>> {
-    let list = match &node.value {
-        Value::Map(_) => {
-            let fields = Fields::of(node, at, &VERSION, problems)?;
-            &fields.required("endpoints", "for example endpoints: [http://10.0.1.10:3000]", problems)?.value
-        }
-        _ => node,
-    };
-    let items =
-        fields::one_or_more(list, "the endpoints of a version are a URL or a list of URLs", problems)?;
-    if items.is_empty() {
-        problems.push(Report::error(Code::NoVersions, at, "a version needs at least one endpoint"));
-        return None;
-    }
-    let mut found: Vec<(EndpointSpec, At)> = Vec::new();
-    let mut complete = true;
-    for item in items {
-        let Some(spec) = endpoint(item, problems) else {
-            complete = false;
-            continue;
-        };
-        if let Some((_, first)) = found.iter().find(|it| it.0 == spec) {
-            let report = Report::warning(Code::EndpointTwice, item.at, format!("{spec} is listed twice"));
-            problems.push(report.related(*first, "first listed here"));
-        }
-        found.push((spec, item.at));
-    }
-    complete.then(|| found.into_iter().map(|it| it.0).collect())
-}
-
-/// The same definition has the same fingerprint, whatever the order in which it lists its endpoints.
-fn fingerprint(endpoints: &[EndpointSpec]) -> Fingerprint {
-    let mut lines: Vec<String> = endpoints.iter().map(|it| format!("http://{it}\n")).collect();
-    lines.sort();
-    Fingerprint::of(lines.concat().as_bytes())
-}
-
-fn shared_endpoints(versions: &[Version], problems: &mut Problems) {
-    for (index, version) in versions.iter().enumerate() {
-        let Some(spec) = &version.spec else { continue };
-        let same = |other: &&Version| {
-            other.spec.as_ref().is_some_and(|it| it.endpoints.iter().any(|it| spec.endpoints.contains(it)))
-        };
-        if let Some(other) = versions[..index].iter().find(same) {
-            let (a, b) = (&other.name.text, &version.name.text);
-            problems.push(
-                Report::warning(
-                    Code::EndpointTwice,
-                    version.name.at,
-                    format!("`{a}` and `{b}` share an endpoint"),
-                )
-                .related(other.name.at, "the other one")
-                .help(
-                    "a version is compared with the other one; the same process is always as good as itself",
-                ),
-            );
-        }
     }
 }
 
@@ -392,7 +278,7 @@ fn split(
     }
     let sum: u32 = shares.iter().map(|it| u32::from(it.1.basis_points())).sum();
     if sum > u32::from(Weight::ALL.basis_points()) {
-        let message = format!("the shares add up to {}.{:02}%", sum / 100, sum % 100);
+        let message = format!("the shares add up to {}%", f64::from(sum) / 100.0);
         problems.push(Report::error(Code::Split, node.at, message).help("together at most 100%"));
     }
     Some(shares)

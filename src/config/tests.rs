@@ -60,3 +60,7 @@ fn smallest_files() {
     assert_eq!(errors.ceiling, Some(0.01));
     assert_eq!(errors.tolerance, Default::default());
 }
+
+mod hostile;
+mod keys;
+mod meaning;

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span, Tag};
+use serde_saphyr::granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use super::code::Code;
 use super::node::{Entry, Node, Value, Word};
@@ -30,15 +30,16 @@ pub(super) fn parse(file: usize, problems: &mut Problems) -> Option<Node> {
     let text = problems.source_text(file);
     let mut options = Options::default();
     options.disallow_directives = true;
+    options.emit_unresolved_aliases = true;
     let mut builder = Builder { file, open: Vec::new(), anchors: HashMap::new(), alias_nodes: 0, root: None };
     for event in Parser::new_from_str_with_options(&text, options) {
-        let outcome = match event {
+        let step = match event {
             Ok((event, span)) => builder.take(event, builder.at(span), problems),
-            Err(error) => Err(syntax(&error, file, &text)),
+            Err(error) => stop(syntax(&error, file, &text), problems),
         };
-        if let Err(report) = outcome {
-            problems.push(report);
-            return None;
+        if step.is_err() {
+            // What follows the first document does not make that one worse.
+            break;
         }
     }
     builder.root
@@ -76,7 +77,15 @@ struct Builder {
     root: Option<Node>,
 }
 
-type Step = Result<(), Report>;
+/// The problem that ends the parse has been reported.
+struct Stop;
+
+type Step = Result<(), Stop>;
+
+fn stop(report: Report, problems: &mut Problems) -> Step {
+    problems.push(report);
+    Err(Stop)
+}
 
 impl Builder {
     fn at(&self, span: Span) -> At {
@@ -98,30 +107,43 @@ impl Builder {
             }
             Event::SequenceStart(_, anchor, tag) => {
                 refuse_tag(tag.as_deref(), at, problems);
-                self.enter(Open { at, anchor, items: Vec::new(), map: None })
+                self.enter(Open { at, anchor, items: Vec::new(), map: None }, problems)
             }
             Event::MappingStart(_, anchor, tag) => {
                 refuse_tag(tag.as_deref(), at, problems);
-                self.enter(Open { at, anchor, items: Vec::new(), map: Some(OpenMap::default()) })
+                self.enter(Open { at, anchor, items: Vec::new(), map: Some(OpenMap::default()) }, problems)
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
                 Some(open) => self.close(open, at, problems),
                 None => Ok(()),
             },
             Event::Alias(id) => self.alias(id, at, problems),
+            Event::UnresolvedAlias(name) => {
+                // Most often a text without its quotes: go on with that text.
+                let text = format!("*{name}");
+                problems.push(
+                    Report::error(
+                        Code::Syntax,
+                        at,
+                        format!("`{}` repeats something that has no anchor", shown(&text)),
+                    )
+                    .help(format!("a text that begins with `*` needs quotes: \"{}\"", shown(&text))),
+                );
+                self.finish(Node { at, value: Value::Scalar { text, plain: false } }, 0, problems)
+            }
             Event::DocumentStart(..) if self.root.is_some() => {
-                Err(Report::error(Code::YamlFeature, at, "a file holds one document")
+                let report = Report::error(Code::YamlFeature, at, "a file holds one document")
                     .label("a second one begins here")
-                    .help("put it into a file of its own and name that under `include`"))
+                    .help("put it into a file of its own and name that under `include`");
+                stop(report, problems)
             }
             _ => Ok(()),
         }
     }
 
-    fn enter(&mut self, open: Open) -> Step {
+    fn enter(&mut self, open: Open, problems: &mut Problems) -> Step {
         if self.open.len() >= DEPTH_MAX {
-            let message = format!("nested more than {DEPTH_MAX} levels deep");
-            return Err(Report::error(Code::TooLarge, open.at, message));
+            return stop(too_deep(open.at), problems);
         }
         self.open.push(open);
         Ok(())
@@ -138,12 +160,13 @@ impl Builder {
 
     fn alias(&mut self, id: usize, at: At, problems: &mut Problems) -> Step {
         let Some((node, size)) = self.anchors.get(&id) else {
-            return Err(Report::error(Code::Syntax, at, "an alias cannot stand inside what it repeats"));
+            let report = Report::error(Code::Syntax, at, "an alias cannot stand inside what it repeats");
+            return stop(report, problems);
         };
         self.alias_nodes += size;
         if self.alias_nodes > ALIAS_NODES_MAX {
             let message = format!("aliases repeat more than {ALIAS_NODES_MAX} values");
-            return Err(Report::error(Code::TooLarge, at, message));
+            return stop(Report::error(Code::TooLarge, at, message), problems);
         }
         let node = node.clone();
         self.finish(node, 0, problems)
@@ -223,21 +246,20 @@ fn size(node: &Node) -> usize {
 
 fn syntax(error: &ScanError, file: usize, text: &str) -> Report {
     let start = error.marker().byte_offset().unwrap_or(0).min(text.len());
-    let report = Report::error(
-        Code::Syntax,
-        At { file, start, end: start + 1 },
-        format!("this is not YAML: {}", error.info()),
-    );
+    let at = At { file, start, end: start + 1 };
+    // The parser's own bound, met before ours when brackets follow each other without a pause.
+    if *error.kind() == ErrorKind::RecursionLimitExceeded {
+        return too_deep(at);
+    }
+    let report = Report::error(Code::Syntax, at, format!("this is not YAML: {}", error.info()));
     let line = text.as_bytes()[..start].iter().rposition(|it| *it == b'\n').map_or(0, |it| it + 1);
     let line = text.get(line..).and_then(|it| it.lines().next()).unwrap_or_default();
     let lead = &line[..line.len() - line.trim_start().len()];
-    if lead.contains('\t') {
-        report.help("indent with spaces; YAML does not take tabs")
-    } else if line.contains(" *") || line.contains("[*") {
-        report.help("a text that begins with `*` needs quotes: \"*.example.com\"")
-    } else {
-        report
-    }
+    if lead.contains('\t') { report.help("indent with spaces; YAML does not take tabs") } else { report }
+}
+
+fn too_deep(at: At) -> Report {
+    Report::error(Code::TooLarge, at, format!("nested more than {DEPTH_MAX} levels deep"))
 }
 
 /// A text from a file, short enough and harmless enough for a message.

@@ -1,0 +1,212 @@
+//! Services and releases as written.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+
+use super::super::units::{Duration, OneOrMany, Percent, Size, Text};
+use super::{DurationOrOff, Off, SizeOrOff};
+
+/// A service. To release, change `live`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Service {
+    /// Hosts whose requests it gets: `shop.example.com`, `"*.example.com"` for every name that ends so,
+    /// `"*"` for any. Default: none, and it gets what no other service does; only one service may do that
+    /// (one that a route leads to need not be it).
+    hosts: Option<OneOrMany<String>>,
+    /// The version that should be live. Required.
+    live: String,
+    /// Versions by name: a URL, a list of URLs, or a map with `endpoints`. Required.
+    versions: BTreeMap<String, VersionForm>,
+    /// Shares that stay, without a release: `{b: 20%}`; `live` has the rest. Not together with `rollout`.
+    /// Default: none.
+    split: Option<BTreeMap<String, Percent>>,
+    /// What keeps a caller at one version. Default: each request is drawn alone.
+    sticky: Option<Sticky>,
+    /// Requests that go to one version whatever the weights say. They are counted apart, never judged.
+    /// The first that fits wins. Default: none.
+    pin: Option<Vec<Pin>>,
+    /// How an endpoint is chosen within a version: `round_robin`, or `least_request`, the less busy of two
+    /// random ones. Default: `round_robin`.
+    balance: Option<Balance>,
+    /// Time limits of an exchange with a version.
+    timeouts: Option<Timeouts>,
+    /// Size and count limits.
+    limits: Option<Limits>,
+    /// How a new `live` is released. Default: an instant flip that the guards watch for `5m`.
+    rollout: Option<Rollout>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+pub(in super::super) enum VersionForm {
+    One(String),
+    Many(Vec<String>),
+    Version(Version),
+}
+
+/// A version: also written as its endpoints alone.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Version {
+    /// URLs without a path: `http://10.0.1.10:3000`; the host is a name or an address, the port 80 if none
+    /// is given. Required.
+    endpoints: OneOrMany<String>,
+}
+
+/// What keeps a caller at one version.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Sticky {
+    /// `cookie`: the value of a cookie that your application sets; `header`: the value of a request
+    /// header; `address`: the client's address. Callers without one are drawn alone. Required.
+    by: StickyBy,
+    /// Name of the cookie or header. Required for both.
+    name: Option<String>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+pub(in super::super) enum StickyBy {
+    Cookie,
+    Header,
+    Address,
+}
+
+/// Requests that go to one version.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Pin {
+    /// Which requests. Required.
+    when: When,
+    /// The version they go to. Required.
+    to: String,
+}
+
+/// Which requests are pinned.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct When {
+    /// Headers that must all be there: `{x-group: beta}`, or `{x-group: {present: true}}`. Required.
+    header: BTreeMap<String, Condition>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+pub(in super::super) enum Condition {
+    Value(Text),
+    Present(Present),
+}
+
+/// A condition on a header or query parameter: also written as the value it must have.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Present {
+    /// `true`: any value will do. Required.
+    present: bool,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+pub(in super::super) enum Balance {
+    RoundRobin,
+    LeastRequest,
+}
+
+/// Time limits of an exchange with a version.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Timeouts {
+    /// For opening a connection. Default: `2s`.
+    connect: Option<Duration>,
+    /// From the end of the request to the last byte of the response head. Default: `60s`.
+    head: Option<Duration>,
+    /// For the whole exchange, or `off`. Default: `off`, so that downloads and event streams may last.
+    request: Option<DurationOrOff>,
+    /// For silence of the version in the middle of a body, and of both sides of a tunnel. Default: `60s`.
+    idle: Option<Duration>,
+    /// How long an unused connection to an endpoint is kept. Default: `55s`, below the 60 s after which
+    /// many servers close.
+    keep_alive: Option<Duration>,
+}
+
+/// Size and count limits of a service.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Limits {
+    /// Largest request body, or `off`; more is answered 413. Default: `off`.
+    body: Option<SizeOrOff>,
+    /// Largest response head; more is answered 502. From `1KiB` to `1MiB`. Default: `32KiB`.
+    response_head: Option<Size>,
+    /// Most header lines of a response; more is answered 502. From 1 to 1000. Default: `100`.
+    response_headers: Option<u64>,
+    /// Most interim (1xx) responses before a final one; more is answered 502. From 0 to 100. Default: `8`.
+    interim: Option<u64>,
+}
+
+/// How a new `live` is released.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Rollout {
+    /// Rising weights, each with the time it is held: `[5% for 5m, 50% for 10m]`. The way from the last
+    /// one to 100 % is the promotion. Default: none, the flip is instant.
+    steps: Option<Vec<StepForm>>,
+    /// What is judged all the time, or `off`. Default: errors no worse than stable by more than 0.1
+    /// percentage points or a tenth of its rate, whichever is larger.
+    guard: Option<GuardForm>,
+    /// How long the guards stay armed after 100 %. Default: `5m`.
+    watch: Option<Duration>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+pub(in super::super) enum StepForm {
+    Short(String),
+    Step(Step),
+}
+
+/// A step: also written `5% for 5m`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Step {
+    /// The canary's share, above 0 % and below 100 %. Required.
+    weight: Percent,
+    /// Least time at this weight. Required.
+    #[schemars(rename = "for")]
+    soak: Duration,
+    /// Fewest answers of the canary that must have been judged before the step may end. Default: `100`.
+    requests: Option<u64>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+pub(in super::super) enum GuardForm {
+    Off(Off),
+    Guard(Guard),
+}
+
+/// What is judged all the time; `off` judges nothing.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Guard {
+    /// Failed answers: a ceiling (`1%`), a difference from stable that still counts as fine (`+0.5pp` in
+    /// percentage points, `+10%` of stable's rate), or both in a list. Default: no ceiling, and `+0.1pp` or
+    /// `+10%`, whichever is larger.
+    errors: Option<OneOrMany<String>>,
+    /// Chance that a healthy release is rolled back, over the whole release; at most `10%`. Default:
+    /// `0.01%`.
+    false_rollback: Option<Percent>,
+    /// Which answers count as failures, beside connect failures, resets and timeouts: `5xx`, or `4xx` for
+    /// 400 to 599. Default: `5xx`.
+    error_status: Option<ErrorStatus>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(inline)]
+pub(in super::super) enum ErrorStatus {
+    #[schemars(rename = "5xx")]
+    Server,
+    #[schemars(rename = "4xx")]
+    ClientAndServer,
+}

@@ -1,0 +1,148 @@
+//! `versions`: their endpoints, and the names that the rest of a service refers to.
+
+use crate::model::{Fingerprint, ServiceName, VersionName};
+use crate::routing::{EndpointSpec, VersionIndex, VersionSpec};
+
+use super::code::Code;
+use super::endpoint::endpoint;
+use super::fields::{self, Fields, Shape};
+use super::node::{Entry, Node, Value, Word};
+use super::problem::{Problems, Report};
+use super::source::At;
+use super::yaml::shown;
+
+pub(super) const VERSION: Shape = Shape { name: "Version", what: "a version", keys: &["endpoints"] };
+
+/// A version as far as it could be understood, so that a broken endpoint does not also make every
+/// reference to its version dangle.
+pub(super) struct Version {
+    name: Word,
+    spec: Option<VersionSpec>,
+}
+
+/// The versions that names in a service can mean.
+pub(super) struct Scope {
+    pub(super) service: ServiceName,
+    pub(super) versions: Vec<Version>,
+}
+
+impl Scope {
+    /// The versions themselves; `None` if any of them could not be understood.
+    pub(super) fn into_specs(self) -> Option<Vec<VersionSpec>> {
+        self.versions.into_iter().map(|it| it.spec).collect()
+    }
+
+    pub(super) fn live(&self, node: &Node, problems: &mut Problems) -> Option<VersionIndex> {
+        let word = fields::word(node, problems)?;
+        self.find(&word, Code::LiveUnknown, "`live` names a version that does not exist", problems)
+    }
+
+    pub(super) fn find(
+        &self,
+        word: &Word,
+        code: Code,
+        message: &str,
+        problems: &mut Problems,
+    ) -> Option<VersionIndex> {
+        if let Some(index) = self.versions.iter().position(|it| it.name.text == word.text) {
+            return Some(VersionIndex(index));
+        }
+        let label = format!("no version `{}` in service `{}`", shown(&word.text), self.service);
+        let report = Report::error(code, word.at, message).label(label);
+        let names = self.versions.iter().map(|it| it.name.text.as_str());
+        let known = format!("versions: {}", names.clone().take(8).collect::<Vec<_>>().join(", "));
+        let similar = super::similar::closest(&word.text, names.clone());
+        let place = self.versions.iter().find(|it| Some(it.name.text.as_str()) == similar);
+        let report = report.did_you_mean(&word.text, names, &known);
+        problems.push(match place {
+            Some(version) => report.related(version.name.at, "similar name defined here"),
+            None => report,
+        });
+        None
+    }
+}
+
+pub(super) fn versions(node: &Node, at: At, problems: &mut Problems) -> Option<Vec<Version>> {
+    let entries = fields::entries(node, "`versions`", problems)?;
+    if entries.is_empty() {
+        let report = Report::error(Code::NoVersions, at, "a service needs at least one version");
+        problems.push(report.help("for example versions: {v1: http://10.0.1.10:3000}"));
+        return None;
+    }
+    let versions: Vec<Version> = entries.iter().map(|it| version(it, problems)).collect();
+    shared_endpoints(&versions, problems);
+    Some(versions)
+}
+
+fn version(entry: &Entry, problems: &mut Problems) -> Version {
+    let name: Option<VersionName> = fields::name(&entry.key, "version", problems);
+    let endpoints =
+        (!entry.value.is_null()).then(|| endpoints(&entry.value, entry.key.at, problems)).flatten();
+    let spec = name.zip(endpoints).map(|(name, endpoints)| VersionSpec {
+        name,
+        fingerprint: fingerprint(&endpoints),
+        endpoints,
+    });
+    Version { name: entry.key.clone(), spec }
+}
+
+/// A URL, a list of them, or a map that holds either.
+fn endpoints(node: &Node, at: At, problems: &mut Problems) -> Option<Vec<EndpointSpec>> {
+    let list = match &node.value {
+        Value::Map(_) => {
+            let fields = Fields::of(node, at, &VERSION, problems)?;
+            &fields.required("endpoints", "for example endpoints: [http://10.0.1.10:3000]", problems)?.value
+        }
+        _ => node,
+    };
+    let items =
+        fields::one_or_more(list, "the endpoints of a version are a URL or a list of URLs", problems)?;
+    if items.is_empty() {
+        problems.push(Report::error(Code::NoVersions, at, "a version needs at least one endpoint"));
+        return None;
+    }
+    let mut found: Vec<(EndpointSpec, At)> = Vec::new();
+    let mut complete = true;
+    for item in items {
+        let Some(spec) = endpoint(item, problems) else {
+            complete = false;
+            continue;
+        };
+        if let Some((_, first)) = found.iter().find(|it| it.0 == spec) {
+            let report = Report::warning(Code::EndpointTwice, item.at, format!("{spec} is listed twice"));
+            problems.push(report.related(*first, "first listed here"));
+        }
+        found.push((spec, item.at));
+    }
+    complete.then(|| found.into_iter().map(|it| it.0).collect())
+}
+
+/// The same definition has the same fingerprint, whatever the order in which it lists its endpoints.
+fn fingerprint(endpoints: &[EndpointSpec]) -> Fingerprint {
+    let mut lines: Vec<String> = endpoints.iter().map(|it| format!("http://{it}\n")).collect();
+    lines.sort();
+    Fingerprint::of(lines.concat().as_bytes())
+}
+
+fn shared_endpoints(versions: &[Version], problems: &mut Problems) {
+    for (index, version) in versions.iter().enumerate() {
+        let Some(spec) = &version.spec else { continue };
+        let same = |other: &&Version| {
+            other.spec.as_ref().is_some_and(|it| it.endpoints.iter().any(|it| spec.endpoints.contains(it)))
+        };
+        if let Some(other) = versions[..index].iter().find(same) {
+            let (a, b) = (&other.name.text, &version.name.text);
+            problems.push(
+                Report::warning(
+                    Code::EndpointTwice,
+                    version.name.at,
+                    format!("`{a}` and `{b}` share an endpoint"),
+                )
+                .related(other.name.at, "the other one")
+                .help(
+                    "a version is compared with the other one; the same process is always as good as itself",
+                ),
+            );
+        }
+    }
+}
