@@ -28,6 +28,7 @@ mod conditions;
 mod host;
 mod path;
 mod pattern;
+mod patterns;
 mod query;
 mod trie;
 

@@ -7,7 +7,7 @@
 use super::conditions::Conditions;
 use super::host::Hosts;
 use super::path::{Candidates, PathCondition, Paths};
-use super::pattern::PathPattern;
+use super::pattern::is_anchored;
 use super::{RouteId, RouteMatch, RouteProblem};
 
 /// The conditions of each route, and the index by host and path.
@@ -44,7 +44,7 @@ pub(super) fn index(routes: &[RouteMatch]) -> Result<(Vec<Conditions>, Hosts<Pat
 /// Each expression is tried alone first, so that the message points at the one that is wrong.
 fn regex_problem(route: RouteId, path: &PathCondition) -> Option<RouteProblem> {
     let PathCondition::Regex(text) = path else { return None };
-    let error = PathPattern::new(text).err()?;
+    let error = is_anchored(text).err()?;
     Some(RouteProblem::Regex { route, message: error.to_string() })
 }
 

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::RouteId;
-use super::pattern::{PatternError, Patterns};
+use super::pattern::PatternError;
+use super::patterns::Patterns;
 use super::trie::Trie;
 
 /// What the path must be. Paths are case-sensitive.

@@ -1,25 +1,20 @@
-//! Regular expressions over paths: one alone, and all those of a host in one automaton.
+//! One regular expression over paths: its syntax, its bound, and why it may be refused.
 //!
-//! Searches take time linear in the path, whatever the expression. Expressions are bounded in size
-//! when they are loaded: the bound limits how many states one byte of a path can touch when the lazy
-//! automaton cannot be used.
+//! Searches take time linear in the path, whatever the expression. The bound on the size limits how
+//! much work one byte of a path can be.
 
-use std::collections::HashMap;
+use std::error::Error as _;
 use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use regex_automata::meta::{BuildError, Cache, Config, Regex};
-use regex_automata::util::pool::Pool;
+use regex_automata::meta;
+use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
 use regex_automata::util::syntax;
-use regex_automata::{Input, MatchKind, PatternSet};
-
-use super::path::Candidates;
 
 /// A regular expression that has been compiled. Equal when written the same.
 #[derive(Clone)]
 pub struct PathPattern {
     text: String,
-    regex: Regex,
+    regex: meta::Regex,
 }
 
 /// Why a regular expression is refused.
@@ -36,9 +31,9 @@ pub enum PatternError {
 impl PathPattern {
     /// Compiles `text`.
     pub fn new(text: &str) -> Result<Self, PatternError> {
-        let config = Config::new().nfa_size_limit(Some(ONE_SIZE_MAX)).hybrid_cache_capacity(CACHE_BYTES_MAX);
-        let built = Regex::builder().configure(config).syntax(syntax_of_paths()).build(text);
-        let regex = built.map_err(|it| refusal(&it))?;
+        automaton(&[text], ONE_SIZE_MAX)?;
+        let built = meta::Regex::builder().syntax(syntax_of_paths()).build(text);
+        let regex = built.map_err(|it| PatternError::Syntax(one_line(&it.to_string())))?;
         Ok(Self { text: text.to_owned(), regex })
     }
 
@@ -67,111 +62,30 @@ impl PartialEq for PathPattern {
 
 impl Eq for PathPattern {}
 
-/// The regular expressions of one host, each with the routes that use it.
-#[derive(Debug, Default)]
-pub(super) struct Patterns {
-    /// In the order of the file.
-    texts: Vec<String>,
-    /// By the same index.
-    groups: Vec<Candidates>,
-    /// From text to index. Needed only until [`Patterns::compile`].
-    index: HashMap<String, usize>,
-    set: Option<Set>,
+/// Whether `text` can match only at the beginning of a path, or why it is refused.
+pub(super) fn is_anchored(text: &str) -> Result<bool, PatternError> {
+    automaton(&[text], ONE_SIZE_MAX).map(|it| it.is_always_start_anchored())
 }
 
-impl Patterns {
-    /// The routes that use this expression.
-    pub(super) fn entry(&mut self, text: &str) -> &mut Candidates {
-        let next = self.groups.len();
-        let at = *self.index.entry(text.to_owned()).or_insert(next);
-        if at == next {
-            self.texts.push(text.to_owned());
-            self.groups.push(Candidates::new());
-        }
-        &mut self.groups[at]
+/// The automaton of all `texts`, which knows which of them match but not where.
+pub(super) fn automaton(texts: &[&str], size_max: usize) -> Result<NFA, PatternError> {
+    let config = thompson::Config::new().nfa_size_limit(Some(size_max)).which_captures(WhichCaptures::None);
+    let built = NFA::compiler().configure(config).syntax(syntax_of_paths()).build_many(texts);
+    let nfa = built.map_err(|error| match (error.size_limit(), error.source()) {
+        (Some(limit), _) => PatternError::TooLarge(limit),
+        (None, Some(cause)) => PatternError::Syntax(one_line(&cause.to_string())),
+        (None, None) => PatternError::Syntax(one_line(&error.to_string())),
+    })?;
+    // The one thing that a deterministic automaton cannot do.
+    if nfa.look_set_any().contains_word_unicode() {
+        return Err(PatternError::Syntax("Unicode word boundaries are not supported".to_owned()));
     }
-
-    /// Makes the automaton.
-    pub(super) fn compile(&mut self) -> Result<(), PatternError> {
-        self.index = HashMap::new();
-        self.set = match std::mem::take(&mut self.texts) {
-            texts if texts.is_empty() => None,
-            texts => Some(Set::new(&texts)?),
-        };
-        Ok(())
-    }
-
-    /// The first result of `first` among the expressions that match, in the order of the file.
-    pub(super) fn find<R>(&self, path: &str, first: impl Fn(&Candidates) -> Option<R>) -> Option<R> {
-        let set = self.set.as_ref()?;
-        let mut scratch = set.pool.get();
-        let Scratch { cache, matched } = &mut *scratch;
-        let input = Input::new(path);
-        if let [only] = &self.groups[..] {
-            return set.regex.is_match_with(cache, &input).then(|| first(only))?;
-        }
-        matched.clear();
-        set.regex.which_overlapping_matches_with(cache, &input, matched);
-        matched.iter().take(matched.len()).find_map(|it| first(&self.groups[it.as_usize()]))
-    }
-
-    /// The routes by expression.
-    pub(super) fn groups_mut(&mut self) -> impl Iterator<Item = &mut Candidates> {
-        self.groups.iter_mut()
-    }
-}
-
-/// All expressions of a host as one automaton, with scratch memory for each thread that searches.
-struct Set {
-    regex: Regex,
-    pool: Pool<Scratch, MakeScratch>,
-}
-
-type MakeScratch = Box<dyn Fn() -> Scratch + Send + Sync + UnwindSafe + RefUnwindSafe>;
-
-struct Scratch {
-    cache: Cache,
-    matched: PatternSet,
-}
-
-impl Set {
-    fn new(texts: &[String]) -> Result<Self, PatternError> {
-        let config = Config::new()
-            // Every expression that matches is wanted, not only the leftmost.
-            .match_kind(MatchKind::All)
-            .nfa_size_limit(Some(SET_SIZE_MAX))
-            .hybrid_cache_capacity(CACHE_BYTES_MAX)
-            // These answer where groups are. Only whether there is a match is asked.
-            .onepass(false)
-            .backtrack(false);
-        let built = Regex::builder().configure(config).syntax(syntax_of_paths()).build_many(texts);
-        let regex = built.map_err(|it| refusal(&it))?;
-        let its = regex.clone();
-        let make: MakeScratch = Box::new(move || Scratch {
-            cache: its.create_cache(),
-            matched: PatternSet::new(its.pattern_len()),
-        });
-        Ok(Self { regex, pool: Pool::new(make) })
-    }
-}
-
-impl fmt::Debug for Set {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Set").field("patterns", &self.regex.pattern_len()).finish_non_exhaustive()
-    }
+    Ok(nfa)
 }
 
 /// Paths are bytes, nearly always ASCII. Without Unicode tables the automata are small.
 fn syntax_of_paths() -> syntax::Config {
     syntax::Config::new().unicode(false).utf8(false)
-}
-
-fn refusal(error: &BuildError) -> PatternError {
-    match (error.syntax_error(), error.size_limit()) {
-        (Some(syntax), _) => PatternError::Syntax(one_line(&syntax.to_string())),
-        (None, Some(limit)) => PatternError::TooLarge(limit),
-        (None, None) => PatternError::Syntax(one_line(&error.to_string())),
-    }
 }
 
 /// The parser draws a picture over several lines; the last one says what is wrong.
@@ -182,9 +96,3 @@ fn one_line(message: &str) -> String {
 
 /// One expression: some thousand states. A path byte that touches all of them costs microseconds.
 const ONE_SIZE_MAX: usize = 256 * 1024;
-
-/// All expressions of one host together: room for ten thousand ordinary ones.
-const SET_SIZE_MAX: usize = 32 * 1024 * 1024;
-
-/// Memory of the lazy automaton for each thread and host. When it is full it is begun again.
-const CACHE_BYTES_MAX: usize = 1024 * 1024;

@@ -69,7 +69,7 @@ proptest! {
 /// the seed is fixed.
 #[test]
 fn observed_shares_follow_the_weights() {
-    for weights in [&[100][..], &[10], &[3_300, 3_300], &[1], &[5_000], &[9_999]] {
+    for weights in [&[100][..], &[10], &[3_300, 3_300], &[1]] {
         let split = split(weights, SEED);
         let mut chance = Chance(SEED);
         check_shares(&split, weights, "drawn", |_| split.drawn(chance.next()));

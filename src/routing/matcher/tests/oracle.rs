@@ -9,7 +9,7 @@ use super::super::pattern::PathPattern;
 use super::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     /// Names are few, so that routes meet, hide and undercut each other all the time.
     #[test]

@@ -222,3 +222,12 @@ fn values_of_headers_and_parameters() {
          GET h/par?p=x&p=a%2520b   => -",
     );
 }
+
+/// Enough that a table of states by expressions would not fit into memory.
+#[test]
+fn thousands_of_regexes_on_one_host() {
+    let routes =
+        (0..3_000).map(|it| format!("r{it}: * ~{}/t{it}/[0-9]+$", if it % 7 == 0 { "" } else { "^" }));
+    let requests = (0..3_000).step_by(101).map(|it| format!("GET h/t{it}/1 => r{it}\n GET h/t{it}/x => -\n"));
+    check(&routes.collect::<Vec<_>>().join("\n"), &requests.collect::<String>());
+}
