@@ -36,6 +36,7 @@ pub use domain::{
 pub use load::{Loaded, load};
 pub use problem::{Problem, Problems, Severity};
 pub use schema::schema;
+pub use similar::closest;
 pub use source::{Files, MemoryFiles, Place, name_matches};
 
 #[cfg(test)]

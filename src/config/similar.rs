@@ -2,7 +2,7 @@
 
 /// The closest of `known`, if it is close: at most one edit for short names, a third of the length for
 /// long ones.
-pub(super) fn closest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn closest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Longer texts are not typing mistakes, and the table below grows with their product.
     if written.len() > 64 {
         return None;

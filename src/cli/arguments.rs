@@ -1,0 +1,123 @@
+//! Everything that can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::check::CheckArgs;
+use super::completions::CompletionsArgs;
+use super::demo::DemoArgs;
+use super::events::EventsArgs;
+use super::explain::ExplainArgs;
+use super::init::InitArgs;
+use super::pause::PauseArgs;
+use super::promote::PromoteArgs;
+use super::reload::ReloadArgs;
+use super::resume::ResumeArgs;
+use super::retry::RetryArgs;
+use super::rollback::RollbackArgs;
+use super::run::RunArgs;
+use super::status::StatusArgs;
+
+/// A reverse proxy that releases: weighted routing between versions, judged on every response, rolled
+/// back by itself.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "tidegate", version, about, after_help = EXIT_CODES, subcommand_required = true)]
+pub struct Arguments {
+    /// What every verb knows.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What every verb knows.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Global {
+    /// The configuration file; verbs that talk to a server find the one that runs it
+    /// [default: tidegate.yaml here, then /etc/tidegate/tidegate.yaml]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The server to talk to: http://127.0.0.1:9900 or unix:/run/tidegate/admin.sock
+    /// [default: $TIDEGATE_URL, else found by the configuration]
+    #[arg(long, global = true, value_name = "URL")]
+    pub server: Option<String>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print nothing but data and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// When to colour
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub color: ColorChoice,
+    /// Do not ask
+    #[arg(short, long, global = true)]
+    pub yes: bool,
+}
+
+/// When output is coloured.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless the environment says otherwise.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Verb {
+    /// See it work: proxy, backends and traffic in one process, three releases with measured numbers
+    Demo(DemoArgs),
+    /// Write a first configuration file
+    Init(InitArgs),
+    /// Serve, in the foreground
+    Run(RunArgs),
+    /// Check configuration files completely, without a server
+    Check(CheckArgs),
+    /// Check the files of the running server, then swap them in
+    Reload(ReloadArgs),
+    /// Print the long text of an error code, such as TG0203
+    Explain(ExplainArgs),
+    /// Print the JSON Schema of the configuration file
+    Schema,
+    /// Show what is going on
+    Status(StatusArgs),
+    /// Go to the next step now, or to 100 %
+    Promote(PromoteArgs),
+    /// Stop a release from moving on; guards stay armed
+    Pause(PauseArgs),
+    /// Let a paused release move on
+    Resume(ResumeArgs),
+    /// Go back to the stable version at once
+    #[command(visible_aliases = ["abort", "undo"])]
+    Rollback(RollbackArgs),
+    /// Lift the quarantine of a version that was rolled back
+    Retry(RetryArgs),
+    /// Show decisions and what they rested on
+    Events(EventsArgs),
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
+    /// Print the version
+    Version,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done · 1 failed · 2 wrong usage · 3 configuration invalid · 4 not reachable or not
+authorised · 5 someone acted first · 10 still in progress at --timeout · 11 rolled back or
+quarantined · 12 held or paused · 130 interrupted";

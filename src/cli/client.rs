@@ -1,0 +1,183 @@
+//! Talks to the admin interface of a server.
+
+use std::io;
+
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::admin::Token;
+use crate::admin::wire::ProblemWire;
+use crate::config::closest;
+
+use super::arguments::Global;
+use super::exit;
+use super::failure::Failure;
+use super::locate::{self, Place};
+use super::terminal::Terminal;
+
+/// A server that answered.
+#[derive(Debug)]
+pub struct Client {
+    place: Place,
+    token: Option<Token>,
+}
+
+/// Runs what a verb has to ask, on this thread.
+pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = built.map_err(|it| Failure::of(exit::FAILED, &it))?;
+    runtime.block_on(work)
+}
+
+impl Client {
+    /// Finds the server that is meant.
+    pub async fn find(global: &Global, terminal: &mut Terminal) -> Result<Self, Failure> {
+        let found = locate::places(global)?;
+        if let Some(remark) = &found.remark {
+            terminal.note(&format!("note: {remark}"));
+        }
+        let mut tried = Vec::new();
+        for place in found.places {
+            match connect(&place).await {
+                Ok(_) => {
+                    if global.verbose > 0 {
+                        terminal.note(&format!("server: {place}"));
+                    }
+                    return Ok(Self { place, token: found.token });
+                }
+                Err(error) => tried.push((place, error)),
+            }
+        }
+        Err(nobody_there(&tried))
+    }
+
+    /// Reads something.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.parse(&self.get_text(path).await?)
+    }
+
+    /// Reads something, as it came.
+    pub async fn get_text(&self, path: &str) -> Result<String, Failure> {
+        self.exchange(Method::GET, path, String::new()).await
+    }
+
+    /// Changes something; returns the answer as it came.
+    pub async fn post(&self, path: &str, body: &impl Serialize) -> Result<String, Failure> {
+        let body = serde_json::to_string(body).expect("wire types have string keys and finite depth");
+        self.exchange(Method::POST, path, body).await
+    }
+
+    /// Reads an answer.
+    pub fn parse<T: DeserializeOwned>(&self, text: &str) -> Result<T, Failure> {
+        serde_json::from_str(text).map_err(|error| {
+            let message = format!("{} answers in a way that is not understood: {error}", self.place);
+            Failure::new(exit::FAILED, message).hint("are server and client of the same version?")
+        })
+    }
+
+    async fn exchange(&self, method: Method, path: &str, body: String) -> Result<String, Failure> {
+        let lost = |error: &dyn std::error::Error| {
+            Failure::new(exit::UNREACHABLE, format!("the connection to {} failed: {error}", self.place))
+        };
+        let stream = connect(&self.place).await.map_err(|it| lost(&it))?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|it| lost(&it))?;
+        let asked = async {
+            let answer = sender.send_request(self.request(method, path, body)).await?;
+            let status = answer.status();
+            Ok::<_, hyper::Error>((status, answer.into_body().collect().await?.to_bytes()))
+        };
+        let (mut asked, mut connection) = (std::pin::pin!(asked), std::pin::pin!(connection));
+        // The connection has to be driven; when it ends first, the answer may be there all the same.
+        let answered = tokio::select! {
+            biased;
+            answered = &mut asked => answered,
+            _ = &mut connection => asked.await,
+        };
+        let (status, bytes) = answered.map_err(|it| lost(&it))?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if status.is_success() { Ok(text) } else { Err(refusal(status, &text, path)) }
+    }
+
+    fn request(&self, method: Method, path: &str, body: String) -> Request<Full<Bytes>> {
+        let host = match &self.place {
+            Place::Socket(_) => "localhost",
+            Place::Tcp(authority) => authority,
+        };
+        let mut request = Request::builder()
+            .method(&method)
+            .uri(path)
+            .header(HOST, host)
+            .header(USER_AGENT, concat!("tidegate-cli/", env!("CARGO_PKG_VERSION")));
+        if method == Method::POST {
+            request = request.header(CONTENT_TYPE, "application/json");
+            if let Some(token) = self.token.as_ref().filter(|_| matches!(self.place, Place::Tcp(_))) {
+                request = request.header(AUTHORIZATION, format!("Bearer {}", token.reveal()));
+            }
+        }
+        request.body(Full::new(Bytes::from(body))).expect("paths are made of checked names and numbers")
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+async fn connect(place: &Place) -> io::Result<Box<dyn Stream>> {
+    Ok(match place {
+        Place::Socket(path) => Box::new(UnixStream::connect(path).await?),
+        Place::Tcp(authority) => Box::new(TcpStream::connect(authority.as_str()).await?),
+    })
+}
+
+/// Nobody answered. A place that exists and does not let us in says more than those that do not exist.
+fn nobody_there(tried: &[(Place, io::Error)]) -> Failure {
+    let denied = tried.iter().find(|it| it.1.kind() == io::ErrorKind::PermissionDenied);
+    if let Some((place, _)) = denied {
+        let failure = Failure::new(exit::UNREACHABLE, format!("you may not use {place}"));
+        return failure.hint("run this as the user or in the group of the server");
+    }
+    let list: Vec<String> = tried.iter().map(|(place, error)| format!("  {place}: {error}")).collect();
+    let failure = Failure::new(exit::UNREACHABLE, format!("no server answers\n{}", list.join("\n")));
+    failure.hint("start one with `tidegate run -c FILE`, or name it with -c FILE or --server URL")
+}
+
+/// A refusal of the server, with the exit code that scripts expect.
+fn refusal(status: StatusCode, text: &str, path: &str) -> Failure {
+    let problem: ProblemWire = serde_json::from_str(text).unwrap_or_default();
+    let message =
+        if problem.detail.is_empty() { format!("the server answers {status}") } else { problem.detail };
+    let code = match (status, problem.code.as_str()) {
+        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => exit::UNREACHABLE,
+        (StatusCode::PRECONDITION_FAILED, _) | (_, "busy") => exit::OVERTAKEN,
+        (_, "quarantined") => exit::ROLLED_BACK,
+        (_, "invalid_configuration") => exit::CONFIG,
+        (StatusCode::BAD_REQUEST, _) => exit::USAGE,
+        _ => exit::FAILED,
+    };
+    let failure = Failure::new(code, message);
+    match (problem.code.as_str(), problem.report) {
+        ("unknown_service", _) => {
+            // The name is the fifth part of `/api/v1/services/NAME/promote?after=1`.
+            let path = path.split('?').next().unwrap_or_default();
+            let written = path.split('/').nth(4).unwrap_or_default();
+            failure.hint(match closest(written, problem.known.iter().map(String::as_str)) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("there are: {}", problem.known.join(", ")),
+            })
+        }
+        ("token_needed", _) => {
+            failure.hint("set TIDEGATE_TOKEN, or use the Unix socket: --server unix:/run/tidegate/admin.sock")
+        }
+        ("stale", _) => failure.hint("look again: tidegate status"),
+        (_, Some(report)) => Failure { message: format!("{}\n{report}", failure.message), ..failure },
+        _ => failure,
+    }
+}

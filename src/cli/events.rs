@@ -1,0 +1,156 @@
+//! `tidegate events`: decisions, and what they rested on.
+
+use clap::Args;
+
+use crate::admin::wire::{EventWire, EventsPage};
+use crate::runtime::Clock;
+
+use super::arguments::Global;
+use super::client::{Client, block_on};
+use super::terminal::{Paint, Terminal};
+use super::text::{grouped, parse_span, percent};
+use super::{Failure, Outcome, command, exit, tree};
+
+/// Arguments of `events`.
+#[derive(Args, Clone, Debug)]
+pub struct EventsArgs {
+    /// Only this service
+    pub service: Option<String>,
+    /// Go on with what happens from now on, until interrupted
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only what came after this event, or within this time: 42, 30m
+    #[arg(long, value_name = "ID|DURATION")]
+    pub since: Option<String>,
+    /// Most events to begin with
+    #[arg(short = 'n', long, value_name = "NUMBER", default_value_t = 20)]
+    pub limit: u64,
+}
+
+/// Where to begin.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Since {
+    /// With the newest.
+    Newest,
+    /// After this event.
+    Id(u64),
+    /// After this moment, in RFC 3339.
+    Moment(String),
+}
+
+/// Prints events, oldest first.
+pub fn events(global: &Global, args: &EventsArgs, terminal: &mut Terminal) -> Outcome {
+    let since = parse_since(args.since.as_deref(), &Clock::system())?;
+    let of_service = match &args.service {
+        Some(name) => {
+            command::service_path(name)?;
+            format!("&service={name}")
+        }
+        None => String::new(),
+    };
+    block_on(async {
+        let client = Client::find(global, terminal).await?;
+        let first = match &since {
+            Since::Id(id) => format!("since={id}&limit={}", args.limit),
+            // All that are kept; they are sorted out here.
+            Since::Moment(_) => format!("limit={LIMIT_MAX}"),
+            Since::Newest => format!("limit={}", args.limit),
+        };
+        let mut page: EventsPage = client.get(&format!("/api/v1/events?{first}{of_service}")).await?;
+        if let Since::Moment(moment) = &since {
+            // Times of one length in UTC: the later one is the greater text.
+            page.events.retain(|it| it.at > *moment);
+        }
+        let known_before = page.last;
+        print(&page.events, terminal)?;
+        if !args.follow {
+            if page.events.is_empty() {
+                terminal.note("nothing has happened");
+            }
+            return Ok(exit::DONE);
+        }
+        let mut last = known_before;
+        loop {
+            let path = format!("/api/v1/events?since={last}&wait=30{of_service}");
+            let page: EventsPage = client.get(&path).await?;
+            last = page.last.max(last);
+            print(&page.events, terminal)?;
+        }
+    })
+}
+
+fn print(events: &[EventWire], terminal: &mut Terminal) -> Result<(), Failure> {
+    for it in events {
+        let line = if terminal.json {
+            serde_json::to_string(it).expect("wire types have string keys and finite depth")
+        } else {
+            line(it, terminal.paint)
+        };
+        terminal.print_line(&line)?;
+    }
+    Ok(())
+}
+
+fn line(it: &EventWire, paint: Paint) -> String {
+    let what = match it.what.as_str() {
+        "rolled_back" | "barred" => {
+            paint.red("rolled back").replace("rolled back", &it.what.replace('_', " "))
+        }
+        "completed" | "promoted" => paint.green(&it.what),
+        other => other.replace('_', " "),
+    };
+    let moved = match it.from_percent == it.to_percent {
+        true => percent(it.to_percent),
+        false => format!("{} → {}", percent(it.from_percent), percent(it.to_percent)),
+    };
+    // To the second: the rest is for programs.
+    let at = it.at.get(..19).map_or_else(|| it.at.clone(), |at| format!("{at}Z"));
+    let mut text = format!(
+        "{at}  #{}  {}  {what}  {} {moved}  by {}: {}",
+        it.id,
+        it.service,
+        it.version,
+        tree::actor(it),
+        it.text
+    );
+    if let Some(evidence) = it.evidence.as_ref().filter(|it| it.canary.requests > 0) {
+        let (bad, all) = (grouped(evidence.canary.bad), grouped(evidence.canary.requests));
+        text.push_str(&paint.dim(&format!("  ({bad} of {all} canary requests failed)")));
+    }
+    text
+}
+
+fn parse_since(text: Option<&str>, clock: &Clock) -> Result<Since, Failure> {
+    let Some(text) = text else { return Ok(Since::Newest) };
+    if let Ok(id) = text.parse() {
+        return Ok(Since::Id(id));
+    }
+    match parse_span(text) {
+        Ok(span) => Ok(Since::Moment((clock.now() - span).to_string())),
+        Err(why) => {
+            let failure =
+                Failure::new(exit::USAGE, format!("`{text}` is neither an event nor a duration: {why}"));
+            Err(failure.hint("use the number of an event, or a time such as 30m"))
+        }
+    }
+}
+
+/// The server keeps no more.
+const LIMIT_MAX: u64 = 2_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+    use crate::runtime::ManualClock;
+
+    #[test]
+    fn where_to_begin() {
+        let clock = ManualClock::new(Timestamp(1_735_689_600_000_000)).clock();
+        assert_eq!(parse_since(None, &clock), Ok(Since::Newest));
+        assert_eq!(parse_since(Some("42"), &clock), Ok(Since::Id(42)));
+        let moment = Since::Moment("2024-12-31T23:30:00.000Z".into());
+        assert_eq!(parse_since(Some("30m"), &clock), Ok(moment));
+        assert_eq!(parse_since(Some("yesterday"), &clock).unwrap_err().code, exit::USAGE);
+    }
+}

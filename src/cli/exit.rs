@@ -1,0 +1,22 @@
+//! Exit codes. Scripts depend on them: a code never changes its meaning.
+
+/// Done.
+pub const DONE: u8 = 0;
+/// Failed.
+pub const FAILED: u8 = 1;
+/// Wrong usage; clap uses the same.
+pub const USAGE: u8 = 2;
+/// The configuration is invalid. Nothing was loaded.
+pub const CONFIG: u8 = 3;
+/// The server cannot be reached, or does not let us.
+pub const UNREACHABLE: u8 = 4;
+/// Somebody acted first: the release has moved since one looked.
+pub const OVERTAKEN: u8 = 5;
+/// `status --wait`: still going on when `--timeout` was over.
+pub const IN_PROGRESS: u8 = 10;
+/// Rolled back, or in quarantine.
+pub const ROLLED_BACK: u8 = 11;
+/// Held or paused.
+pub const HELD: u8 = 12;
+/// Interrupted: what a shell reports for `Ctrl-C`. It is never returned, because the signal ends us.
+pub const INTERRUPTED: u8 = 130;

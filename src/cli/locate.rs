@@ -1,0 +1,155 @@
+//! Finding the server that runs a file, and the file when none is named.
+
+use std::env;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::admin::Token;
+use crate::app::Disk;
+use crate::config::{self, Config};
+use crate::runtime::{admin_socket, state_directory};
+
+use super::arguments::Global;
+use super::exit;
+use super::failure::Failure;
+
+/// Where a server may answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Place {
+    /// A Unix socket.
+    Socket(PathBuf),
+    /// `host:port`, without TLS.
+    Tcp(String),
+}
+
+/// Places to try, in order, and the token for those that need one.
+#[derive(Debug)]
+pub struct Places {
+    /// The first that answers is the server.
+    pub places: Vec<Place>,
+    /// From `$TIDEGATE_TOKEN`, or from the state directory if it may be read.
+    pub token: Option<Token>,
+    /// What should be said about the search.
+    pub remark: Option<String>,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Socket(path) => write!(f, "unix:{}", path.display()),
+            Self::Tcp(authority) => write!(f, "http://{authority}"),
+        }
+    }
+}
+
+/// The configuration file that is meant: the named one, the one here, or the system's.
+pub fn config_file(global: &Global) -> Option<PathBuf> {
+    if let Some(named) = &global.config {
+        return Some(named.clone());
+    }
+    [FILE_HERE, FILE_OF_SYSTEM].map(PathBuf::from).into_iter().find(|it| it.exists())
+}
+
+/// Where the server may answer that is meant.
+pub fn places(global: &Global) -> Result<Places, Failure> {
+    let url = global.server.clone().or_else(|| env::var("TIDEGATE_URL").ok().filter(|it| !it.is_empty()));
+    let file = config_file(global);
+    if let Some(named) = global.config.as_deref().filter(|it| !it.exists()) {
+        let message = format!("there is no configuration file `{}`", named.display());
+        return Err(Failure::new(exit::CONFIG, message));
+    }
+    let config = file.as_deref().map(|it| config::load(it, &Disk));
+    let broken = config.as_ref().is_some_and(|it| it.config.is_none());
+    let config = config.and_then(|it| it.config);
+    let state = state_directory(config.as_ref().and_then(|it| it.state.as_deref()));
+    let token = env::var("TIDEGATE_TOKEN").ok().and_then(|it| Token::parse(&it));
+    let token = token.or_else(|| Token::load(&state).ok());
+    let remark = broken.then(|| {
+        let file = file.unwrap_or_default();
+        format!("`{}` is invalid; looking for its server in the usual places", file.display())
+    });
+    match url {
+        Some(url) => Ok(Places { places: vec![parse_url(&url)?], token, remark: None }),
+        None => Ok(Places { places: usual(config.as_ref(), &state), token, remark }),
+    }
+}
+
+/// The places of a file's server; without a file, those of a server that uses all defaults. A server
+/// that systemd started has directories that our own environment knows nothing of.
+fn usual(config: Option<&Config>, state: &Path) -> Vec<Place> {
+    let socket = config.and_then(|it| it.admin.socket.as_deref());
+    let mut places = vec![Place::Socket(admin_socket(socket, state))];
+    if socket.is_none() {
+        places.push(Place::Socket(state.join("admin.sock")));
+        if config.is_none_or(|it| it.state.is_none()) {
+            places.extend(SYSTEM_SOCKETS.map(|it| Place::Socket(it.into())));
+        }
+    }
+    let listen = config.map_or_else(|| config::AdminSpec::default().listen, |it| it.admin.listen);
+    places.extend(listen.map(|it: SocketAddr| Place::Tcp(it.to_string())));
+    let mut distinct: Vec<Place> = Vec::new();
+    for place in places {
+        if !distinct.contains(&place) {
+            distinct.push(place);
+        }
+    }
+    distinct
+}
+
+fn parse_url(url: &str) -> Result<Place, Failure> {
+    if let Some(path) = url.strip_prefix("unix:") {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        return Ok(Place::Socket(path.into()));
+    }
+    let authority = url.strip_prefix("http://").map(|it| it.trim_end_matches('/'));
+    match authority.filter(|it| !it.is_empty() && !it.contains(['/', '@', '?', '#'])) {
+        Some(it) if it.parse::<http::uri::Authority>().is_ok_and(|it| it.port_u16().is_some()) => {
+            Ok(Place::Tcp(it.to_owned()))
+        }
+        _ => {
+            let failure = Failure::new(exit::USAGE, format!("`{url}` is no address of a server"));
+            Err(failure.hint("use http://127.0.0.1:9900 or unix:/run/tidegate/admin.sock"))
+        }
+    }
+}
+
+const FILE_HERE: &str = "tidegate.yaml";
+const FILE_OF_SYSTEM: &str = "/etc/tidegate/tidegate.yaml";
+/// What our systemd unit makes of `RuntimeDirectory=` and `StateDirectory=`.
+const SYSTEM_SOCKETS: [&str; 2] = ["/run/tidegate/admin.sock", "/var/lib/tidegate/admin.sock"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_servers() {
+        for (url, place) in [
+            ("http://127.0.0.1:9900", Some("http://127.0.0.1:9900")),
+            ("http://localhost:9900/", Some("http://localhost:9900")),
+            ("http://[::1]:9900", Some("http://[::1]:9900")),
+            ("unix:/run/a.sock", Some("unix:/run/a.sock")),
+            ("unix:///run/a.sock", Some("unix:/run/a.sock")),
+            ("127.0.0.1:9900", None),
+            ("https://127.0.0.1:9900", None),
+            ("http://127.0.0.1", None),
+            ("http://a:1/x", None),
+            ("http://", None),
+        ] {
+            assert_eq!(parse_url(url).ok().map(|it| it.to_string()).as_deref(), place, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_file_with_a_state_directory_is_looked_for_nowhere_else() {
+        let text = "{listen: 1, state: st, admin: {listen: 127.0.0.1:9}, services: {a: {live: b, versions: {b: http://127.0.0.1:2}}}}";
+        let files = config::MemoryFiles::new().with("/etc/tg.yaml", text);
+        let loaded = config::load(Path::new("/etc/tg.yaml"), &files);
+        let config = loaded.config.unwrap_or_else(|| panic!("{}", loaded.problems.render_human(false)));
+        let places = usual(Some(&config), config.state.as_deref().unwrap());
+        let shown: Vec<String> = places.iter().map(ToString::to_string).collect();
+        assert_eq!(shown.last().unwrap(), "http://127.0.0.1:9");
+        assert!(shown.iter().any(|it| it == "unix:/etc/st/admin.sock"), "{shown:?}");
+        assert!(!shown.iter().any(|it| it.contains("/var/lib")), "{shown:?}");
+    }
+}

@@ -1,0 +1,25 @@
+//! `tidegate pause`: stop a release from moving on.
+
+use clap::Args;
+
+use crate::admin::wire::CommandAsk;
+
+use super::arguments::Global;
+use super::terminal::Terminal;
+use super::{Outcome, command};
+
+/// Arguments of `pause`.
+#[derive(Args, Clone, Debug)]
+pub struct PauseArgs {
+    /// The service
+    pub service: String,
+    /// Why, for the journal
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// Pauses a release. Guards stay armed.
+pub fn pause(global: &Global, args: &PauseArgs, terminal: &mut Terminal) -> Outcome {
+    let ask = CommandAsk { reason: args.reason.clone(), ..CommandAsk::default() };
+    command::send(global, &args.service, "pause", &ask, terminal)
+}

@@ -1,0 +1,28 @@
+//! `tidegate rollback`: back to the stable version at once.
+
+use clap::Args;
+
+use crate::admin::wire::CommandAsk;
+
+use super::arguments::Global;
+use super::terminal::Terminal;
+use super::{Outcome, command};
+
+/// Arguments of `rollback`.
+#[derive(Args, Clone, Debug)]
+pub struct RollbackArgs {
+    /// The service
+    pub service: String,
+    /// The version to return to, if it matters which
+    #[arg(long, value_name = "VERSION")]
+    pub to: Option<String>,
+    /// Why, for the journal
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// Rolls back. Never asks: going back must be the cheapest thing to do.
+pub fn roll_back(global: &Global, args: &RollbackArgs, terminal: &mut Terminal) -> Outcome {
+    let ask = CommandAsk { to: args.to.clone(), reason: args.reason.clone(), ..CommandAsk::default() };
+    command::send(global, &args.service, "rollback", &ask, terminal)
+}

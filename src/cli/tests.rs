@@ -1,0 +1,357 @@
+//! Verbs from the typed line to what is printed, against a scripted house behind a real socket.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
+
+use clap::{CommandFactory, Parser};
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::admin::ReloadFailed;
+use crate::admin::script::{Running, Scripted, advanced, refused};
+use crate::controller::{RefusalCode, WithdrawnStatus};
+use crate::model::Timestamp;
+use crate::runtime::spawn_thread;
+
+/// A scripted house on a thread of its own, because verbs bring their own runtime.
+struct House {
+    script: Arc<Scripted>,
+    socket: PathBuf,
+    address: String,
+    token: String,
+    thread: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+}
+
+impl House {
+    fn start() -> Self {
+        let (tell, told) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel();
+        let thread = spawn_thread("house", None, move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let it = Running::start();
+                let parts = (Arc::clone(&it.house), it.socket.clone(), it.address.to_string(), it.token());
+                tell.send(parts).unwrap();
+                let _ = stopped.await;
+            });
+        });
+        let (script, socket, address, token) = told.recv().unwrap();
+        Self { script, socket, address, token, thread: Some((stop, thread.unwrap())) }
+    }
+
+    /// Runs `tidegate LINE` against this house.
+    fn run(&self, line: &str) -> Said {
+        run(&format!("--server unix:{} {line}", self.socket.display()))
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.thread.take() {
+            let _ = stop.send(());
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What a verb printed and how it ended.
+#[derive(Debug)]
+struct Said {
+    code: u8,
+    out: String,
+    err: String,
+}
+
+#[derive(Clone, Default)]
+struct Paper(Arc<Mutex<Vec<u8>>>);
+
+impl Paper {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Paper {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn run(line: &str) -> Said {
+    let words = std::iter::once("tidegate").chain(line.split_whitespace());
+    let arguments = Arguments::try_parse_from(words).unwrap_or_else(|it| panic!("{it}"));
+    let (out, err) = (Paper::default(), Paper::default());
+    let mut terminal = Terminal::onto(Box::new(out.clone()), Box::new(err.clone()), &arguments.global);
+    let ended = perform(&arguments, &mut terminal);
+    let code = ended.unwrap_or_else(|failure| failure.report(&mut terminal));
+    Said { code, out: out.text(), err: err.text() }
+}
+
+#[test]
+fn arguments_are_consistent() {
+    Arguments::command().debug_assert();
+}
+
+#[test]
+fn status_is_a_tree() {
+    let house = House::start();
+    let said = house.run("status");
+    assert_eq!(said.code, exit::DONE);
+    insta::assert_snapshot!(format!("{}{}", said.out, said.err));
+}
+
+#[test]
+fn status_of_a_withdrawn_version() {
+    let house = House::start();
+    house.script.change(|status| {
+        let shop = &mut status.services[0];
+        shop.word = "ROLLED BACK";
+        shop.weight = crate::model::Weight::NONE;
+        (shop.step, shop.left) = (None, None);
+        shop.guards.clear();
+        shop.lanes[0].weight = crate::model::Weight::ALL;
+        shop.lanes[1].weight = crate::model::Weight::NONE;
+        shop.lanes[1].per_second = 0.0;
+        let why = "31 of 40 responses failed".to_owned();
+        let at = Timestamp(1_700_000_000_000_000);
+        shop.quarantined.push(WithdrawnStatus { version: "v2".parse().unwrap(), at, why });
+    });
+    let said = house.run("status shop");
+    insta::assert_snapshot!(format!("{}{}", said.out, said.err));
+}
+
+#[test]
+fn status_of_a_held_release_says_what_is_missing() {
+    let house = House::start();
+    house.script.change(|status| {
+        let shop = &mut status.services[0];
+        shop.word = "HELD";
+        shop.held = Some("too little traffic to tell".into());
+        shop.requests_missing = Some(1_250);
+    });
+    let said = house.run("status shop");
+    assert!(
+        said.out.contains("too little traffic to tell; 1,250 more canary requests needed"),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
+fn status_as_json_is_what_the_server_says() {
+    let house = House::start();
+    let all: serde_json::Value = serde_json::from_str(&house.run("status --json").out).unwrap();
+    assert_eq!(all["services"][0]["state"], "CANARY");
+    let shop: serde_json::Value = serde_json::from_str(&house.run("status shop --json").out).unwrap();
+    assert_eq!(shop, all["services"][0]);
+    assert!(house.run("status --json").err.is_empty(), "nothing but data");
+}
+
+#[test]
+fn a_misspelled_service_is_recognised() {
+    let house = House::start();
+    for line in ["status shpo", "promote shpo", "status shpo --wait"] {
+        let said = house.run(line);
+        assert_eq!(said.code, exit::FAILED, "{line}");
+        assert_eq!(said.err, "error: no service `shpo`\nhint: did you mean `shop`?\n", "{line}");
+    }
+    assert_eq!(house.run("promote ../x").code, exit::USAGE);
+}
+
+#[test]
+fn commands_say_what_is_so_now_and_what_comes_next() {
+    let house = House::start();
+    let said = house.run("promote shop");
+    assert_eq!((said.code, said.out.as_str()), (exit::DONE, "shop: v2 gets 25%\n"));
+    assert_eq!(said.err, "Next: tidegate promote shop · tidegate pause shop · tidegate rollback shop\n");
+    house.run("promote shop --full --yes");
+    house.run("pause shop --reason lunch");
+    house.run("resume shop");
+    house.run("undo shop --to v1");
+    house.run("retry shop -q");
+    assert_eq!(
+        *house.script.commanded.lock().unwrap(),
+        [
+            "shop Promote { full: false } step None via cli",
+            "shop Promote { full: true } step None via cli",
+            "shop Pause { reason: Some(\"lunch\") } step None via cli",
+            "shop Resume step None via cli",
+            "shop Rollback { to: Some(\"v1\"), reason: None } step None via cli",
+            "shop Retry step None via cli",
+        ]
+    );
+    let said = house.run("promote shop --full");
+    assert_eq!((said.code, said.err.contains("--yes")), (exit::USAGE, true), "nobody to ask");
+}
+
+#[test]
+fn refusals_have_exit_codes() {
+    let house = House::start();
+    for (code, exit) in [
+        (RefusalCode::Stale, exit::OVERTAKEN),
+        (RefusalCode::Busy, exit::OVERTAKEN),
+        (RefusalCode::Quarantined, exit::ROLLED_BACK),
+        (RefusalCode::WrongState, exit::FAILED),
+    ] {
+        house.script.refusals.lock().unwrap().push(refused(code, "not like this"));
+        let said = house.run("promote shop");
+        assert_eq!(said.code, exit, "{code:?}");
+        assert!(said.err.starts_with("error: not like this\n"), "{}", said.err);
+    }
+}
+
+#[test]
+fn waiting_ends_when_the_release_does() {
+    let house = House::start();
+    let set = |word: &'static str, in_sync: bool| {
+        house.script.change(|status| {
+            (status.services[0].word, status.services[0].in_sync) = (word, in_sync);
+        });
+    };
+    assert_eq!(house.run("status shop --wait --timeout 0s").code, exit::IN_PROGRESS);
+    assert_eq!(house.run("status blog --wait").code, exit::DONE);
+    for (word, in_sync, code) in [
+        ("HELD", false, exit::HELD),
+        ("PAUSED", false, exit::HELD),
+        ("ROLLED BACK", false, exit::ROLLED_BACK),
+        ("LIVE", true, exit::DONE),
+    ] {
+        set(word, in_sync);
+        assert_eq!(house.run("status --wait --timeout 0s").code, code, "{word}");
+    }
+    set("CANARY", false);
+    let waiter = std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| house.run("status shop --wait --timeout 1m"));
+        set("WATCHING", false);
+        set("LIVE", true);
+        waiter.join().unwrap()
+    });
+    assert_eq!(waiter.code, exit::DONE, "{waiter:?}");
+}
+
+#[test]
+fn events_are_lines() {
+    let house = House::start();
+    insta::assert_snapshot!(house.run("events").out);
+    assert_eq!(house.run("events --since 7").out.lines().count(), 1);
+    assert_eq!(house.run("events -n 1 shop").out.lines().count(), 1);
+    assert_eq!(house.run("events --since 1h").err, "nothing has happened\n");
+    let json = house.run("events --json").out;
+    let ids: Vec<u64> = json
+        .lines()
+        .map(|it| serde_json::from_str::<serde_json::Value>(it).unwrap()["id"].as_u64().unwrap())
+        .collect();
+    assert_eq!(ids, [advanced(7).id, 8]);
+}
+
+#[test]
+fn a_reload_prints_the_generation_or_the_problems() {
+    let house = House::start();
+    let said = house.run("reload --wait");
+    assert_eq!((said.code, said.out.as_str()), (exit::DONE, "generation 18 serves now\n"));
+    let failed =
+        ReloadFailed { report: "error[TG0203]: no such version".into(), problems: serde_json::Value::Null };
+    *house.script.reload_fails.lock().unwrap() = Some(failed);
+    let said = house.run("reload");
+    assert_eq!(said.code, exit::CONFIG);
+    assert!(
+        said.err.contains("error[TG0203]") && said.err.contains("generation 17 keeps serving"),
+        "{}",
+        said.err
+    );
+    assert!(house.run("status").out.contains("was refused; generation 17 keeps serving"));
+}
+
+#[test]
+fn over_tcp_reading_is_open_and_changing_is_not() {
+    let house = House::start();
+    let by_tcp = |line: &str| run(&format!("--server http://{} {line}", house.address));
+    assert_eq!(by_tcp("status").code, exit::DONE);
+    let said = by_tcp("promote shop");
+    assert_eq!(said.code, exit::UNREACHABLE);
+    assert!(said.err.contains("TIDEGATE_TOKEN"), "{}", said.err);
+    assert!(!said.err.contains(&house.token));
+}
+
+#[test]
+fn the_server_is_found_by_its_file() {
+    let house = House::start();
+    let directory = house.socket.parent().unwrap();
+    let file = directory.join("tg.yaml");
+    let services = "services: {a: {live: b, versions: {b: http://127.0.0.1:2}}}";
+    std::fs::write(&file, format!("{{listen: 1, state: {}, {services}}}", directory.display())).unwrap();
+    let said = run(&format!("status -c {}", file.display()));
+    assert_eq!(said.code, exit::DONE, "{}", said.err);
+    // The token lies in the same state directory, so TCP works as well.
+    let by_tcp = format!("promote shop -c {} --server http://{}", file.display(), house.address);
+    assert_eq!(run(&by_tcp).code, exit::DONE);
+    let said = run("status -c /nowhere/tg.yaml");
+    assert_eq!((said.code, said.err.contains("/nowhere/tg.yaml")), (exit::CONFIG, true));
+}
+
+#[test]
+fn nobody_there() {
+    let said = run("--server unix:/nowhere/admin.sock status");
+    assert_eq!(said.code, exit::UNREACHABLE);
+    assert!(said.err.starts_with("error: no server answers\n  unix:/nowhere/admin.sock: "), "{}", said.err);
+    assert_eq!(run("--server nonsense status").code, exit::USAGE);
+}
+
+#[test]
+fn init_writes_what_check_accepts_and_never_overwrites() {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, flags) in [("a.yaml", ""), ("b.yaml", "--canary"), ("c.yaml", "--from http://10.0.1.10:3000")]
+    {
+        let file = directory.path().join(name);
+        let shown = file.display();
+        let said = run(&format!("init {shown} {flags}"));
+        assert_eq!((said.code, said.out), (exit::DONE, format!("wrote {shown}\n")), "{}", said.err);
+        let said = run(&format!("check {shown} --deny-warnings"));
+        assert_eq!((said.code, said.out), (exit::DONE, format!("ok: {shown}: 1 service, 1 listener\n")));
+        let before = std::fs::read(&file).unwrap();
+        assert_eq!(run(&format!("init {shown}")).code, exit::FAILED);
+        assert_eq!(std::fs::read(&file).unwrap(), before);
+    }
+    let file = directory.path().join("d.yaml");
+    let said = run(&format!("init {} --from ftp://x", file.display()));
+    assert_eq!((said.code, file.exists()), (exit::USAGE, false), "{}", said.err);
+}
+
+#[test]
+fn check_reports_for_people_programs_and_pull_requests() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("bad.yaml");
+    std::fs::write(
+        &file,
+        "listen: 8080\nservices:\n  shop:\n    live: v24\n    versions:\n      v42: http://127.0.0.1:1\n",
+    )
+    .unwrap();
+    let shown = file.display();
+    let said = run(&format!("check {shown}"));
+    assert_eq!(said.code, exit::CONFIG);
+    assert!(said.out.contains("did you mean `v42`?") && said.out.contains("bad.yaml:4:11"), "{}", said.out);
+    let said = run(&format!("check {shown} --format json"));
+    let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!((said.code, &json["errors"]), (exit::CONFIG, &1.into()));
+    let said = run(&format!("check {shown} --format github"));
+    assert!(said.out.starts_with("::error file="), "{}", said.out);
+    assert_eq!(run("check -c /nowhere/tg.yaml").code, exit::CONFIG);
+}
+
+#[test]
+fn verbs_that_need_no_server() {
+    assert!(run("version").out.starts_with(&format!("tidegate {} (", env!("CARGO_PKG_VERSION"))));
+    let schema: serde_json::Value = serde_json::from_str(&run("schema").out).unwrap();
+    assert!(schema["$schema"].as_str().unwrap().contains("draft-07"));
+    let said = run("explain TG0101");
+    assert!(said.code == exit::DONE && said.out.starts_with("TG0101: "), "{}", said.out);
+    assert_eq!(run("explain TG9999").code, exit::USAGE);
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(run(&format!("completions {shell}")).out.contains("rollback"), "{shell}");
+    }
+}

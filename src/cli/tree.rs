@@ -1,0 +1,263 @@
+//! A service as a tree of lines.
+
+use crate::admin::wire::{EventWire, GuardWire, LaneWire, ServiceWire};
+
+use super::terminal::Paint;
+use super::text::{bar, countdown, grouped, latency, padded, percent, points, span, time_of_day};
+
+/// The tree of a service, each line ended.
+pub fn of_service(it: &ServiceWire, paint: Paint) -> String {
+    let mut branches = vec![traffic(it, paint)];
+    branches.extend(lanes(it));
+    if let Some(held) = held(it) {
+        branches.push(Branch::leaf("held", paint.yellow(&held)));
+    }
+    if !it.guards.is_empty() {
+        branches.push(Branch { head: "guards".into(), leaves: guards(&it.guards, paint) });
+    }
+    if !it.steps.is_empty() && is_trial(it) {
+        branches.push(Branch::leaf("steps", steps(it, paint)));
+    }
+    for withdrawn in &it.quarantined {
+        let text = format!("{} since {}: {}", withdrawn.version, time_of_day(&withdrawn.at), withdrawn.why);
+        branches.push(Branch::leaf("quarantine", paint.red(&text)));
+    }
+    if let Some(last) = &it.last {
+        branches.push(Branch::leaf("last", last_line(last)));
+    }
+    format!("{}\n{}", header(it, paint), draw(&branches))
+}
+
+/// What one may do with a service in this state.
+pub fn next_commands(it: &ServiceWire) -> Vec<String> {
+    let name = &it.name;
+    let verbs: &[&str] = match it.state.as_str() {
+        "CANARY" => &["promote", "pause", "rollback"],
+        "PAUSED" => &["resume", "promote", "rollback"],
+        "HELD" => &["promote", "rollback"],
+        "WATCHING" => &["promote --full", "rollback"],
+        "ROLLED BACK" => &["retry", "events"],
+        _ if it.quarantined.iter().any(|q| q.version == it.wanted) => &["retry", "events"],
+        _ => &["events"],
+    };
+    let command = |verb: &&str| match verb.split_once(' ') {
+        Some((verb, flag)) => format!("tidegate {verb} {name} {flag}"),
+        None => format!("tidegate {verb} {name}"),
+    };
+    verbs.iter().map(command).collect()
+}
+
+/// Whether something is being tried.
+fn is_trial(it: &ServiceWire) -> bool {
+    it.weight_percent > 0.0 || matches!(it.state.as_str(), "CANARY" | "PAUSED" | "HELD" | "WATCHING")
+}
+
+/// A first word and what hangs below it, or stands beside it if there is no first line.
+struct Branch {
+    head: String,
+    leaves: Vec<String>,
+}
+
+impl Branch {
+    fn leaf(word: &str, text: String) -> Self {
+        Self { head: format!("{} {text}", padded(word, WORD_CHARACTERS)), leaves: Vec::new() }
+    }
+}
+
+fn draw(branches: &[Branch]) -> String {
+    let mut out = String::new();
+    for (at, branch) in branches.iter().enumerate() {
+        let is_last = at + 1 == branches.len();
+        out.push_str(&format!("{} {}\n", if is_last { "└─" } else { "├─" }, branch.head));
+        for (at, leaf) in branch.leaves.iter().enumerate() {
+            let (rail, knot) = (if is_last { " " } else { "│" }, at + 1 == branch.leaves.len());
+            out.push_str(&format!("{rail}  {} {leaf}\n", if knot { "└─" } else { "├─" }));
+        }
+    }
+    out
+}
+
+fn header(it: &ServiceWire, paint: Paint) -> String {
+    let state = match it.state.as_str() {
+        "LIVE" => paint.green(&it.state),
+        "CANARY" | "WATCHING" => paint.cyan(&it.state),
+        "ROLLED BACK" => paint.red(&it.state),
+        _ => paint.yellow(&it.state),
+    };
+    let versions = match &it.canary {
+        Some(canary) if is_trial(it) => format!("{} → {canary}", it.stable),
+        Some(canary) if it.state == "ROLLED BACK" => format!("{}, {canary} withdrawn", it.stable),
+        _ => it.stable.clone(),
+    };
+    let sync = match (it.in_sync, &it.canary) {
+        (true, _) => "in sync",
+        (false, Some(canary)) if is_trial(it) && *canary == it.wanted => "on its way",
+        (false, _) => "not in sync",
+    };
+    let mut parts = vec![paint.bold(&it.name), state, versions];
+    let place = place(it);
+    if !place.is_empty() {
+        parts.push(format!(" {place}"));
+    }
+    parts.push(format!("    {}", paint.dim(&format!("file says {}, {sync}", it.wanted))));
+    parts.join("  ")
+}
+
+/// Where in its plan a release is: `step 3 of 4 · 25% for 20m · 07:12 left`.
+fn place(it: &ServiceWire) -> String {
+    if !is_trial(it) {
+        return String::new();
+    }
+    let mut parts = Vec::new();
+    match (&it.step, it.steps.iter().find(|it| it.now)) {
+        (Some(step), Some(now)) => {
+            parts.push(format!("step {} of {}", step.number, step.of));
+            parts.push(format!("{} for {}", percent(now.weight_percent), span(now.soak_seconds)));
+        }
+        (Some(step), None) => parts.push(format!("step {} of {}", step.number, step.of)),
+        (None, _) => parts.push(percent(it.weight_percent)),
+    }
+    if let Some(left) = it.left_seconds {
+        parts.push(if left > 0.0 { format!("{} left", countdown(left)) } else { "time is up".into() });
+    }
+    parts.join(" · ")
+}
+
+/// The shares as they are: observed when there is traffic, else as published.
+fn traffic(it: &ServiceWire, paint: Paint) -> Branch {
+    let total: f64 = it.lanes.iter().map(|it| it.per_second).sum();
+    let share = |lane: &LaneWire| {
+        if total > 0.0 { lane.per_second / total } else { lane.weight_percent / 100.0 }
+    };
+    let shown = it.lanes.iter().filter(|it| it.weight_percent > 0.0 || it.per_second > 0.0);
+    let bars: Vec<String> = shown
+        .map(|lane| {
+            let bar = bar(share(lane));
+            let is_canary = it.canary.as_ref() == Some(&lane.version);
+            let bar = if is_canary { paint.cyan(&bar) } else { paint.green(&bar) };
+            format!("{} {bar} {:.1}%", lane.version, share(lane) * 100.0)
+        })
+        .collect();
+    let rate =
+        if total > 0.0 && total < 10.0 { format!("{total:.1}") } else { grouped(total.round() as u64) };
+    let line = format!("{}   {} req/s", bars.join("   "), rate);
+    Branch::leaf("traffic", line.trim_start().to_owned())
+}
+
+/// One line for each version that has a part in it. Others are idle, and only counted.
+fn lanes(it: &ServiceWire) -> Vec<Branch> {
+    let role = |lane: &LaneWire| match &lane.version {
+        version if *version == it.stable => Some("stable"),
+        version if it.canary.as_ref() == Some(version) => Some("canary"),
+        _ if lane.weight_percent > 0.0 => Some("split"),
+        version if it.previous.as_ref() == Some(version) => Some("previous"),
+        _ => None,
+    };
+    let shown: Vec<(&LaneWire, String)> = it
+        .lanes
+        .iter()
+        .filter_map(|lane| Some((lane, format!("{} {}", lane.version, role(lane)?))))
+        .collect();
+    let width = shown.iter().map(|it| it.1.chars().count()).max().unwrap_or(0).max(WORD_CHARACTERS);
+    let mut branches: Vec<Branch> = shown
+        .iter()
+        .map(|(lane, name)| {
+            let line = format!("{} {}", padded(name, width), lane_line(lane, it));
+            Branch { head: line.trim_end().to_owned(), leaves: Vec::new() }
+        })
+        .collect();
+    let idle = it.lanes.len() - shown.len();
+    if idle > 0 {
+        let noun = if idle == 1 { "version" } else { "versions" };
+        branches.push(Branch::leaf("idle", format!("{idle} other {noun}")));
+    }
+    branches
+}
+
+fn lane_line(lane: &LaneWire, of: &ServiceWire) -> String {
+    if lane.seen.requests == 0 {
+        return "no requests".into();
+    }
+    let rate = lane.seen.bad as f64 / lane.seen.requests as f64;
+    let mut errors = format!("errors {:.2}%", rate * 100.0);
+    let guard = of.guards.iter().find(|it| it.name == "errors");
+    let own = guard.filter(|_| of.canary.as_ref() == Some(&lane.version)).and_then(|it| it.canary_interval);
+    if let Some((low, high)) = own {
+        errors.push_str(&format!(" ±{:.2}", (high - low) / 2.0 * 100.0));
+    }
+    let time = |us: Option<u64>| us.map_or("–".to_owned(), latency);
+    let (p50, p99) = (time(lane.latency_us_p50), time(lane.latency_us_p99));
+    let line =
+        format!("{} p50 {}  p99 {}", padded(&errors, ERRORS_CHARACTERS), padded(&p50, 6), padded(&p99, 6));
+    let requests = format!("{} requests", grouped(lane.seen.requests));
+    match lane.in_flight {
+        0 => format!("{line}  {requests}"),
+        n => format!("{line}  {requests}, {} under way", grouped(n)),
+    }
+}
+
+fn held(it: &ServiceWire) -> Option<String> {
+    let missing = it.requests_missing.filter(|it| *it > 0);
+    let missing = missing.map(|it| format!("{} more canary requests needed", grouped(it)));
+    match (it.held.clone().filter(|it| !it.is_empty()), missing) {
+        (Some(why), Some(missing)) => Some(format!("{why}; {missing}")),
+        (why, missing) => why.or(missing),
+    }
+}
+
+fn guards(guards: &[GuardWire], paint: Paint) -> Vec<String> {
+    let width = guards.iter().map(|it| it.name.len()).max().unwrap_or(0);
+    let line = |it: &GuardWire| {
+        let mut parts = vec![padded(&it.name, width)];
+        if let Some(difference) = it.difference {
+            let interval = it.interval.map(|(low, high)| format!(" [{}, {}]", points(low), points(high)));
+            parts.push(format!("{}pp{}", points(difference), interval.unwrap_or_default()));
+        }
+        if let Some(limit) = it.limit {
+            parts.push(format!("limit {}pp", points(limit)));
+        }
+        parts.push(if it.evidence >= 1.0 { paint.red(&it.text) } else { it.text.clone() });
+        parts.join("  ")
+    };
+    guards.iter().map(line).collect()
+}
+
+fn steps(it: &ServiceWire, paint: Paint) -> String {
+    let mut upcoming = true;
+    let words = it.steps.iter().map(|step| {
+        let weight = percent(step.weight_percent);
+        if step.now {
+            paint.bold(&format!("NOW {weight}"))
+        } else if step.done {
+            format!("done {weight}")
+        } else if std::mem::take(&mut upcoming) {
+            format!("next {weight}")
+        } else {
+            weight
+        }
+    });
+    words.collect::<Vec<_>>().join(" · ")
+}
+
+fn last_line(it: &EventWire) -> String {
+    let moved = if it.from_percent == it.to_percent {
+        String::new()
+    } else {
+        format!(" {}→{}", percent(it.from_percent), percent(it.to_percent))
+    };
+    format!("{} {}{moved}, by {}: {}", time_of_day(&it.at), it.what.replace('_', " "), actor(it), it.text)
+}
+
+/// Who did it, as a word or two.
+pub fn actor(it: &EventWire) -> String {
+    match it.by.via.as_str() {
+        "policy" => "policy".into(),
+        "file" => "the file".into(),
+        via => format!("{} ({via})", it.by.name),
+    }
+}
+
+/// Width of the first column.
+const WORD_CHARACTERS: usize = 10;
+/// Width of `errors 0.24% ±0.09`.
+const ERRORS_CHARACTERS: usize = 20;

@@ -1,0 +1,150 @@
+//! Waiting for a release to come to its end, for pipelines.
+
+use std::time::Duration;
+
+use crate::admin::wire::{ServiceWire, StatusWire};
+use crate::runtime::Clock;
+
+use super::client::Client;
+use super::terminal::Terminal;
+use super::{Failure, Outcome, command, exit, tree};
+
+/// How a service stands, for somebody who waits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Standing {
+    /// What the file wants has all traffic, and its watch is over.
+    Done,
+    /// It will not get there by itself.
+    Ended(u8),
+    /// It may get there; the code is for when time is up.
+    Going(u8),
+}
+
+/// Waits until the service, or every service, is where the file wants it, or will not get there.
+pub async fn wait(
+    client: &Client,
+    service: Option<&str>,
+    timeout: Option<Duration>,
+    terminal: &mut Terminal,
+) -> Outcome {
+    let clock = Clock::system();
+    let deadline = timeout.map(|it| clock.now() + it);
+    let mut told: Vec<(String, String)> = Vec::new();
+    let mut after = None;
+    loop {
+        let left = deadline.map(|it| it.since(clock.now()));
+        let status = look(client, after, left).await?;
+        after = Some(status.revision);
+        let services = chosen(&status, service)?;
+        let standings: Vec<Standing> = services.iter().map(|it| standing(it)).collect();
+        tell(&services, &mut told, terminal);
+        if let Some(code) = verdict(&standings) {
+            return report(&services, code, terminal);
+        }
+        if left.is_some_and(|it| it.is_zero()) {
+            return report(&services, code_at_timeout(&standings), terminal);
+        }
+    }
+}
+
+/// The newest status: at once the first time, afterwards when it has changed or time is up.
+async fn look(client: &Client, after: Option<u64>, left: Option<Duration>) -> Result<StatusWire, Failure> {
+    let Some(after) = after else { return client.get("/api/v1/status").await };
+    // Rounded up, so that the last look does not spin through the last second.
+    let seconds = left.map_or(POLL_SECONDS, |it| (it.as_secs() + 1).min(POLL_SECONDS));
+    client.get(&format!("/api/v1/status?after={after}&timeout={seconds}")).await
+}
+
+fn chosen<'a>(status: &'a StatusWire, name: Option<&str>) -> Result<Vec<&'a ServiceWire>, Failure> {
+    let Some(name) = name else { return Ok(status.services.iter().collect()) };
+    command::service_path(name)?;
+    match status.services.iter().find(|it| it.name == name) {
+        Some(it) => Ok(vec![it]),
+        None => Err(super::status::unknown_service(name, &status.services)),
+    }
+}
+
+fn standing(it: &ServiceWire) -> Standing {
+    let barred = it.quarantined.iter().any(|withdrawn| withdrawn.version == it.wanted);
+    match it.state.as_str() {
+        "ROLLED BACK" => Standing::Ended(exit::ROLLED_BACK),
+        "LIVE" if it.in_sync => Standing::Done,
+        "LIVE" if barred => Standing::Ended(exit::ROLLED_BACK),
+        // Only a person can end these.
+        "PAUSED" | "APPROVAL" => Standing::Ended(exit::HELD),
+        // Traffic or time can end this.
+        "HELD" => Standing::Going(exit::HELD),
+        _ => Standing::Going(exit::IN_PROGRESS),
+    }
+}
+
+/// The exit code, once nothing more is to be waited for: all are done, or one has failed.
+fn verdict(standings: &[Standing]) -> Option<u8> {
+    let ended = standings.iter().filter_map(|it| match it {
+        Standing::Ended(code) => Some(*code),
+        Standing::Done | Standing::Going(_) => None,
+    });
+    match ended.min() {
+        Some(code) => Some(code),
+        None => standings.iter().all(|it| *it == Standing::Done).then_some(exit::DONE),
+    }
+}
+
+fn code_at_timeout(standings: &[Standing]) -> u8 {
+    let going = standings.iter().filter_map(|it| match it {
+        Standing::Going(code) => Some(*code),
+        Standing::Done | Standing::Ended(_) => None,
+    });
+    going.max().unwrap_or(exit::IN_PROGRESS)
+}
+
+/// Tells each change of state once.
+fn tell(services: &[&ServiceWire], told: &mut Vec<(String, String)>, terminal: &mut Terminal) {
+    for it in services {
+        let now = (it.name.clone(), format!("{} {}", it.state, it.why));
+        if !told.contains(&now) {
+            terminal.note(&format!("{}: {} · {}", it.name, it.state, it.why));
+            told.retain(|known| known.0 != it.name);
+            told.push(now);
+        }
+    }
+}
+
+fn report(services: &[&ServiceWire], code: u8, terminal: &mut Terminal) -> Outcome {
+    for it in services {
+        if terminal.json {
+            let text = serde_json::to_string(it).expect("wire types have string keys and finite depth");
+            terminal.print_line(&text)?;
+        } else {
+            terminal.print_line(&format!("{}: {} · {}", it.name, it.state, it.why))?;
+        }
+    }
+    if let [only] = services {
+        terminal.next(&tree::next_commands(only));
+    }
+    Ok(code)
+}
+
+/// One question to the server waits at most this long; it allows 60.
+const POLL_SECONDS: u64 = 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_ending_decides_and_all_must_be_done() {
+        let (done, going) = (Standing::Done, Standing::Going(exit::IN_PROGRESS));
+        let (held, back) = (Standing::Ended(exit::HELD), Standing::Ended(exit::ROLLED_BACK));
+        for (standings, code) in [
+            (vec![], Some(exit::DONE)),
+            (vec![done], Some(exit::DONE)),
+            (vec![done, going], None),
+            (vec![going, held], Some(exit::HELD)),
+            (vec![held, back, done], Some(exit::ROLLED_BACK)),
+        ] {
+            assert_eq!(verdict(&standings), code, "{standings:?}");
+        }
+        assert_eq!(code_at_timeout(&[done, going, Standing::Going(exit::HELD)]), exit::HELD);
+    }
+}
