@@ -5,7 +5,6 @@
 
 mod clock;
 mod limits;
-mod places;
 mod shutdown;
 mod signals;
 mod systemd;
@@ -14,7 +13,6 @@ mod usage;
 
 pub use clock::{Clock, ManualClock};
 pub use limits::{open_files_max, raise_open_files};
-pub use places::{admin_socket, state_directory};
 pub use shutdown::{Phase, Shutdown, ShutdownWatch};
 pub use signals::{Signal, Signals};
 pub use systemd::ServiceManager;

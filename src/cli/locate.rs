@@ -5,9 +5,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::admin::Token;
-use crate::app::Disk;
+use crate::app::{Disk, admin_socket, state_directory};
 use crate::config::{self, Config};
-use crate::runtime::{admin_socket, state_directory};
 
 use super::arguments::Global;
 use super::exit;

@@ -92,6 +92,11 @@ impl Terminal {
         let _ = writeln!(self.err, "{painted}: {text}");
     }
 
+    /// Colours of standard error.
+    pub fn colors_err(&self) -> bool {
+        self.paint_err.0
+    }
+
     /// Colours of standard output.
     pub fn colors(&self) -> bool {
         self.paint.0
