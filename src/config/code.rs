@@ -34,8 +34,8 @@ Relative paths are relative to the file that names them, not to the working dire
 
     Encoding "TG0102" "a file is not plain UTF-8 text"
 "Configuration files are UTF-8. NUL bytes and other control characters mean that the file is not a text
-or has been damaged; an editor does not show them, so they are refused instead of being carried into
-names and headers."
+or has been damaged, and characters that change the direction of writing make a line mean something else
+than it looks like. An editor shows none of them, so they are refused."
 
     Syntax "TG0103" "a file is not YAML"
 "The text does not follow YAML 1.2 (JSON is a part of it). The usual reasons: a tab where spaces belong,
@@ -175,8 +175,9 @@ anchored only as written: begin with `^` to match from the start of the path."
 
     Header "TG0404" "a header that cannot be used"
 "Names are tokens (letters, digits and !#$%&'*+-.^_`|~), values have no control characters. Fields that
-frame the message or belong to one connection cannot be edited: Connection, Content-Length, Host, Keep-Alive,
-Proxy-Connection, TE, Trailer, Transfer-Encoding and Upgrade."
+frame the message or belong to one connection cannot be edited: Connection, Content-Length, Keep-Alive,
+Proxy-Connection, TE, Trailer, Transfer-Encoding and Upgrade. Host can be set for a request, but not added
+or removed: a request has exactly one."
 
     Host "TG0405" "a host that cannot be used"
 "A host is a name without scheme, port and path: shop.example.com; `*.example.com` is every name that

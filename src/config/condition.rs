@@ -10,7 +10,7 @@ use super::fields::{self, Fields, Shape};
 use super::node::{Node, Value, Word};
 use super::problem::{Problems, Report};
 use super::source::At;
-use super::yaml::shown;
+use super::yaml::{is_invisible, shown};
 
 pub(super) const PATH: Shape = Shape { name: "PathForm", what: "`path`", keys: &["exact", "regex"] };
 
@@ -253,7 +253,7 @@ fn is_token(text: &str) -> bool {
 /// The value of a header: no control characters, so that no value can begin another line.
 pub(super) fn header_value(node: &Node, problems: &mut Problems) -> Option<String> {
     let written = fields::text(node, problems)?;
-    let message = if written.chars().any(char::is_control) {
+    let message = if written.chars().any(is_invisible) {
         "a header value has no control characters".to_string()
     } else if written.len() > VALUE_BYTES_MAX {
         format!("a header value has at most {VALUE_BYTES_MAX} bytes")

@@ -21,8 +21,8 @@ pub(super) const REDIRECT_PATH: Shape =
 pub(super) const EDITED: Shape =
     Shape { name: "Edited", what: "a change of headers", keys: &["request", "response"] };
 
-/// Fields that frame the message or belong to one connection; the proxy alone writes them. `Host` says
-/// for whom a request is, which routes and log lines rely on.
+/// Fields that frame the message or belong to one connection; the proxy alone writes them. A message
+/// has exactly one `Host`, so that can be set for a version that wants another, but not added or removed.
 const UNTOUCHABLE: [&str; 9] = [
     "connection",
     "content-length",
@@ -51,7 +51,7 @@ pub(super) fn edits(fields: &Fields<'_>, problems: &mut Problems) -> Option<(Hea
         };
         for (side, list) in [("request", &mut request), ("response", &mut response)] {
             let Some(node) = sides.get(side) else { continue };
-            match edits_of(key, node, problems) {
+            match edits_of(key, side, node, problems) {
                 Some(edits) => list.extend(edits),
                 None => complete = false,
             }
@@ -60,7 +60,7 @@ pub(super) fn edits(fields: &Fields<'_>, problems: &mut Problems) -> Option<(Hea
     complete.then(|| (request.into(), response.into()))
 }
 
-fn edits_of(key: &str, node: &Node, problems: &mut Problems) -> Option<Vec<HeaderEdit>> {
+fn edits_of(key: &str, side: &str, node: &Node, problems: &mut Problems) -> Option<Vec<HeaderEdit>> {
     if key == "remove_headers" {
         let items = fields::one_or_more(node, "the headers to remove are a list of names", problems)?;
         let edits = items.into_iter().map(|it| {
@@ -72,6 +72,9 @@ fn edits_of(key: &str, node: &Node, problems: &mut Problems) -> Option<Vec<Heade
     let entries = fields::entries(node, "headers are a map of names and values", problems)?;
     let written = entries.iter().filter(|it| !it.value.is_null());
     let edits = written.map(|Entry { key: name, value }| {
+        if name.text.eq_ignore_ascii_case("host") && (key, side) == ("set_headers", "request") {
+            return authority(value, problems).map(|it| HeaderEdit::Set("host".into(), it));
+        }
         let name = touchable(name, problems);
         let value = header_value(value, problems);
         let make = if key == "set_headers" { HeaderEdit::Set } else { HeaderEdit::Add };
@@ -89,6 +92,24 @@ fn touchable(word: &super::node::Word, problems: &mut Problems) -> Option<String
         return None;
     }
     Some(name)
+}
+
+/// A host, perhaps with a port, as `Host` has it.
+fn authority(node: &Node, problems: &mut Problems) -> Option<String> {
+    let written = fields::text(node, problems)?;
+    let (host, port) = written.rsplit_once(':').map_or((written, None), |it| (it.0, Some(it.1)));
+    let digits = |it: &str| it.bytes().all(|b| b.is_ascii_digit()) && it.parse::<u16>().is_ok();
+    if is_host(host) && port.is_none_or(digits) {
+        return Some(written.to_owned());
+    }
+    let message = format!("`{}` is not a host", shown(written));
+    let report = Report::error(Code::Host, node.at, message);
+    problems.push(report.help("a name or an IPv4 address, perhaps with a port: shop.internal:8080"));
+    None
+}
+
+fn is_host(host: &str) -> bool {
+    is_host_name(host) || host.parse::<std::net::Ipv4Addr>().is_ok()
 }
 
 /// `{prefix: /new}` or `{path: /whole}`.
@@ -160,7 +181,7 @@ pub(super) fn redirect(
 
 fn redirect_host(node: &Node, problems: &mut Problems) -> Option<String> {
     let written = fields::text(node, problems)?;
-    if is_host_name(written) || written.parse::<std::net::Ipv4Addr>().is_ok() {
+    if is_host(written) {
         return Some(written.to_ascii_lowercase());
     }
     let message = format!("`{}` is not a host", shown(written));

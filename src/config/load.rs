@@ -13,7 +13,7 @@ use super::fields::{self, Fields, Shape};
 use super::listen;
 use super::node::{Entry, Node};
 use super::problem::{Problems, Report};
-use super::route::{self, Placed as PlacedRoute};
+use super::route::{self, Names, Placed as PlacedRoute};
 use super::service;
 use super::source::{At, Files};
 use super::yaml;
@@ -150,11 +150,11 @@ impl Loader<'_> {
         // Some editors put a byte order mark in front.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let file = self.problems.add_source(path, text);
-        let bad = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+        let bad = |c: char| yaml::is_invisible(c) && !matches!(c, '\n' | '\r' | '\t');
         if let Some((start, c)) = text.char_indices().find(|it| bad(it.1)) {
             let at = At { file, start, end: start + c.len_utf8() };
             let message =
-                format!("the control character {} cannot stand in a configuration", c.escape_unicode());
+                format!("the invisible character {} cannot stand in a configuration", c.escape_unicode());
             self.problems.push(Report::error(Code::Encoding, at, message));
             return Err(file);
         }
@@ -282,7 +282,7 @@ impl Loader<'_> {
         let defaults = fields.read("defaults", problems, service::defaults).unwrap_or_default();
         let services: Vec<service::Placed> =
             merged.services.iter().map(|it| service::service(it, &defaults, problems)).collect();
-        let names: Vec<&str> = merged.services.iter().map(|it| it.key.text.as_str()).collect();
+        let names = Names::new(merged.services.iter().map(|it| it.key.text.as_str()).collect());
         let routes: Vec<Option<PlacedRoute>> =
             merged.routes.iter().map(|it| route::route(it, &names, problems)).collect();
         if merged.services.is_empty() && merged.routes.is_empty() && !self.incomplete {

@@ -150,6 +150,11 @@ impl Problems {
     }
 
     pub(super) fn push(&mut self, report: Report) {
+        // Finding lines takes time; in a file of a million mistakes nobody reads the last ones.
+        if self.is_full() {
+            self.count(report.severity);
+            return;
+        }
         let problem = Problem {
             severity: report.severity,
             code: report.code,
@@ -163,12 +168,14 @@ impl Problems {
         if self.list.iter().any(|it| it.1 == problem) {
             return;
         }
-        match problem.severity {
+        self.count(problem.severity);
+        self.list.push((report.at.file, problem));
+    }
+
+    fn count(&mut self, severity: Severity) {
+        match severity {
             Severity::Error => self.errors += 1,
             Severity::Warning => self.warnings += 1,
-        }
-        if self.list.len() < PROBLEMS_MAX {
-            self.list.push((report.at.file, problem));
         }
     }
 

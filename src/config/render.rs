@@ -1,8 +1,9 @@
 //! Problems for people, for programs and for pull requests.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
 use super::problem::{Problem, Problems, Severity};
@@ -77,19 +78,25 @@ impl Problems {
             Severity::Warning => Level::WARNING,
         };
         let place = &problem.place;
-        let mut primary = AnnotationKind::Primary.span(self.visible(place));
+        let mut window = self.window(place);
+        let mut second = None;
+        if let Some((other, label)) = &problem.related {
+            let theirs = self.window(other);
+            if other.file == place.file && window.is_near(&theirs) {
+                window = window.joined(&theirs);
+            } else {
+                let label = AnnotationKind::Context.span(theirs.span(other)).label(label.as_str());
+                second = Some(theirs.snippet(other).annotation(label));
+            }
+        }
+        let mut primary = AnnotationKind::Primary.span(window.span(place));
         if let Some(label) = &problem.label {
             primary = primary.label(label.as_str());
         }
-        let mut snippet = self.snippet(place).annotation(primary);
-        let mut second = None;
-        if let Some((other, label)) = &problem.related {
-            let annotation = AnnotationKind::Context.span(self.visible(other)).label(label.as_str());
-            if other.file == place.file {
-                snippet = snippet.annotation(annotation);
-            } else {
-                second = Some(self.snippet(other).annotation(annotation));
-            }
+        let mut snippet = window.snippet(place).annotation(primary);
+        if let (None, Some((other, label))) = (&second, &problem.related) {
+            snippet =
+                snippet.annotation(AnnotationKind::Context.span(window.span(other)).label(label.as_str()));
         }
         let mut group =
             level.primary_title(problem.message.as_str()).id(problem.code.as_str()).element(snippet);
@@ -104,18 +111,47 @@ impl Problems {
         group.element(Level::HELP.message(help))
     }
 
-    fn snippet<'a>(&'a self, place: &'a Place) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-        let path = place.file.display().to_string();
-        Snippet::source(self.text_of(&place.file)).path(path).fold(true)
+    /// The lines of a place: a renderer that is handed the whole file reads it whole.
+    fn window(&self, place: &Place) -> Window<'_> {
+        let text = self.text_of(&place.file);
+        let start = text[..place.span.start].rfind('\n').map_or(0, |it| it + 1);
+        let end = text[place.span.start..].find('\n').map_or(text.len(), |it| place.span.start + it);
+        Window { text, start, end, line: place.line }
+    }
+}
+
+/// Whole lines of a file.
+struct Window<'a> {
+    text: &'a str,
+    start: usize,
+    end: usize,
+    /// Number of the first line.
+    line: usize,
+}
+
+/// How far apart two places are shown in one picture, in bytes.
+const NEAR_BYTES: usize = 16 * 1024;
+
+impl<'a> Window<'a> {
+    fn is_near(&self, other: &Self) -> bool {
+        self.start.abs_diff(other.start) <= NEAR_BYTES
     }
 
-    /// The first line of a span: a problem of a whole block is shown by its beginning.
-    fn visible(&self, place: &Place) -> std::ops::Range<usize> {
-        let text = self.text_of(&place.file);
-        let span = place.span.clone();
-        let line = text.get(span.clone()).and_then(|it| it.lines().next()).unwrap_or_default();
-        let end = span.start + line.trim_end().len();
-        if line.is_empty() { span.start..span.start } else { span.start..end }
+    fn joined(&self, other: &Self) -> Self {
+        let (start, end) = (self.start.min(other.start), self.end.max(other.end));
+        Self { text: self.text, start, end, line: self.line.min(other.line) }
+    }
+
+    fn snippet(&self, place: &Place) -> Snippet<'a, Annotation<'a>> {
+        let path = place.file.display().to_string();
+        Snippet::source(&self.text[self.start..self.end]).path(path).line_start(self.line).fold(true)
+    }
+
+    /// The part of a place that is shown: a block is shown by its first line.
+    fn span(&self, place: &Place) -> Range<usize> {
+        let line = self.text[place.span.clone()].lines().next().unwrap_or_default();
+        let start = place.span.start - self.start;
+        start..start + line.trim_end().len()
     }
 }
 

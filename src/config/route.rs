@@ -33,7 +33,7 @@ pub(super) struct Placed {
     route: Route,
 }
 
-pub(super) fn route(node: &Node, services: &[&str], problems: &mut Problems) -> Option<Placed> {
+pub(super) fn route(node: &Node, services: &Names<'_>, problems: &mut Problems) -> Option<Placed> {
     let fields = Fields::of(node, node.at, &ROUTE, problems)?;
     let matches = match fields.entry("match") {
         Some(it) => route_match(&it.value, it.key.at, problems),
@@ -44,7 +44,7 @@ pub(super) fn route(node: &Node, services: &[&str], problems: &mut Problems) -> 
     let edits = edit::edits(&fields, problems);
     let redirect = fields.get("redirect").map(|it| edit::redirect(it, path, problems));
     let target = match (fields.entry("to"), redirect) {
-        (Some(to), None) => service_named(&to.value, services, problems).map(Target::Service),
+        (Some(to), None) => services.find(&to.value, problems).map(Target::Service),
         (None, Some(redirect)) => {
             if let Some(rewrite) = fields.entry("rewrite") {
                 let message = "a redirect forwards nothing that could be rewritten";
@@ -109,19 +109,32 @@ fn everything(hosts: Vec<HostPattern>) -> RouteMatch {
     RouteMatch { hosts, path, methods: Vec::new(), headers: Vec::new(), query: Vec::new() }
 }
 
-fn service_named(node: &Node, services: &[&str], problems: &mut Problems) -> Option<ServiceIndex> {
-    let name = fields::text(node, problems)?;
-    if let Some(index) = services.iter().position(|it| *it == name) {
-        return Some(ServiceIndex(index));
+/// The names that `to` can mean, in the order of the files.
+pub(super) struct Names<'a> {
+    list: Vec<&'a str>,
+    index: HashMap<&'a str, ServiceIndex>,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(list: Vec<&'a str>) -> Self {
+        let index = list.iter().enumerate().map(|(index, name)| (*name, ServiceIndex(index))).collect();
+        Self { list, index }
     }
-    let message = "`to` names a service that does not exist";
-    let report = Report::error(Code::ServiceUnknown, node.at, message);
-    let report = report.label(format!("no service `{}`", shown(name)));
-    let full = problems.is_full();
-    let known = services.iter().copied().filter(|_| !full);
-    let some = services.iter().take(8).copied().collect::<Vec<_>>().join(", ");
-    problems.push(report.did_you_mean(name, known, &format!("services: {some}")));
-    None
+
+    fn find(&self, node: &Node, problems: &mut Problems) -> Option<ServiceIndex> {
+        let name = fields::text(node, problems)?;
+        if let Some(index) = self.index.get(name) {
+            return Some(*index);
+        }
+        let report = Report::error(Code::ServiceUnknown, node.at, "`to` names a service that does not exist");
+        let report = report.label(format!("no service `{}`", shown(name)));
+        // What is only counted needs no suggestion.
+        let full = problems.is_full();
+        let known = self.list.iter().copied().filter(|_| !full);
+        let some = self.list.iter().take(8).copied().collect::<Vec<_>>().join(", ");
+        problems.push(report.did_you_mean(name, known, &format!("services: {some}")));
+        None
+    }
 }
 
 /// The matcher of all routes: those of the file in their order, then those of the services' hosts.
@@ -202,9 +215,8 @@ fn hosts_of_services(
     targets: &HashSet<usize>,
     problems: &mut Problems,
 ) -> Vec<(usize, Vec<HostPattern>)> {
-    let hostless: Vec<usize> = (0..services.len()).filter(|it| services[*it].hosts.is_empty()).collect();
-    let untargeted: Vec<usize> = hostless.iter().copied().filter(|it| !targets.contains(it)).collect();
-    let catching = if hostless.len() == 1 { hostless } else { untargeted };
+    let hostless: HashSet<usize> = (0..services.len()).filter(|it| services[*it].hosts.is_empty()).collect();
+    let catching = if hostless.len() == 1 { hostless } else { &hostless - targets };
     let mut taken: HashMap<HostPattern, (usize, At)> = HashMap::new();
     let mut found = Vec::new();
     for (index, service) in services.iter().enumerate() {

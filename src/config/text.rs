@@ -190,6 +190,14 @@ mod tests {
     }
 
     #[test]
+    fn every_weight_is_read_as_it_is_written() {
+        for points in 0..=10_000 {
+            let it = Weight::from_basis_points(points).unwrap();
+            assert_eq!(weight(&it.to_string()), Ok(it));
+        }
+    }
+
+    #[test]
     fn shares() {
         for (text, points) in
             [("5%", 500), ("0.25%", 25), ("0.01%", 1), ("100%", 10_000), ("0%", 0), ("12.5 %", 1250)]

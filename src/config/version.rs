@@ -1,5 +1,7 @@
 //! `versions`: their endpoints, and the names that the rest of a service refers to.
 
+use std::collections::HashMap;
+
 use crate::model::{Fingerprint, ServiceName, VersionName};
 use crate::routing::{EndpointSpec, VersionIndex, VersionSpec};
 
@@ -46,6 +48,11 @@ impl Scope {
     ) -> Option<VersionIndex> {
         if let Some(index) = self.versions.iter().position(|it| it.name.text == word.text) {
             return Some(VersionIndex(index));
+        }
+        if problems.is_full() {
+            // Only counted; a similar name is not worth looking for.
+            problems.push(Report::error(code, word.at, message));
+            return None;
         }
         let label = format!("no version `{}` in service `{}`", shown(&word.text), self.service);
         let report = Report::error(code, word.at, message).label(label);
@@ -101,20 +108,22 @@ fn endpoints(node: &Node, at: At, problems: &mut Problems) -> Option<Vec<Endpoin
         problems.push(Report::error(Code::NoVersions, at, "a version needs at least one endpoint"));
         return None;
     }
-    let mut found: Vec<(EndpointSpec, At)> = Vec::new();
+    let mut first: HashMap<EndpointSpec, At> = HashMap::new();
+    let mut found = Vec::new();
     let mut complete = true;
     for item in items {
         let Some(spec) = endpoint(item, problems) else {
             complete = false;
             continue;
         };
-        if let Some((_, first)) = found.iter().find(|it| it.0 == spec) {
+        if let Some(first) = first.get(&spec) {
             let report = Report::warning(Code::EndpointTwice, item.at, format!("{spec} is listed twice"));
             problems.push(report.related(*first, "first listed here"));
         }
-        found.push((spec, item.at));
+        first.entry(spec.clone()).or_insert(item.at);
+        found.push(spec);
     }
-    complete.then(|| found.into_iter().map(|it| it.0).collect())
+    complete.then_some(found)
 }
 
 /// The same definition has the same fingerprint, whatever the order in which it lists its endpoints.
@@ -125,24 +134,22 @@ fn fingerprint(endpoints: &[EndpointSpec]) -> Fingerprint {
 }
 
 fn shared_endpoints(versions: &[Version], problems: &mut Problems) {
-    for (index, version) in versions.iter().enumerate() {
-        let Some(spec) = &version.spec else { continue };
-        let same = |other: &&Version| {
-            other.spec.as_ref().is_some_and(|it| it.endpoints.iter().any(|it| spec.endpoints.contains(it)))
-        };
-        if let Some(other) = versions[..index].iter().find(same) {
+    let mut owners: HashMap<&EndpointSpec, &Version> = HashMap::new();
+    for version in versions {
+        let endpoints = version.spec.iter().flat_map(|it| &it.endpoints);
+        if let Some(other) = endpoints.clone().find_map(|it| owners.get(it)) {
             let (a, b) = (&other.name.text, &version.name.text);
+            let message = format!("`{a}` and `{b}` share an endpoint");
             problems.push(
-                Report::warning(
-                    Code::EndpointTwice,
-                    version.name.at,
-                    format!("`{a}` and `{b}` share an endpoint"),
-                )
-                .related(other.name.at, "the other one")
-                .help(
-                    "a version is compared with the other one; the same process is always as good as itself",
-                ),
+                Report::warning(Code::EndpointTwice, version.name.at, message)
+                    .related(other.name.at, "the other one")
+                    .help(
+                        "they are compared with each other, and the same process is always as good as itself",
+                    ),
             );
+        }
+        for endpoint in endpoints {
+            owners.entry(endpoint).or_insert(version);
         }
     }
 }

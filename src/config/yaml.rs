@@ -264,16 +264,21 @@ fn too_deep(at: At) -> Report {
 
 /// A text from a file, short enough and harmless enough for a message.
 pub(super) fn shown(text: &str) -> String {
-    let mut shown: String = text
-        .chars()
-        .take(60)
-        .flat_map(|c| match c {
-            c if c.is_control() => c.escape_default().collect::<Vec<_>>(),
-            c => vec![c],
-        })
-        .collect();
-    if text.chars().nth(60).is_some() {
+    let mut shown = String::new();
+    for c in text.chars().take(SHOWN_CHARS_MAX) {
+        if is_invisible(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    if text.chars().nth(SHOWN_CHARS_MAX).is_some() {
         shown.push('…');
     }
     shown
+}
+
+/// Characters that a message quotes; the snippet below it shows the rest.
+const SHOWN_CHARS_MAX: usize = 60;
+
+/// Control characters, and those that change the direction of what follows: with them a line means
+/// something else than it looks like ("Trojan source", CVE-2021-42574).
+pub(super) fn is_invisible(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -48,6 +48,7 @@ fn not_a_text() {
     assert_eq!(codes("listen: 80\0"), [Code::Encoding]);
     assert_eq!(codes(b"listen: \xff\xfe".to_vec()), [Code::Encoding]);
     assert_eq!(codes("listen: \u{85}80"), [Code::Encoding]);
+    assert_eq!(codes("listen: \u{202e}80"), [Code::Encoding]);
     // An escape brings a control character past the check of the file; fields refuse it themselves.
     assert!(codes("listen: \"80\\0\"").contains(&Code::Address));
 }
@@ -78,6 +79,29 @@ fn many_problems_are_counted_but_not_kept() {
     assert_eq!(problems.counts(), (500, 0));
     assert_eq!((problems.iter().count(), problems.omitted()), (100, 400));
     assert!(problems.render_human(false).contains("… and 400 more."));
+}
+
+/// Each of these would take minutes if a mistake cost more than the time to find it.
+#[test]
+fn a_large_file_of_mistakes_is_quick() {
+    let lines = |line: &dyn Fn(usize) -> String| (0..30_000).map(line).collect::<String>();
+    let head = "listen: 8080\nservices:\n";
+    for text in [
+        format!("{head}{}", lines(&|_| "  a: {}\n".into())),
+        format!("{head}{}", lines(&|it| format!("  a{it}: x\n"))),
+        format!("{head}  a:\n    live: v\n    versions:\n{}", lines(&|_| "    - x\n".into())),
+        format!(
+            "{head}  a:\n    live: v\n    versions:\n      v:\n{}",
+            lines(&|_| "      - http://h\n".into())
+        ),
+        format!(
+            "{head}  a: {{live: v, versions: {{v: http://h}}}}\nroutes:\n{}",
+            lines(&|_| "- {to: x}\n".into())
+        ),
+    ] {
+        let problems = load_text(text).problems;
+        assert!(problems.render_human(false).contains("TG0"));
+    }
 }
 
 #[test]

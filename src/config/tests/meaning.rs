@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::model::Weight;
-use crate::routing::{RequestFacts, StickyBy, Target, VersionIndex};
+use crate::routing::{HeaderEdit, RequestFacts, StickyBy, Target, VersionIndex};
 
 use super::super::{Config, MemoryFiles, load};
 use super::{BLUE_GREEN, good, load_text};
@@ -175,6 +175,21 @@ fn a_route_may_take_a_whole_service() {
         good(&format!("{BLUE_GREEN}routes:\n- {{to: shop, set_headers: {{request: {{x-a: b}}}}}}\n"));
     let facts = RequestFacts { host: "h", path: "/", method: "GET", query: None, header: &|_, _| {} };
     assert_eq!(config.matcher.find(&facts).unwrap().request_headers.len(), 1);
+}
+
+#[test]
+fn header_edits_in_their_order() {
+    let text = format!(
+        "{BLUE_GREEN}routes:\n- to: shop\n  add_headers: {{request: {{X-C: c}}}}\n  set_headers: {{request: {{Host: shop.internal:81}}}}\n  remove_headers: {{request: [X-A]}}\n"
+    );
+    let config = good(&text);
+    let facts = RequestFacts { host: "h", path: "/", method: "GET", query: None, header: &|_, _| {} };
+    let edits = &config.matcher.find(&facts).unwrap().request_headers;
+    let (remove, set, add) = (HeaderEdit::Remove("x-a".into()), ("host", "shop.internal:81"), ("x-c", "c"));
+    assert_eq!(
+        edits[..],
+        [remove, HeaderEdit::Set(set.0.into(), set.1.into()), HeaderEdit::Add(add.0.into(), add.1.into())]
+    );
 }
 
 #[test]
