@@ -24,6 +24,7 @@
 //! route.
 
 mod build;
+mod by_name;
 mod conditions;
 mod host;
 mod path;

@@ -12,9 +12,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use regex_automata::hybrid::dfa::{Cache, DFA};
+use regex_automata::hybrid::dfa::{Cache, DFA, OverlappingState};
 use regex_automata::util::pool::Pool;
-use regex_automata::{Anchored, Input, MatchKind, PatternSet};
+use regex_automata::{Anchored, Input, MatchKind};
 
 use super::path::Candidates;
 use super::pattern::{PatternError, automaton, is_anchored};
@@ -91,7 +91,10 @@ type MakeScratch = Box<dyn Fn() -> Scratch + Send + Sync + UnwindSafe + RefUnwin
 
 struct Scratch {
     cache: Cache,
-    matched: PatternSet,
+    /// Which expressions have been found already. All `false` between searches.
+    seen: Vec<bool>,
+    /// The expressions found by the last search, rising.
+    found: Vec<usize>,
 }
 
 impl Set {
@@ -116,7 +119,8 @@ impl Set {
         let its = dfa.clone();
         let make: MakeScratch = Box::new(move || Scratch {
             cache: its.create_cache(),
-            matched: PatternSet::new(its.pattern_len()),
+            seen: vec![false; its.pattern_len()],
+            found: Vec::new(),
         });
         let groups = members.iter().map(|it| it.0).collect();
         Ok(Some(Self { dfa, anchored, groups, pool: Pool::new(make) }))
@@ -124,12 +128,24 @@ impl Set {
 
     fn search(&self, path: &str) -> Matched<'_, impl std::ops::DerefMut<Target = Scratch>> {
         let mut scratch = self.pool.get();
-        let Scratch { cache, matched } = &mut *scratch;
-        matched.clear();
+        let Scratch { cache, seen, found } = &mut *scratch;
+        found.clear();
         let input = Input::new(path).anchored(self.anchored);
-        self.dfa
-            .try_which_overlapping_matches(cache, &input, matched)
-            .expect("it has no bytes to stop at and was not told to give up");
+        let mut state = OverlappingState::start();
+        loop {
+            self.dfa
+                .try_search_overlapping_fwd(cache, &input, &mut state)
+                .expect("it has no bytes to stop at and was not told to give up");
+            let Some(end) = state.get_match() else { break };
+            // An expression is reported at every byte where it could end.
+            let pattern = end.pattern().as_usize();
+            if !std::mem::replace(&mut seen[pattern], true) {
+                found.push(pattern);
+            }
+        }
+        // The work is in proportion to what was found, not to how many expressions there are.
+        found.iter().for_each(|it| seen[*it] = false);
+        found.sort_unstable();
         Matched { set: self, scratch }
     }
 }
@@ -142,9 +158,7 @@ struct Matched<'s, G> {
 
 impl<G: std::ops::Deref<Target = Scratch>> Matched<'_, G> {
     fn groups(&self) -> impl Iterator<Item = usize> {
-        let matched = &self.scratch.matched;
-        // Reading stops at the last one rather than at the end of the set.
-        matched.iter().take(matched.len()).map(|it| self.set.groups[it.as_usize()])
+        self.scratch.found.iter().map(|it| self.set.groups[*it])
     }
 }
 
