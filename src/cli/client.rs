@@ -168,10 +168,11 @@ fn refusal(status: StatusCode, text: &str, path: &str) -> Failure {
             // The name is the fifth part of `/api/v1/services/NAME/promote?after=1`.
             let path = path.split('?').next().unwrap_or_default();
             let written = path.split('/').nth(4).unwrap_or_default();
-            failure.hint(match closest(written, problem.known.iter().map(String::as_str)) {
-                Some(name) => format!("did you mean `{name}`?"),
-                None => format!("there are: {}", problem.known.join(", ")),
-            })
+            match closest(written, problem.known.iter().map(String::as_str)) {
+                Some(name) => failure.hint(format!("did you mean `{name}`?")),
+                None if problem.known.is_empty() => failure,
+                None => failure.hint(format!("there are: {}", problem.known.join(", "))),
+            }
         }
         ("token_needed", _) => {
             failure.hint("set TIDEGATE_TOKEN, or use the Unix socket: --server unix:/run/tidegate/admin.sock")

@@ -19,6 +19,8 @@ pub struct Terminal {
     pub interactive: bool,
     /// Whether a person can be asked.
     pub can_ask: bool,
+    /// What the next command needs to mean the same server.
+    suffix: String,
 }
 
 /// Colours, or none.
@@ -39,6 +41,7 @@ impl Terminal {
             quiet: global.quiet,
             interactive,
             can_ask: io::stdin().is_terminal() && interactive,
+            suffix: suffix(global),
         }
     }
 
@@ -46,7 +49,17 @@ impl Terminal {
     pub fn onto(out: Box<dyn Write>, err: Box<dyn Write>, global: &Global) -> Self {
         let (paint, paint_err) = (Paint(false), Paint(false));
         let (json, quiet) = (global.json, global.quiet);
-        Self { out, err, paint, paint_err, json, quiet, interactive: false, can_ask: false }
+        Self {
+            out,
+            err,
+            paint,
+            paint_err,
+            json,
+            quiet,
+            interactive: false,
+            can_ask: false,
+            suffix: suffix(global),
+        }
     }
 
     /// Writes data.
@@ -77,7 +90,9 @@ impl Terminal {
     /// Says what one may do next, unless a program is reading.
     pub fn next(&mut self, commands: &[String]) {
         if !commands.is_empty() && !self.json {
-            let line = format!("Next: {}", commands.join(" · "));
+            let whole =
+                |it: &String| if it.contains(" -c ") { it.clone() } else { format!("{it}{}", self.suffix) };
+            let line = format!("Next: {}", commands.iter().map(whole).collect::<Vec<_>>().join(" · "));
             let line = self.paint_err.dim(&line);
             self.note(&line);
         }
@@ -136,6 +151,15 @@ impl Paint {
 
     fn with(self, code: &str, text: &str) -> String {
         if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+fn suffix(global: &Global) -> String {
+    let named = global.config.as_ref().map(|it| it.display().to_string());
+    match named {
+        Some(path) if path.contains(char::is_whitespace) => format!(" -c '{path}'"),
+        Some(path) => format!(" -c {path}"),
+        None => String::new(),
     }
 }
 

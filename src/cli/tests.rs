@@ -98,6 +98,26 @@ fn arguments_are_consistent() {
 }
 
 #[test]
+fn every_verb_and_exit_code_is_documented() {
+    let page = include_str!("../../docs/reference/cli.md");
+    for verb in Arguments::command().get_subcommands() {
+        let row = format!("| `tidegate {}", verb.get_name());
+        assert!(page.contains(&row), "{row}");
+    }
+    for code in [exit::DONE, exit::USAGE, exit::CONFIG, exit::UNREACHABLE, exit::OVERTAKEN, exit::IN_PROGRESS]
+    {
+        assert!(page.contains(&format!("\n| {code} |")), "{code}");
+    }
+}
+
+#[test]
+fn next_commands_name_the_file_that_was_named() {
+    let house = House::start();
+    let said = house.run("resume blog -c /dev/null");
+    assert!(said.err.ends_with("Next: tidegate events blog -c /dev/null\n"), "{}", said.err);
+}
+
+#[test]
 fn status_is_a_tree() {
     let house = House::start();
     let said = house.run("status");

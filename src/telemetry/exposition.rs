@@ -126,6 +126,19 @@ mod tests {
     }
 
     #[test]
+    fn every_family_is_documented_and_no_other() {
+        let text = busy().render();
+        let shown = text.lines().filter_map(|it| it.strip_prefix("# TYPE ")?.split_once(' '));
+        let mut shown: Vec<String> = shown.map(|(name, kind)| format!("| `{name}` | {kind} |")).collect();
+        let page = include_str!("../../docs/reference/metrics.md");
+        let rows = page.lines().filter(|it| it.starts_with("| `"));
+        let mut documented: Vec<String> =
+            rows.map(|it| it.split('|').take(3).collect::<Vec<_>>().join("|") + "|").collect();
+        (shown.sort(), documented.sort());
+        assert_eq!(shown, documented);
+    }
+
+    #[test]
     fn an_empty_registry_renders() {
         let text = Registry::new(1).render();
         assert!(text.contains("tidegate_build_info{"), "{text}");
