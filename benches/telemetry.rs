@@ -19,9 +19,9 @@ fn recording(c: &mut Criterion) {
             cells.begun();
             cells.attempt();
             cells.ended(black_box(&Ended {
-                status: Some(if turn % 100 == 0 { 503 } else { 200 }),
+                status: Some(if turn.is_multiple_of(100) { 503 } else { 200 }),
                 judged: Some(shards[(turn % 64) as usize]),
-                bad: turn % 100 == 0,
+                bad: turn.is_multiple_of(100),
                 // Spread over the buckets, so that their cache lines are not always the same.
                 total_us: turn.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 46,
                 upstream_us: Some(turn.wrapping_mul(0xc2b2_ae3d_27d4_eb4f) >> 46),

@@ -134,7 +134,8 @@ mod tests {
         let rows = page.lines().filter(|it| it.starts_with("| `"));
         let mut documented: Vec<String> =
             rows.map(|it| it.split('|').take(3).collect::<Vec<_>>().join("|") + "|").collect();
-        (shown.sort(), documented.sort());
+        shown.sort();
+        documented.sort();
         assert_eq!(shown, documented);
     }
 

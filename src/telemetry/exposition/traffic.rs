@@ -92,7 +92,10 @@ fn codes_of(counts: &VersionCounts) -> Vec<(String, u64)> {
     all
 }
 
-fn plain_families() -> [(Family, fn(&VersionCounts) -> u64); 5] {
+type ReadNumber = fn(&VersionCounts) -> u64;
+type ReadDurations = fn(&VersionCounts) -> &Histogram;
+
+fn plain_families() -> [(Family, ReadNumber); 5] {
     [
         (Family::gauge("tidegate_requests_in_flight", "Requests under way."), |it| it.in_flight),
         (Family::counter("tidegate_request_bytes_total", "Body bytes from clients."), |it| it.request_bytes),
@@ -104,7 +107,7 @@ fn plain_families() -> [(Family, fn(&VersionCounts) -> u64); 5] {
     ]
 }
 
-fn duration_families() -> [(Family, fn(&VersionCounts) -> &Histogram); 2] {
+fn duration_families() -> [(Family, ReadDurations); 2] {
     [
         (
             Family::histogram(
