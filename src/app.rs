@@ -1,6 +1,7 @@
 //! The composition root: builds every part, joins them, and takes them down in order.
 
 mod disk;
+mod instance;
 mod places;
 mod reload;
 mod run;
@@ -8,6 +9,7 @@ mod standin;
 mod watch;
 
 pub use disk::Disk;
+pub use instance::Instance;
 pub use places::{admin_socket, state_directory};
 pub use reload::{Configure, Parts, Reloader};
 pub use run::{Options, RunError, run};

@@ -1,0 +1,219 @@
+//! A running server: its parts started in order, kept going, and taken down in order.
+//!
+//! `run` and the demonstration start the very same thing; they differ in where the file comes from and
+//! in who says that it is over.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::admin::{self, Control, Server};
+use crate::config::{Config, Loaded};
+use crate::controller::Status;
+use crate::model::ListenerName;
+use crate::proxy::{Proxy, Sockets};
+use crate::routing::{Publisher, Table};
+use crate::runtime::{Clock, ServiceManager, Shutdown, Signal, Signals, usable_cores};
+use crate::telemetry::Registry;
+
+use super::places::{admin_socket, make_private, state_directory};
+use super::reload::{Configure, Parts, Reloader};
+use super::run::{RunError, start_error};
+use super::standin::Standin;
+use super::watch::Watch;
+
+/// Workers, controller, admin server and everything between them.
+pub struct Instance {
+    /// Loads the file again.
+    pub reloader: Arc<Reloader>,
+    /// Where tables are published: what the workers route by now.
+    pub publisher: Publisher,
+    /// What is counted.
+    pub registry: Arc<Registry>,
+    /// The time that all parts agree on.
+    pub clock: Clock,
+    controller: Arc<Standin>,
+    proxy: Arc<Proxy>,
+    manager: ServiceManager,
+    shutdown: Shutdown,
+    admin: JoinHandle<std::io::Result<()>>,
+    admin_address: Option<SocketAddr>,
+    /// Files to watch, from each look at them.
+    to_follow: tokio::sync::Mutex<mpsc::UnboundedReceiver<Vec<PathBuf>>>,
+}
+
+impl Instance {
+    /// Starts all parts and serves what was loaded from `path`. `seed` is where the workers' draws come
+    /// from. Must be called within a tokio runtime, which admin requests and reloads share.
+    pub async fn start(
+        path: &Path,
+        loaded: Loaded,
+        manager: ServiceManager,
+        seed: u64,
+    ) -> Result<Self, RunError> {
+        let Some(config) = loaded.config.clone() else {
+            return Err(RunError::Configuration(loaded.problems.render_human(false)));
+        };
+        let clock = Clock::system();
+        let registry = Registry::new(config.workers.unwrap_or_else(usable_cores));
+        let publisher = Publisher::new(Table::empty());
+        let admin = admin_doors(&config)?;
+        let proxy =
+            Proxy::start(&publisher, &registry, &clock, seed).map_err(start_error("start the workers"))?;
+        let proxy = Arc::new(proxy);
+        let controller = Arc::new(Standin {
+            publisher: publisher.clone(),
+            status: Mutex::new(Arc::new(Status::default())),
+        });
+        let (followed, to_follow) = mpsc::unbounded_channel();
+        let reloader = Arc::new(Reloader::new(
+            path,
+            Sockets::new(&registry),
+            followed,
+            Parts {
+                controller: Arc::clone(&controller) as Arc<dyn Configure>,
+                proxy: Arc::clone(&proxy),
+                registry: Arc::clone(&registry),
+                manager,
+                clock: clock.clone(),
+            },
+        ));
+        let began = reloader.begin(loaded).await;
+        began
+            .map_err(|why| RunError::Start { doing: "serve the configuration", source: why.report.into() })?;
+        let (shutdown, admin_address) = (Shutdown::new(), admin.address());
+        let admin = admin.run(admin::Parts {
+            control: Arc::clone(&controller) as Arc<dyn Control>,
+            reload: Arc::clone(&reloader) as Arc<dyn admin::Reload>,
+            registry: Arc::clone(&registry),
+            shutdown: shutdown.watch(),
+            clock: clock.clone(),
+        });
+        Ok(Self {
+            reloader,
+            publisher,
+            registry,
+            clock,
+            controller,
+            proxy,
+            manager,
+            shutdown,
+            admin: tokio::task::spawn(admin),
+            admin_address,
+            to_follow: tokio::sync::Mutex::new(to_follow),
+        })
+    }
+
+    /// Listeners by name and real address.
+    pub async fn addresses(&self) -> Vec<(ListenerName, SocketAddr)> {
+        self.reloader.addresses().await
+    }
+
+    /// Where admin requests are answered over TCP, with the port that the kernel chose.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
+    /// The controller.
+    pub fn controller(&self) -> &dyn Control {
+        self.controller.as_ref()
+    }
+
+    /// Reloads when a signal or, with `watch`, a change of the files asks for it, until a signal says
+    /// stop. Can be given up at any time.
+    pub async fn attend(&self, watch: bool, signals: &mut Signals) {
+        let mut to_follow = self.to_follow.lock().await;
+        let mut watch = watch.then(Watch::new);
+        let mut ping = tokio::time::interval(self.manager.ping_every().unwrap_or(NEVER));
+        loop {
+            tokio::select! {
+                signal = signals.next() => match signal {
+                    Signal::Stop => return,
+                    Signal::Reload => self.reload("signal").await,
+                },
+                Some(paths) = to_follow.recv() => if let Some(watch) = &mut watch {
+                    watch.follow(&paths);
+                },
+                () = changed(&mut watch) => self.reload("file").await,
+                _ = ping.tick() => self.manager.ping(),
+            }
+        }
+    }
+
+    async fn reload(&self, source: &str) {
+        self.manager.reloading();
+        match self.reloader.reload_from(source).await {
+            Ok(done) => self.manager.ready(&format!("serving generation {}", done.generation)),
+            Err(_) => {
+                self.manager.ready("the new configuration was refused; the last good one keeps serving")
+            }
+        }
+    }
+
+    /// Takes everything down: accepts for `lame_duck` more, lets requests finish for `drain`, cuts the
+    /// rest and says so.
+    pub async fn stop(self, lame_duck: Duration, drain: Duration) -> Result<(), RunError> {
+        self.shutdown.drain();
+        self.manager.stopping();
+        let left = self.drain(lame_duck, drain).await;
+        self.shutdown.cut();
+        // A server that failed has said so in the log.
+        let _ = self.admin.await;
+        drop(self.reloader);
+        match Arc::into_inner(self.proxy).map_or(left, |proxy| proxy.stop().max(left)) {
+            0 => Ok(()),
+            cut => Err(RunError::Cut(cut)),
+        }
+    }
+
+    /// Lets what is under way finish. A further signal ends the wait. Returns how many connections are
+    /// still open.
+    async fn drain(&self, lame_duck: Duration, drain: Duration) -> usize {
+        let proxy = &self.proxy;
+        tracing::info!(connections = proxy.connections(), "stopping: finishing what is under way");
+        proxy.drain();
+        let mut signals = Signals::install().ok();
+        let finish = async {
+            tokio::time::sleep(lame_duck).await;
+            self.reloader.close_listeners().await;
+            proxy.close_idle();
+            let end = tokio::time::Instant::now() + drain;
+            while proxy.connections() > 0 && tokio::time::Instant::now() < end {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let again = async {
+            match &mut signals {
+                Some(signals) => while signals.next().await != Signal::Stop {},
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = finish => {}
+            () = again => tracing::warn!("told to stop a second time: ending now"),
+        }
+        proxy.connections()
+    }
+}
+
+/// Opens the state directory and the ways for operators to get in.
+fn admin_doors(config: &Config) -> Result<Server, RunError> {
+    let state = state_directory(config.state.as_deref());
+    make_private(&state).map_err(start_error("make the state directory"))?;
+    let socket = admin_socket(config.admin.socket.as_deref(), &state);
+    Server::bind(config.admin.listen, Some(&socket), &state).map_err(start_error("open the admin doors"))
+}
+
+async fn changed(watch: &mut Option<Watch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Between pings when nobody waits for them.
+const NEVER: Duration = Duration::from_secs(3600);
