@@ -133,7 +133,7 @@ impl Client {
     /// Whether the connection should end with the answer that is being made.
     pub fn is_spent(&self, worker: &Worker, now_ms: u64) -> bool {
         worker.draining.get()
-            || self.eof
+            || (self.eof && self.buffer.as_ref().is_none_or(Buffer::is_empty))
             || self.served >= self.spec.limits.requests
             || now_ms >= self.until_ms
     }
@@ -176,6 +176,8 @@ impl Client {
             })
             .await;
             match read {
+                // Nobody asked anything, and an answer could be taken for that to a later question.
+                None if buffer.is_empty() => return Head::Gone,
                 None => return Head::TimedOut,
                 Some(Err(_) | Ok(0)) => return Head::Gone,
                 Some(Ok(_)) => {}

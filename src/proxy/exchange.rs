@@ -225,10 +225,6 @@ impl<'a> Exchange<'a> {
             if moved > 0 {
                 self.patience.upload_moved(moved, self.now_us / 1000);
             }
-            let content = self.job.upload.content;
-            if self.job.spec.limits.body.is_some_and(|most| content > most) && !self.tunnel {
-                return Err(Verdict::Failed(Failure::BodyTooLarge));
-            }
             match flow {
                 Flow::Done => {
                     self.upload_done = true;
@@ -260,6 +256,7 @@ impl<'a> Exchange<'a> {
                     return Ok(());
                 }
                 Flow::Source => return Err(Verdict::Failed(Failure::BadBody)),
+                Flow::TooLarge => return Err(Verdict::Failed(Failure::BodyTooLarge)),
             }
         }
     }
@@ -352,7 +349,7 @@ impl<'a> Exchange<'a> {
                     return Ok(());
                 }
                 Flow::Sink => return Err(Verdict::Failed(Failure::ClientGone)),
-                Flow::Source => return Err(Verdict::Failed(Failure::Protocol)),
+                Flow::Source | Flow::TooLarge => return Err(Verdict::Failed(Failure::Protocol)),
             }
         }
         Ok(())
@@ -377,7 +374,7 @@ impl<'a> Exchange<'a> {
                 Ok(false)
             }
             Flow::Sink => Err(Verdict::Failed(Failure::ClientGone)),
-            Flow::Done | Flow::Hungry | Flow::Source => {
+            Flow::Done | Flow::Hungry | Flow::Source | Flow::TooLarge => {
                 self.download.restart();
                 Ok(true)
             }
@@ -505,6 +502,7 @@ impl<'a> Exchange<'a> {
     /// From here on, bytes pass both ways until both sides have finished.
     fn open_tunnel(&mut self) {
         self.job.upload.reader = BodyReader::new(Framing::UntilClose, Framing::UntilClose);
+        self.job.upload.content_max = None;
         self.upload_done = false;
         self.patience.open_end();
         self.attempt.complete(false);

@@ -178,7 +178,10 @@ impl Exchange<'_> {
         }
         let (status, error, text) = failure.answer();
         self.attempt.status = Some(status);
+        // A reader that was stopped by a fault may still stand at an end.
+        let stopped = matches!(failure, Failure::BadBody | Failure::BodyTooLarge);
         let close = !self.job.request.keep_alive
+            || stopped
             || !self.job.upload.reader.is_done()
             || client.is_spent(self.worker, self.worker.deadlines.now_ms());
         let date = self.worker.date();

@@ -84,7 +84,7 @@ fn choose(
     let buf = head_bytes(client, len);
     let Scratch { request: head, target, path, .. } = scratch;
     let answer = Answering { client, worker, head };
-    if head.is_options_asterisk() {
+    if head.is_for_proxy() {
         return answer.with(200, None, "");
     }
     let header = |name: &str, each: &mut dyn FnMut(&[u8])| head.values(buf, name).for_each(each);
@@ -138,6 +138,7 @@ fn choose(
         upload.reader = BodyReader::new(request.framing, request.framing);
     }
     upload.held = request.expect_continue;
+    upload.content_max = spec.limits.body;
     Planned::Forward(Box::new(Job {
         request,
         spec: Arc::clone(spec),

@@ -26,6 +26,8 @@ pub struct Pump {
     loaded: bool,
     /// Bytes of content passed on.
     pub content: u64,
+    /// Most bytes of content.
+    pub content_max: Option<u64>,
     /// Bytes written, heads and chunk frames included.
     pub moved: u64,
     /// Whether the body waits (for a 100, say) and only `front` is passed on.
@@ -45,6 +47,8 @@ pub enum Flow {
     Sink,
     /// The source broke the rules of its framing.
     Source,
+    /// The body is larger than it may be; nothing of what is too much was passed on.
+    TooLarge,
 }
 
 impl Pump {
@@ -63,9 +67,8 @@ impl Pump {
         loop {
             // A head waits for the first piece of its body, to leave together with it.
             if self.range.is_empty() && self.back.is_empty() && self.written <= self.front.len() {
-                match self.load(input) {
-                    Ok(()) => {}
-                    Err(_) => return Flow::Source,
+                if let Err(flow) = self.load(input) {
+                    return flow;
                 }
             }
             if !self.loaded {
@@ -98,11 +101,14 @@ impl Pump {
         (self.written, self.loaded) = (0, false);
     }
 
-    fn load(&mut self, input: &Buffer) -> Result<(), BodyError> {
+    fn load(&mut self, input: &Buffer) -> Result<(), Flow> {
         if self.held || self.reader.is_done() || input.is_empty() || self.consumed > 0 {
             return Ok(());
         }
-        let piece = self.reader.next(input.filled())?;
+        let piece = self.reader.next(input.filled()).map_err(|_| Flow::Source)?;
+        if self.content_max.is_some_and(|most| self.content + piece.content > most) {
+            return Err(Flow::TooLarge);
+        }
         self.take(piece);
         Ok(())
     }

@@ -273,7 +273,7 @@ fn decide_hops(facts: &Facts, buf: &[u8], into: &mut RequestHead) -> Result<(), 
 
 /// h2c would carry further requests past every rule of ours inside one of this connection (RFC 9113
 /// section 3.1 has withdrawn it).
-fn is_upgrade_target(value: &[u8]) -> bool {
+pub(super) fn is_upgrade_target(value: &[u8]) -> bool {
     let mut protocols = list(value).peekable();
     let some = protocols.peek().is_some();
     some && protocols.all(|it| !it.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(b"h2c")))

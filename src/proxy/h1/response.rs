@@ -14,6 +14,7 @@ use crate::proxy::message::{Field, Framing, Line, Malformed, MethodKind, Respons
 
 use super::limits::HEADERS_MAX;
 use super::lines::{self, Connection, Length};
+use super::request::is_upgrade_target;
 use super::{Asked, ResponseLimits};
 
 /// Reads `buf`, exactly the head that [`super::HeadScanner::scan_response`] found, into `into`.
@@ -108,7 +109,7 @@ fn read_lines(buf: &[u8], headers: &[Header<'_>], into: &mut ResponseHead) -> Fa
                 facts.chunked = header.value.eq_ignore_ascii_case(b"chunked");
             }
             Field::Connection => facts.connection.note(header.value),
-            Field::Upgrade => facts.upgrade = true,
+            Field::Upgrade => facts.upgrade = is_upgrade_target(header.value),
             _ => {}
         }
     }
