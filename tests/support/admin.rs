@@ -1,11 +1,13 @@
 //! Reading what a gate says about itself.
 
-use std::net::SocketAddr;
-
-use std::net::TcpStream;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use super::client::Client;
-use super::message::Response;
+use super::message::{Head, Response};
+use super::wait::PATIENCE;
 
 /// `GET path`.
 #[track_caller]
@@ -27,12 +29,26 @@ pub fn post(to: SocketAddr, path: &str, body: &str) -> Response {
     Client::connect(to).send(request("POST", to, path, body)).response()
 }
 
-fn request(method: &str, host: SocketAddr, path: &str, body: &str) -> String {
+fn request(method: &str, host: impl std::fmt::Display, path: &str, body: &str) -> String {
     let content = match body {
         "" => String::new(),
         body => format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()),
     };
     format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{content}\r\n{body}")
+}
+
+/// The answer to a question through a Unix socket.
+#[track_caller]
+pub fn by_socket(socket: &Path, method: &str, path: &str, body: &str) -> Response {
+    let mut stream = UnixStream::connect(socket).expect("the admin socket");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    stream.write_all(request(method, "localhost", path, body).as_bytes()).expect("send");
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).expect("an answer that ends");
+    let end = bytes.windows(4).position(|it| it == b"\r\n\r\n").expect("a head") + 4;
+    let head = Head::parse(&bytes[..end]).expect("a head");
+    let status = head.status().expect("a status");
+    Response { status, head, body: bytes.split_off(end), ..Response::default() }
 }
 
 /// The sum of the samples of a metric that carry these labels, in Prometheus text.

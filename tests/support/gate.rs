@@ -14,7 +14,7 @@ use super::admin;
 use super::client::Client;
 use super::message::Response;
 use super::setup::{Place, Setup};
-use super::wait::{PATIENCE, until};
+use super::wait::{PATIENCE, until, within};
 
 /// A running `tidegate`.
 pub struct Gate {
@@ -31,11 +31,18 @@ impl Gate {
     /// Writes the file, starts the program and waits until it is ready.
     #[track_caller]
     pub fn start(setup: Setup) -> Self {
+        Self::start_laid_out(setup, |file, text| put(file, text))
+    }
+
+    /// Like [`Gate::start`], with the file put in place by `lay`.
+    #[track_caller]
+    pub fn start_laid_out(setup: Setup, lay: impl FnOnce(&Path, &str)) -> Self {
         let dir = TempDir::with_prefix("tidegate-test-").expect("temporary directory");
         let ip = own_ip();
         let (http, admin) = (free_port(ip), free_port(ip));
         let mut gate = Self { child: None, dir, ip, http, admin, setup, quiet: false };
-        gate.write(&gate.text());
+        fs::create_dir(gate.conf_dir()).expect("a directory for the configuration");
+        lay(&gate.file(), &gate.text());
         gate.spawn();
         if !gate.ready() {
             gate.quiet = true;
@@ -82,14 +89,24 @@ impl Gate {
         self.connect().send(bytes).response()
     }
 
-    /// Directory of the configuration file, the socket and the state.
+    /// Directory of everything that belongs to it.
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
 
+    /// Directory of the configuration file and of nothing else.
+    pub fn conf_dir(&self) -> PathBuf {
+        self.dir.path().join("conf")
+    }
+
     /// The configuration file.
     pub fn file(&self) -> PathBuf {
-        self.dir.path().join("tidegate.yaml")
+        self.conf_dir().join("tidegate.yaml")
+    }
+
+    /// The admin socket.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("admin.sock")
     }
 
     /// The state directory.
@@ -114,9 +131,7 @@ impl Gate {
 
     /// Puts a new file in the place of the old one.
     pub fn write(&self, text: &str) {
-        let fresh = self.dir.path().join(".tidegate.yaml.new");
-        fs::write(&fresh, text).expect("write the configuration");
-        fs::rename(&fresh, self.file()).expect("rename the configuration");
+        put(&self.file(), text);
     }
 
     /// Changes the setup and puts the new file in place.
@@ -169,6 +184,35 @@ impl Gate {
         let response = self.admin(path);
         assert_eq!(response.status, 200, "{path}: {}", response.text());
         serde_json::from_slice(&response.body).expect("JSON")
+    }
+
+    /// The answer to a question through the Unix socket: `POST`, `/api/v1/…`, JSON.
+    #[track_caller]
+    pub fn ask(&self, method: &str, path: &str, body: &str) -> Response {
+        admin::by_socket(&self.socket(), method, path, body)
+    }
+
+    /// The release of `shop` as JSON.
+    #[track_caller]
+    pub fn release(&self) -> serde_json::Value {
+        self.json("/api/v1/services/shop")
+    }
+
+    /// The word for what the release of `shop` does.
+    #[track_caller]
+    pub fn state(&self) -> String {
+        self.release()["state"].as_str().expect("a word").to_owned()
+    }
+
+    /// Waits until the release of `shop` is in this state.
+    #[track_caller]
+    pub fn reaches(&self, state: &str) {
+        let mut last = String::new();
+        let reached = within(PATIENCE, || {
+            last = self.state();
+            (last == state).then_some(())
+        });
+        assert!(reached.is_some(), "{last}, never {state}: {:#}", self.release());
     }
 
     /// Everything it has logged and printed.
@@ -276,6 +320,14 @@ impl Drop for Gate {
             eprintln!("--- configuration\n{text}--- log\n{tail}---");
         }
     }
+}
+
+/// Puts a file in place by writing another one and renaming it.
+pub fn put(file: &Path, text: &str) {
+    let mut fresh = file.as_os_str().to_owned();
+    fresh.push(".new");
+    fs::write(&fresh, text).expect("write the configuration");
+    fs::rename(&fresh, file).expect("rename the configuration");
 }
 
 /// The program under test.

@@ -1,7 +1,8 @@
 //! Servers behind the gate: each connection is played by a script and every byte is recorded.
 
+use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -22,6 +23,7 @@ pub struct Upstream {
 struct Shared {
     stopped: AtomicBool,
     connections: Mutex<Vec<Arc<Mutex<Seen>>>>,
+    streams: Mutex<HashMap<usize, TcpStream>>,
     requests: Mutex<Vec<Request>>,
     busy: AtomicUsize,
 }
@@ -133,6 +135,9 @@ impl Drop for Upstream {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
         let _ = TcpStream::connect_timeout(&self.address, Duration::from_millis(100));
+        for stream in self.shared.streams.lock().unwrap().values() {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
 }
 
@@ -151,11 +156,15 @@ where
             connections.push(wire.seen());
             connections.len() - 1
         };
+        if let Ok(stream) = wire.stream().try_clone() {
+            shared.streams.lock().unwrap().insert(number, stream);
+        }
         let (script, shared) = (script.clone(), shared.clone());
         shared.busy.fetch_add(1, Ordering::SeqCst);
         thread::spawn(move || {
             let mut peer = Peer { number, wire: Some(wire), shared };
             script(&mut peer);
+            peer.close();
             peer.shared.busy.fetch_sub(1, Ordering::SeqCst);
         });
     }
@@ -243,6 +252,7 @@ impl Peer {
 
     /// Ends the connection with a reset.
     pub fn reset(&mut self) {
+        self.forget();
         if let Some(wire) = self.wire.take() {
             wire.reset();
         }
@@ -250,7 +260,13 @@ impl Peer {
 
     /// Ends the connection.
     pub fn close(&mut self) {
+        self.forget();
         self.wire = None;
+    }
+
+    /// The second handle must go too, or the connection would stay open.
+    fn forget(&self) {
+        self.shared.streams.lock().unwrap().remove(&self.number);
     }
 
     /// The connection itself.

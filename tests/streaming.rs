@@ -1,0 +1,643 @@
+//! Bodies pass through as they come, in both directions, in flat memory; tunnels carry bytes and ends.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::time::Duration;
+
+use support::upstream::Latch;
+use support::{Broken, Client, End, Gate, Peer, Setup, Upstream, until};
+
+/// Bytes of the big bodies. `TIDEGATE_TEST_BODY_GIB=10` makes them as large as a user's.
+fn big() -> u64 {
+    match std::env::var("TIDEGATE_TEST_BODY_GIB").ok().and_then(|it| it.parse::<u64>().ok()) {
+        Some(gib) => gib << 30,
+        None => 256 << 20,
+    }
+}
+
+/// More than the buffers of one connection, far less than any body that was collected.
+const FLAT: u64 = 8 << 20;
+
+fn ms(it: u64) -> Duration {
+    Duration::from_millis(it)
+}
+
+fn pour(stream: &mut impl Write, total: u64) {
+    let piece = vec![b'x'; 1 << 18];
+    let mut left = total;
+    while left > 0 {
+        let now = left.min(piece.len() as u64) as usize;
+        stream.write_all(&piece[..now]).expect("the other side takes it");
+        left -= now as u64;
+    }
+}
+
+/// Runs `work` while memory is looked at, and returns the most that was added.
+fn growth(gate: &Gate, work: impl FnOnce() + Send) -> u64 {
+    let before = gate.memory();
+    let mut most = before;
+    std::thread::scope(|scope| {
+        let working = scope.spawn(work);
+        while !working.is_finished() {
+            most = most.max(gate.memory());
+            std::thread::sleep(ms(5));
+        }
+    });
+    most - before
+}
+
+#[test]
+fn a_big_download_passes_in_flat_memory() {
+    let upstream = Upstream::start(|peer| {
+        while peer.request().is_some() {
+            peer.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", big()));
+            let mut stream = peer.wire().stream().try_clone().unwrap();
+            pour(&mut stream, big());
+        }
+    });
+    let gate = Setup::to(&upstream).start();
+    let grown = growth(&gate, || {
+        let mut client = gate.connect();
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        let head = client.wire().head().expect("a head");
+        assert_eq!(head.one("content-length"), Some(big().to_string().as_str()));
+        client.wire().skip(big()).expect("the whole body");
+    });
+    assert!(grown < FLAT, "grew by {grown} bytes");
+}
+
+#[test]
+fn a_big_upload_passes_in_flat_memory() {
+    let upstream = Upstream::start(|peer| {
+        while let Some(head) = peer.head() {
+            let length: u64 = head.one("content-length").unwrap().parse().unwrap();
+            if peer.wire().skip(length).is_err() {
+                return;
+            }
+            peer.note(&head);
+            peer.answer("200 OK", "got it");
+        }
+    });
+    let gate = Setup::to(&upstream).start();
+    let grown = growth(&gate, || {
+        let mut client = gate.connect();
+        client.send(format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", big()));
+        let mut stream = client.wire().stream().try_clone().unwrap();
+        pour(&mut stream, big());
+        assert_eq!(client.response().text(), "got it");
+    });
+    assert!(grown < FLAT, "grew by {grown} bytes");
+    assert!(upstream.received(0) >= big());
+}
+
+#[test]
+fn big_chunked_bodies_pass_in_flat_memory_both_ways_at_once() {
+    let chunks = (big() >> 18) / 4;
+    let upstream = Upstream::start(move |peer| {
+        let Some(head) = peer.head() else { return };
+        peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let mut stream = peer.wire().stream().try_clone().unwrap();
+        let writing = std::thread::spawn(move || pour_chunks(&mut stream, chunks));
+        let total = read_chunks(peer.wire());
+        peer.note(&head);
+        assert_eq!(total, chunks << 18);
+        writing.join().unwrap();
+        peer.hold();
+    });
+    let gate = Setup::to(&upstream).start();
+    let grown = growth(&gate, || {
+        let mut client = gate.connect();
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let mut stream = client.wire().stream().try_clone().unwrap();
+        let writing = std::thread::spawn(move || pour_chunks(&mut stream, chunks));
+        client.wire().head().expect("a head");
+        assert_eq!(read_chunks(client.wire()), chunks << 18);
+        writing.join().unwrap();
+    });
+    assert!(grown < FLAT, "grew by {grown} bytes");
+    until("the upload arrived whole", || (upstream.count() == 1).then_some(()));
+}
+
+fn pour_chunks(stream: &mut impl Write, count: u64) {
+    let chunk = [b"40000\r\n".as_slice(), &vec![b'x'; 1 << 18], b"\r\n"].concat();
+    for _ in 0..count {
+        stream.write_all(&chunk).expect("the other side takes it");
+    }
+    stream.write_all(b"0\r\n\r\n").expect("the other side takes it");
+}
+
+/// Bytes of a chunked body, without keeping it.
+fn read_chunks(wire: &mut support::wire::Wire) -> u64 {
+    let mut total = 0;
+    loop {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            line.extend(wire.exactly(1).expect("a chunk size"));
+        }
+        let digits = std::str::from_utf8(&line[..line.len() - 2]).unwrap();
+        let size = u64::from_str_radix(digits, 16).expect("a chunk size");
+        wire.skip(size + 2).expect("a chunk");
+        if size == 0 {
+            return total;
+        }
+        total += size;
+    }
+}
+
+/// What has arrived is passed on at once: nobody waits for a buffer to fill.
+#[test]
+fn pieces_pass_as_they_come() {
+    let upstream = Upstream::start(|peer| {
+        let Some(_) = peer.head() else { return };
+        peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        // Echoes each piece: the client sends the next only when it has seen the last.
+        for _ in 0..3 {
+            let Ok(piece) = peer.wire().exactly("4\r\nping\r\n".len()) else { return };
+            peer.send(piece);
+        }
+        let _ = peer.wire().exactly("0\r\n\r\n".len());
+        peer.send("0\r\n\r\n");
+        peer.hold();
+    });
+    let gate = Setup::to(&upstream).start();
+    let mut client = gate.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client.wire().head().expect("the head comes before the body has ended");
+    for _ in 0..3 {
+        client.send("4\r\nping\r\n");
+        assert_eq!(client.wire().exactly(9).expect("an echo"), b"4\r\nping\r\n");
+    }
+    client.send("0\r\n\r\n");
+    assert_eq!(client.wire().exactly(5).expect("the end"), b"0\r\n\r\n");
+}
+
+/// Server-sent events: the head alone must pass, long before the first event.
+#[test]
+fn a_head_passes_before_its_body_begins() {
+    let latch = Latch::default();
+    let opened = latch.clone();
+    let upstream = Upstream::start(move |peer| {
+        peer.request();
+        peer.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
+        opened.pass();
+        peer.send("8\r\ndata: 1\n\r\n0\r\n\r\n");
+        peer.hold();
+    });
+    let gate = Setup::to(&upstream).start();
+    let mut client = gate.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.wire().head().expect("the head");
+    latch.open();
+    assert_eq!(client.wire().chunked().expect("a body").0, b"data: 1\n");
+}
+
+/// A request's trailers are not merged into anything; by default they end here.
+#[test]
+fn request_trailers_are_not_forwarded() {
+    let upstream = Upstream::answering("fine");
+    let gate = Setup::to(&upstream).start();
+    let mut client = gate.connect();
+    client.send(
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n\
+         2\r\nok\r\n0\r\nX-Sum: 1\r\nAuthorization: x\r\nHost: evil\r\n\r\n",
+    );
+    assert_eq!(client.response().status, 200);
+    assert_eq!(client.get("/next").status, 200);
+    let request = &upstream.requests()[0];
+    assert_eq!(request.body, b"ok");
+    assert!(!format!("{:?}", request.trailers).contains("uthorization"), "{request:?}");
+    assert!(!upstream.raw_bytes().concat().contains("evil"));
+}
+
+#[test]
+fn expectations_are_the_upstreams_to_meet() {
+    let upstream = Upstream::start(|peer| {
+        while let Some(head) = peer.head() {
+            assert_eq!(head.one("expect"), Some("100-continue"));
+            peer.send("HTTP/1.1 100 Continue\r\n\r\n");
+            if peer.rest_of(head).is_none() {
+                return;
+            }
+            peer.answer("200 OK", "fine");
+        }
+    });
+    let gate = Setup::to(&upstream).start();
+    let mut client = gate.connect();
+    for _ in 0..2 {
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+        let interim = client.wire().head().expect("an interim response");
+        assert_eq!(interim.status(), Some(100));
+        let answer = client.send("body").response();
+        assert_eq!((answer.status, answer.interim.len()), (200, 0));
+    }
+    let bodies: Vec<Vec<u8>> = upstream.requests().into_iter().map(|it| it.body).collect();
+    assert_eq!(bodies, [b"body", b"body"]);
+    assert_eq!(upstream.connections(), 1);
+}
+
+/// The upstream refuses before the body: the client never sends it, and the connection, on which a
+/// body was announced, is not used again.
+#[test]
+fn a_refused_expectation_is_one_final_answer() {
+    for status in ["200 OK", "417 Expectation Failed", "401 Unauthorized"] {
+        let upstream = Upstream::start(move |peer| {
+            while peer.head().is_some() {
+                peer.answer(status, "no");
+            }
+        });
+        let gate = Setup::to(&upstream).start();
+        let mut client = gate.connect();
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+        let answer = client.response();
+        assert!(status.starts_with(&answer.status.to_string()), "{answer:?}");
+        assert!(answer.interim.is_empty(), "{answer:?}");
+        // Whether the body follows cannot be known, so this connection ends too, or reads it first.
+        if !answer.closes() {
+            client.send("body");
+            assert!(status.starts_with(&client.get("/").status.to_string()));
+        }
+        gate.get("/");
+        assert_eq!(upstream.connections(), 2, "{status}: the connection was used again");
+    }
+}
+
+/// An upstream that does not know expectations waits for the body, and the client for the word.
+#[test]
+fn a_client_is_not_left_waiting_for_a_word_that_never_comes() {
+    let upstream = Upstream::answering("fine");
+    let gate = Setup::to(&upstream).start();
+    let mut client = gate.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+    let interim = client.wire().head().expect("the gate's own word after a second");
+    assert_eq!(interim.status(), Some(100));
+    assert_eq!(client.send("body").response().status, 200);
+    assert_eq!(upstream.only_request().body, b"body");
+}
+
+#[test]
+fn a_client_that_does_not_wait_for_the_word_is_served() {
+    let upstream = Upstream::answering("fine");
+    let gate = Setup::to(&upstream).start();
+    let answer =
+        gate.answer_to("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 4\r\n\r\nbody");
+    assert_eq!(answer.status, 200);
+    assert_eq!(upstream.only_request().body, b"body");
+}
+
+#[test]
+fn an_unknown_expectation_is_refused() {
+    let upstream = Upstream::answering("fine");
+    let gate = Setup::to(&upstream).start();
+    let answer =
+        gate.answer_to("POST / HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\nContent-Length: 4\r\n\r\nbody");
+    assert_eq!(answer.status, 417);
+    assert_eq!(upstream.count(), 0);
+}
+
+#[test]
+fn early_hints_are_passed_on_but_not_to_old_clients() {
+    let upstream = Upstream::raw(
+        "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n\
+         HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    );
+    let gate = Setup::to(&upstream).start();
+    let answer = gate.get("/");
+    assert_eq!(answer.text(), "ok");
+    let hints: Vec<Option<u16>> = answer.interim.iter().map(support::Head::status).collect();
+    assert!(hints.contains(&Some(103)), "{answer:?}");
+    assert_eq!(answer.interim[0].one("link"), Some("</a.css>; rel=preload"));
+    let answer = gate.answer_to("GET / HTTP/1.0\r\nHost: a\r\n\r\n");
+    assert_eq!((answer.interim.len(), answer.text().as_str()), (0, "ok"));
+}
+
+/// An early answer to a long upload must reach a client that is still writing: closing at once would
+/// reset the connection and throw the answer away.
+#[test]
+fn an_early_answer_reaches_a_client_that_still_uploads() {
+    for answer in [
+        "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig",
+        "HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 3\r\n\r\nwho",
+    ] {
+        let upstream = Upstream::start(move |peer| {
+            peer.head();
+            peer.send(answer);
+            peer.finish();
+            // Reads a little and then no more, as a server that has made up its mind.
+            let _ = peer.wire().exactly(1000);
+        });
+        let gate = Setup::to(&upstream).start();
+        for framing in ["Content-Length: 4000000", "Transfer-Encoding: chunked"] {
+            let mut client = gate.connect();
+            client.send(format!("POST / HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n"));
+            let piece = match framing.starts_with('C') {
+                true => "u".repeat(10_000),
+                false => format!("2710\r\n{}\r\n", "u".repeat(10_000)),
+            };
+            // A client that only writes until it is done or cut off.
+            for _ in 0..20 {
+                if client.offer(&piece).is_err() {
+                    break;
+                }
+            }
+            let got = client.response();
+            assert!(answer.contains(&got.status.to_string()) && got.body.len() == 3, "{framing}: {got:?}");
+            assert!(got.closes(), "{got:?}");
+        }
+    }
+}
+
+/// Refusals of the gate itself linger as well.
+#[test]
+fn a_refusal_reaches_a_client_that_still_uploads() {
+    let upstream = Upstream::answering("fine");
+    let gate = Setup::to(&upstream).service("limits: {body: 1KiB}").start();
+    let mut client = gate.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n");
+    for _ in 0..20 {
+        if client.offer("u".repeat(10_000)).is_err() {
+            break;
+        }
+    }
+    assert_eq!((client.response().status, client.end()), (413, End::Closed));
+}
+
+/// A client that never stops is not lingered for without end.
+#[test]
+fn lingering_is_bounded() {
+    let upstream = Upstream::answering("fine");
+    let gate = Setup::to(&upstream).service("limits: {body: 1KiB}").start();
+    let mut client = gate.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n");
+    support::wait::took(Duration::ZERO, Duration::from_secs(15), || {
+        while client.offer("u").is_ok() {
+            std::thread::sleep(ms(20));
+        }
+    });
+}
+
+const UPGRADE: &str = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// Accepts the upgrade and hands over what comes after.
+fn accept_upgrade(peer: &mut Peer) -> bool {
+    let Some(head) = peer.head() else { return false };
+    peer.note(&head);
+    if !head.has("upgrade") {
+        return peer.answer("200 OK", "plain");
+    }
+    peer.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
+}
+
+#[test]
+fn a_tunnel_carries_every_byte_both_ways() {
+    let upstream = Upstream::start(|peer| {
+        if accept_upgrade(peer) {
+            // Echoes until the client has finished, then says goodbye.
+            let mut stream = peer.wire().stream().try_clone().unwrap();
+            let left = peer.wire().left().to_vec();
+            stream.write_all(&left).unwrap();
+            let mut buffer = [0; 65536];
+            while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                stream.write_all(&buffer[..count]).unwrap();
+            }
+            stream.write_all(b"bye").unwrap();
+        }
+    });
+    let gate = Setup::to(&upstream).start();
+    let mut client = gate.connect();
+    client.send(UPGRADE);
+    let head = client.wire().head().expect("the switch");
+    assert_eq!(head.status(), Some(101));
+    assert_eq!(head.one("upgrade").map(str::to_ascii_lowercase).as_deref(), Some("websocket"));
+    assert_eq!(head.one("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    assert!(head.one("connection").is_some_and(|it| it.eq_ignore_ascii_case("upgrade")));
+    let bytes: Vec<u8> = (0..3_000_000_u32).map(|it| (it.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let mut stream = client.wire().stream().try_clone().unwrap();
+    let sent = bytes.clone();
+    let writing = std::thread::spawn(move || {
+        stream.write_all(&sent).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+    });
+    let got = client.wire().to_end().expect("everything and the end");
+    writing.join().unwrap();
+    assert!(got == [bytes.as_slice(), b"bye"].concat(), "{} bytes came back", got.len());
+}
+
+/// Each direction ends by itself: one side may finish and go on listening.
+#[test]
+fn a_tunnel_ends_one_direction_at_a_time() {
+    let (said, heard) = (Latch::default(), Latch::default());
+    let (say, hear) = (said.clone(), heard.clone());
+    let upstream = Upstream::start(move |peer| {
+        if accept_upgrade(peer) {
+            peer.send("first");
+            peer.finish();
+            say.open();
+            let rest = peer.wire().to_end().expect("what the client says after we finished");
+            if rest == b"still talking" {
+                hear.open();
+            }
+        }
+    });
+    let gate = Setup::to(&upstream).start();
+    let mut client = gate.connect();
+    client.send(UPGRADE);
+    client.wire().head().expect("the switch");
+    assert!(said.pass());
+    assert_eq!(client.wire().to_end().expect("the end of the upstream's side"), b"first");
+    client.send("still ");
+    client.send("talking").finish();
+    assert!(heard.pass(), "the client's words were lost after the upstream had finished");
+}
+
+#[test]
+fn a_tunnel_passes_on_what_came_with_the_handshake() {
+    let upstream = Upstream::start(|peer| {
+        if accept_upgrade(peer) {
+            peer.send("greeting");
+            let word = peer.wire().exactly(5).expect("a word");
+            peer.send(word);
+            peer.hold();
+        }
+    });
+    let gate = Setup::to(&upstream).start();
+    let mut client = gate.connect();
+    client.send(UPGRADE);
+    client.wire().head().expect("the switch");
+    assert_eq!(client.wire().exactly(8).expect("a greeting"), b"greeting");
+    client.send("hello");
+    assert_eq!(client.wire().exactly(5).expect("an echo"), b"hello");
+}
+
+#[test]
+fn an_end_by_reset_is_passed_through_a_tunnel() {
+    let upstream = Upstream::start(|peer| {
+        if accept_upgrade(peer) && peer.wire().exactly(1).is_ok_and(|it| it == b"r") {
+            peer.reset();
+        } else {
+            peer.hold();
+        }
+    });
+    let gate = Setup::to(&upstream).start();
+    let mut client = gate.connect();
+    client.send(UPGRADE);
+    client.wire().head().expect("the switch");
+    client.send("r");
+    assert!(matches!(client.end(), End::Reset | End::Closed));
+    let mut client = gate.connect();
+    client.send(UPGRADE);
+    client.wire().head().expect("the switch");
+    client.send("x").wire();
+    client.reset();
+    until("the upstream is let go", || upstream.end_of(1));
+}
+
+#[test]
+fn a_silent_tunnel_is_closed() {
+    let upstream = Upstream::start(|peer| {
+        accept_upgrade(peer);
+        peer.hold();
+    });
+    let gate = Setup::to(&upstream).service("timeouts: {idle: 500ms}").start();
+    let mut client = gate.connect();
+    client.send(UPGRADE);
+    client.wire().head().expect("the switch");
+    let end = support::wait::took(ms(400), Duration::from_secs(10), || client.end());
+    assert!(matches!(end, End::Closed | End::Reset));
+    until("the upstream is let go", || upstream.end_of(0));
+}
+
+/// Until the upstream has switched, what follows is HTTP: it passes routing as a request of its own.
+#[test]
+fn a_request_behind_a_declined_upgrade_is_a_request() {
+    let upstream = Upstream::start(|peer| {
+        while let Some(request) = peer.request() {
+            let target = request.target().to_owned();
+            peer.answer("200 OK", &target);
+        }
+    });
+    let gate = Setup::to(&upstream).start();
+    let mut client = gate.connect();
+    client.send(format!("{UPGRADE}GET /evil HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n"));
+    assert_eq!(client.response().text(), "/chat");
+    assert_eq!(client.response().text(), "/evil");
+    let evil = upstream.last_request();
+    assert_eq!(evil.target(), "/evil");
+    assert_eq!(evil.head.one("x-forwarded-for"), Some("127.0.0.1"));
+}
+
+/// The header alone is not a wish to switch (RFC 9110, 7.8).
+#[test]
+fn an_upgrade_that_connection_does_not_name_is_dropped() {
+    let upstream = Upstream::answering("fine");
+    let gate = Setup::to(&upstream).start();
+    assert_eq!(gate.answer_to("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n").text(), "fine");
+    assert!(!upstream.only_request().head.has("upgrade"));
+}
+
+/// A switch to something that was not asked for is no answer.
+#[test]
+fn a_switch_to_another_protocol_is_refused() {
+    let upstream =
+        Upstream::raw("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n");
+    let gate = Setup::to(&upstream).start();
+    assert_eq!(gate.answer_to(UPGRADE).status, 502);
+    let missing = Upstream::raw("HTTP/1.1 101 Switching Protocols\r\n\r\n");
+    assert_eq!(Setup::to(&missing).start().answer_to(UPGRADE).status, 502);
+}
+
+/// Frames of RFC 6455 through the gate: large, split, with a close handshake.
+#[test]
+fn websocket_frames_arrive_whole_and_in_order() {
+    let upstream = Upstream::start(|peer| {
+        if !accept_upgrade(peer) {
+            return;
+        }
+        loop {
+            let Some((opcode, payload)) = read_frame(peer.wire()) else { return };
+            let frame = frame(opcode, &payload, None);
+            if !peer.send(frame) || opcode == 8 {
+                return;
+            }
+        }
+    });
+    let gate = Setup::to(&upstream).start();
+    let mut client = gate.connect();
+    client.send(UPGRADE);
+    client.wire().head().expect("the switch");
+    for number in 0..2000_u32 {
+        let payload = number.to_be_bytes().repeat(1 + number as usize % 7);
+        client.send(frame(2, &payload, Some([1, 2, 3, 4])));
+        assert_eq!(read_frame(client.wire()), Some((2, payload)));
+    }
+    let large = vec![7; 4 << 20];
+    let mut stream = client.wire().stream().try_clone().unwrap();
+    let bytes = frame(2, &large, Some([9, 8, 7, 6]));
+    let writing = std::thread::spawn(move || stream.write_all(&bytes));
+    assert!(read_frame(client.wire()) == Some((2, large)));
+    writing.join().unwrap().unwrap();
+    client.send(frame(8, &[3, 232], Some([0; 4])));
+    assert_eq!(read_frame(client.wire()), Some((8, vec![3, 232])));
+    assert_eq!(client.end(), End::Closed);
+}
+
+/// One unfragmented frame (RFC 6455, 5.2).
+fn frame(opcode: u8, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
+    let masked = if mask.is_some() { 0x80 } else { 0 };
+    let mut bytes = vec![0x80 | opcode];
+    match payload.len() {
+        short @ 0..=125 => bytes.push(masked | short as u8),
+        medium @ 126..=0xffff => {
+            bytes.push(masked | 126);
+            bytes.extend((medium as u16).to_be_bytes());
+        }
+        long => {
+            bytes.push(masked | 127);
+            bytes.extend((long as u64).to_be_bytes());
+        }
+    }
+    bytes.extend(mask.iter().flatten());
+    let key = mask.unwrap_or_default();
+    bytes.extend(payload.iter().enumerate().map(|(at, byte)| byte ^ key[at % 4]));
+    bytes
+}
+
+/// Reads one frame and unmasks it.
+fn read_frame(wire: &mut support::wire::Wire) -> Option<(u8, Vec<u8>)> {
+    let head = wire.exactly(2).ok()?;
+    let length = match head[1] & 0x7f {
+        126 => u16::from_be_bytes(wire.exactly(2).ok()?.try_into().ok()?) as usize,
+        127 => u64::from_be_bytes(wire.exactly(8).ok()?.try_into().ok()?) as usize,
+        short => short as usize,
+    };
+    let key = if head[1] & 0x80 != 0 { wire.exactly(4).ok()? } else { vec![0; 4] };
+    let mut payload = wire.exactly(length).ok()?;
+    payload.iter_mut().enumerate().for_each(|(at, byte)| *byte ^= key[at % 4]);
+    Some((head[0] & 0x0f, payload))
+}
+
+/// A stream outlives the configuration under which it began.
+#[test]
+fn tunnels_and_streams_survive_a_reload() {
+    let upstream = Upstream::start(|peer| {
+        if accept_upgrade(peer) {
+            while let Ok(byte) = peer.wire().exactly(1) {
+                peer.send(byte);
+            }
+        }
+    });
+    let mut gate = Setup::to(&upstream).start();
+    let mut client: Client = gate.connect();
+    client.send(UPGRADE);
+    client.wire().head().expect("the switch");
+    for number in 0..5_u8 {
+        client.send([number]);
+        assert_eq!(client.wire().exactly(1), Ok(vec![number]));
+        gate.reload(|setup| setup.service(format!("timeouts: {{head: {}s}}", 30 + number)));
+    }
+    client.finish();
+    assert!(matches!(client.wire().to_end(), Ok(rest) if rest.is_empty()));
+    assert_eq!(client.try_response("GET"), Err(Broken::Ended(String::new())));
+}
