@@ -179,7 +179,7 @@ const TRAILER_LINES_MAX: usize = 100;
 /// decided when the head was (RFC 9110 section 6.5.1); a late word on them is an attack or a mistake.
 fn may_trail(name: &[u8]) -> bool {
     let is = |it: &&str| name.eq_ignore_ascii_case(it.as_bytes());
-    Field::of(name) == Field::Other && !name.contains(&b'_') && !NEVER_TRAILING.iter().any(|it| is(it))
+    Field::of(name) == Field::Other && !name.contains(&b'_') && !NEVER_TRAILING.iter().any(is)
 }
 
 const NEVER_TRAILING: [&str; 22] = [
