@@ -37,6 +37,18 @@ services: {shop: {live: v1, versions: {v1: http://h}}}
 }
 
 #[test]
+fn json_in_every_layout() {
+    let json = r#"{"listen":8080,"services":{"shop":{"live":"blue","versions":{"blue":"http:\/\/10.0.1.10:3000","green":"http://10.0.2.10:3000"}}}}"#;
+    let expected = format!("{:?}", good(BLUE_GREEN).services);
+    let value: serde_json::Value = serde_json::from_str(json).unwrap();
+    let spaces = serde_json::to_string_pretty(&value).unwrap();
+    let tabs = spaces.replace("  ", "\t");
+    for text in [json.to_string(), spaces, tabs] {
+        assert_eq!(format!("{:?}", good(&text).services), expected, "{text}");
+    }
+}
+
+#[test]
 fn guards_and_their_defaults() {
     let guard = |more: &str| service(more).services[0].plan.guard.clone();
     let errors = |more: &str| {
