@@ -41,6 +41,12 @@ struct Stamp {
     changed: (i64, i64),
 }
 
+impl Default for Watch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Watch {
     /// Watches nothing yet. Where the system offers no events, looking must do.
     pub fn new() -> Self {

@@ -131,7 +131,7 @@ impl Drop for Attempt {
             status: self.status,
             judged: self.evidence.filter(|_| self.outcome != Outcome::Open),
             bad: self.outcome == Outcome::Bad,
-            total_us: self.worker.deadlines.now_us().saturating_sub(self.began_us),
+            total_us: self.worker.deadlines.recent_us().saturating_sub(self.began_us),
             upstream_us: self.answered_us.zip(self.asked_us).map(|(end, start)| end.saturating_sub(start)),
             request_bytes: self.request_bytes,
             response_bytes: self.response_bytes,

@@ -205,7 +205,8 @@ impl Client {
             return Some(Head::Gone);
         }
         let first = self.served == 0;
-        self.deadline.set(if first { self.spec.timeouts.head } else { self.spec.timeouts.idle });
+        // An exchange, or the arrival of the connection, has just looked at the clock.
+        self.deadline.set_recent(if first { self.spec.timeouts.head } else { self.spec.timeouts.idle });
         poll_fn(|cx| {
             if self.stream.poll_read_ready(cx).is_ready() {
                 return Poll::Ready(None);

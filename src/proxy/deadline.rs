@@ -29,6 +29,7 @@ const PASSED: u64 = u64::MAX - 1;
 pub struct Deadlines {
     clock: Clock,
     base: Timestamp,
+    recent_us: Cell<u64>,
     slots: RefCell<Slots>,
     /// When the sweeper looks next.
     next_ms: Cell<u64>,
@@ -53,6 +54,7 @@ impl Deadlines {
     pub fn new(clock: Clock) -> Rc<Self> {
         Rc::new(Self {
             base: clock.now(),
+            recent_us: Cell::new(0),
             clock,
             slots: RefCell::default(),
             next_ms: Cell::new(NEVER),
@@ -67,7 +69,25 @@ impl Deadlines {
 
     /// Microseconds since this worker began.
     pub fn now_us(&self) -> u64 {
-        self.clock.now().0.saturating_sub(self.base.0)
+        let now_us = self.clock.now().0.saturating_sub(self.base.0);
+        self.recent_us.set(now_us);
+        now_us
+    }
+
+    /// What [`Deadlines::now_us`] said last. Good enough for code that runs right after something else
+    /// asked: a look at the clock costs as much as parsing a header line.
+    pub fn recent_us(&self) -> u64 {
+        self.recent_us.get()
+    }
+
+    /// The same in milliseconds.
+    pub fn recent_ms(&self) -> u64 {
+        self.recent_us.get() / 1000
+    }
+
+    /// The same as seconds since 1970.
+    pub fn recent_unix_seconds(&self) -> u64 {
+        (self.base.0 + self.recent_us.get()) / 1_000_000
     }
 
     /// A new slot without a deadline.
@@ -148,6 +168,11 @@ impl Deadline {
     /// Passes after `span`; replaces what was set.
     pub fn set(&self, span: Duration) {
         self.set_ms(self.now_ms().saturating_add(span.as_millis() as u64));
+    }
+
+    /// The same, counted from when the clock was looked at last.
+    pub fn set_recent(&self, span: Duration) {
+        self.set_ms(self.of.recent_ms().saturating_add(span.as_millis() as u64));
     }
 
     /// Whether the deadline has passed. If not, the task is woken when it does.

@@ -123,6 +123,8 @@ pub struct Exchange<'a> {
     patience: Patience,
     /// Since when the body waits for the upstream's 100.
     held_since_ms: Option<u64>,
+    /// The first pass follows at once on [`Exchange::start`].
+    first_pass: bool,
     /// The moment of this pass: one look at the clock serves all of it.
     now_us: u64,
 }
@@ -143,6 +145,7 @@ impl<'a> Exchange<'a> {
         let patience = Patience::new(&job.spec.timeouts, listener, now_us / 1000);
         Self {
             held_since_ms: None,
+            first_pass: false,
             now_us,
             worker,
             local,
@@ -169,9 +172,14 @@ impl<'a> Exchange<'a> {
 
     /// Has a connection now.
     pub fn start(&mut self, checkout: Checkout) {
+        if !checkout.reused {
+            // Opening it took its time.
+            self.worker.deadlines.now_us();
+        }
         self.reused = checkout.reused;
         self.upstream = Some(checkout.stream);
-        self.now_us = self.worker.deadlines.now_us();
+        self.now_us = self.worker.deadlines.recent_us();
+        self.first_pass = true;
         self.attempt.sent(self.now_us);
         self.patience.sent(self.now_ms());
     }
@@ -191,7 +199,9 @@ impl<'a> Exchange<'a> {
 
     /// Moves what can be moved.
     pub fn poll(&mut self, client: &mut Client, cx: &mut Context<'_>) -> Poll<Verdict> {
-        self.now_us = self.worker.deadlines.now_us();
+        if !std::mem::take(&mut self.first_pass) {
+            self.now_us = self.worker.deadlines.now_us();
+        }
         match self.advance(client, cx) {
             Err(verdict) => return Poll::Ready(verdict),
             Ok(()) if self.answer == Answer::Done && (!self.tunnel || self.upload_done) => {
@@ -570,7 +580,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Ends an exchange whose answer was passed on; the upstream's connection is kept if it may be.
-    pub fn finish(mut self, client: &mut Client, endpoint: &Endpoint, next: Next) -> Next {
+    pub fn finish(mut self, endpoint: &Endpoint, next: Next) -> Next {
         self.count();
         let drained = self.buffer.as_ref().is_none_or(Buffer::is_empty);
         if self.keep_upstream
@@ -578,7 +588,7 @@ impl<'a> Exchange<'a> {
             && drained
             && let Some(upstream) = self.upstream.take()
         {
-            endpoint.put_back(upstream, client.deadline.now_ms());
+            endpoint.put_back(upstream, self.now_us / 1000);
         }
         self.give_back();
         next

@@ -112,7 +112,7 @@ async fn forward(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client, jo
                 fresh_only = true;
             }
             Verdict::Failed(failure) => return exchange.give_up(client, failure).await,
-            Verdict::Ended(next) => return exchange.finish(client, &counted.0, next),
+            Verdict::Ended(next) => return exchange.finish(&counted.0, next),
         }
     }
 }
@@ -154,7 +154,7 @@ impl Exchange<'_> {
                 }
                 continue;
             };
-            let now_ms = worker.deadlines.now_ms();
+            let now_ms = worker.deadlines.recent_ms();
             if !fresh_only && let Some(checkout) = endpoint.checkout(now_ms) {
                 return Ok((Rc::clone(endpoint), checkout));
             }
@@ -183,7 +183,7 @@ impl Exchange<'_> {
         let close = !self.job.request.keep_alive
             || stopped
             || !self.job.upload.reader.is_done()
-            || client.is_spent(self.worker, self.worker.deadlines.now_ms());
+            || client.is_spent(self.worker, self.worker.deadlines.recent_ms());
         let date = self.worker.date();
         let answer = Answer {
             status,

@@ -84,7 +84,6 @@ pub struct Worker {
     pub scratch: RefCell<Scratch>,
     loads: Loads,
     peers: Vec<mpsc::UnboundedSender<Order>>,
-    clock: Clock,
     reader: RefCell<Reader>,
     view: RefCell<Rc<View>>,
     endpoints: RefCell<Endpoints>,
@@ -108,9 +107,9 @@ pub struct Scratch {
 
 /// Runs a worker until it is told to stop. Returns how many connections were cut.
 pub fn run(setup: Setup, orders: mpsc::UnboundedReceiver<Order>) -> std::io::Result<usize> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let local = tokio::task::LocalSet::new();
-    Ok(local.block_on(&runtime, serve(setup, orders)))
+    let options = tokio::runtime::LocalOptions::default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build_local(options)?;
+    Ok(runtime.block_on(serve(setup, orders)))
 }
 
 async fn serve(setup: Setup, mut orders: mpsc::UnboundedReceiver<Order>) -> usize {
@@ -140,7 +139,7 @@ impl Worker {
         let view = View::build(Arc::clone(reader.current()), &setup.registry, &mut endpoints);
         let worker = Rc::new(Self {
             index: setup.index,
-            deadlines: Deadlines::new(setup.clock.clone()),
+            deadlines: Deadlines::new(setup.clock),
             stock: Stock::default(),
             names: Names::default(),
             registry: setup.registry,
@@ -149,7 +148,6 @@ impl Worker {
             scratch: RefCell::default(),
             loads: setup.loads,
             peers: setup.peers,
-            clock: setup.clock,
             reader: RefCell::new(reader),
             view: RefCell::new(Rc::new(view)),
             endpoints: RefCell::new(endpoints),
@@ -180,7 +178,7 @@ impl Worker {
 
     /// The date as HTTP writes it.
     pub fn date(&self) -> [u8; 29] {
-        let seconds = self.clock.now().0 / 1_000_000;
+        let seconds = self.deadlines.recent_unix_seconds();
         let (at, date) = self.date.get();
         if at == seconds {
             return date;
