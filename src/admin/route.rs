@@ -26,7 +26,7 @@ pub(super) async fn answer(house: &House, door: &Door, request: Request<Incoming
 
 async fn try_answer(house: &House, door: &Door, request: Request<Incoming>) -> Result<Reply, Problem> {
     let (head, body) = request.into_parts();
-    let actor = door.admit(&head, house.token.as_ref())?;
+    door.admit(&head, house.token.as_ref())?;
     let path: Vec<&str> = head.uri.path().split('/').skip(1).collect();
     let query = head.uri.query();
     match path.as_slice() {
@@ -34,7 +34,7 @@ async fn try_answer(house: &House, door: &Door, request: Request<Incoming>) -> R
         ["readyz"] => read(&head.method).map(|()| ready(house)),
         ["metrics"] => {
             read(&head.method)?;
-            Ok(whole(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", house.registry.render()))
+            metrics(house).await
         }
         ["api", "v1", "status"] => {
             read(&head.method)?;
@@ -57,7 +57,7 @@ async fn try_answer(house: &House, door: &Door, request: Request<Incoming>) -> R
             let make = command_named(verb).ok_or_else(|| no_such_path(head.uri.path()))?;
             write(&head.method)?;
             let asked: CommandAsk = ask::body(body).await?;
-            command(house, name, make(&asked)?, actor, asked.step).await
+            command(house, name, make(&asked)?, door.actor(&head.headers), asked.step).await
         }
         ["api", "v1", "events"] => {
             read(&head.method)?;
@@ -98,6 +98,18 @@ fn ready(house: &House) -> Reply {
         return plain(StatusCode::SERVICE_UNAVAILABLE, "no configuration serves yet\n");
     }
     plain(StatusCode::OK, "ready\n")
+}
+
+/// Rendered on a thread of its own: it reads every cell and `/proc`, and whoever shares our thread (the
+/// controller) should not wait for that.
+async fn metrics(house: &House) -> Result<Reply, Problem> {
+    let registry = Arc::clone(&house.registry);
+    let rendered = tokio::task::spawn_blocking(move || registry.render()).await;
+    let text = rendered.map_err(|it| {
+        let detail = format!("the metrics cannot be rendered: {it}");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+    })?;
+    Ok(whole(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text))
 }
 
 /// The newest status; with `after` and `timeout` in the query, waits until there is a newer one.

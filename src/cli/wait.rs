@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::admin::wire::{ServiceWire, StatusWire};
+use crate::model::Timestamp;
 use crate::runtime::Clock;
 
 use super::client::Client;
@@ -33,7 +34,12 @@ pub async fn wait(
     let mut after = None;
     loop {
         let left = deadline.map(|it| it.since(clock.now()));
-        let status = look(client, after, left).await?;
+        let status = match look(client, after, left).await {
+            Err(failure) if failure.code == exit::UNREACHABLE => {
+                again(client, failure, &clock, deadline).await?
+            }
+            looked => looked?,
+        };
         after = Some(status.revision);
         let services = chosen(&status, service)?;
         let standings: Vec<Standing> = services.iter().map(|it| standing(it)).collect();
@@ -53,6 +59,25 @@ async fn look(client: &Client, after: Option<u64>, left: Option<Duration>) -> Re
     // Rounded up, so that the last look does not spin through the last second.
     let seconds = left.map_or(POLL_SECONDS, |it| (it.as_secs() + 1).min(POLL_SECONDS));
     client.get(&format!("/api/v1/status?after={after}&timeout={seconds}")).await
+}
+
+/// The status of a server that is back after the connection to it was lost: a restart in the middle of
+/// a release is no end of it.
+async fn again(
+    client: &Client,
+    lost: Failure,
+    clock: &Clock,
+    deadline: Option<Timestamp>,
+) -> Result<StatusWire, Failure> {
+    let patience = clock.now() + RESTART_MAX;
+    let deadline = deadline.map_or(patience, |it| it.min(patience));
+    while clock.now() < deadline {
+        tokio::time::sleep(RETRY_EVERY).await;
+        if let Ok(status) = client.get::<StatusWire>("/api/v1/status").await {
+            return Ok(status);
+        }
+    }
+    Err(lost)
 }
 
 fn chosen<'a>(status: &'a StatusWire, name: Option<&str>) -> Result<Vec<&'a ServiceWire>, Failure> {
@@ -127,6 +152,10 @@ fn report(services: &[&ServiceWire], code: u8, terminal: &mut Terminal) -> Outco
 
 /// One question to the server waits at most this long; it allows 60.
 const POLL_SECONDS: u64 = 30;
+/// A server that restarts drains first, by default for 35 seconds.
+const RESTART_MAX: Duration = Duration::from_secs(60);
+/// Often enough to notice, seldom enough not to hurt.
+const RETRY_EVERY: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {

@@ -19,7 +19,7 @@ pub struct Registry {
     workers: usize,
     alarm: Arc<Alarm>,
     versions: Mutex<BTreeMap<(ServiceName, VersionName), VersionEntry>>,
-    listeners: Mutex<BTreeMap<ListenerName, Arc<ListenerSeries>>>,
+    listeners: Mutex<BTreeMap<ListenerName, ListenerEntry>>,
     facts: Mutex<Facts>,
 }
 
@@ -27,6 +27,13 @@ pub struct Registry {
 struct VersionEntry {
     series: Arc<VersionSeries>,
     /// When it stopped serving; `None` while it serves.
+    left: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+struct ListenerEntry {
+    series: Arc<ListenerSeries>,
+    /// When it was closed; `None` while it is configured.
     left: Option<Timestamp>,
 }
 
@@ -62,10 +69,12 @@ impl Registry {
     /// The series of a listener; the same one for the same name, across reloads.
     pub fn listener(&self, name: &ListenerName) -> Arc<ListenerSeries> {
         let mut listeners = locked(&self.listeners);
-        let entry = listeners
-            .entry(name.clone())
-            .or_insert_with(|| Arc::new(ListenerSeries::new(name.clone(), self.workers)));
-        Arc::clone(entry)
+        let entry = listeners.entry(name.clone()).or_insert_with(|| {
+            let series = ListenerSeries::new(name.clone(), self.workers);
+            ListenerEntry { series: Arc::new(series), left: None }
+        });
+        entry.left = None;
+        Arc::clone(&entry.series)
     }
 
     /// Judged responses of a version since its series began; all zero if it has none.
@@ -95,7 +104,7 @@ impl Registry {
 
     /// Every listener that has a series, in order.
     pub fn listeners(&self) -> Vec<Arc<ListenerSeries>> {
-        locked(&self.listeners).values().map(Arc::clone).collect()
+        locked(&self.listeners).values().map(|it| Arc::clone(&it.series)).collect()
     }
 
     /// Says which versions serve. The others' series leave [`KEPT`] after they were first left out,
@@ -111,14 +120,30 @@ impl Registry {
         });
     }
 
+    /// Says which listeners are configured. The others' series leave as those of versions do, and not
+    /// before their last connection is closed.
+    pub fn retain_listeners(&self, live: &[ListenerName], now: Timestamp) {
+        locked(&self.listeners).retain(|name, entry| {
+            if live.contains(name) {
+                entry.left = None;
+                return true;
+            }
+            let left = *entry.left.get_or_insert(now);
+            now.since(left) < KEPT || entry.series.open() > 0
+        });
+    }
+
     /// Says what a service's release is doing.
     pub fn set_release(&self, service: &ServiceName, facts: ReleaseFacts) {
         locked(&self.facts).releases.insert(service.clone(), facts);
     }
 
-    /// Leaves a service out from now on, because it is no longer configured.
+    /// Leaves a service and the count of its decisions out from now on, because it is no longer
+    /// configured.
     pub fn forget_release(&self, service: &ServiceName) {
-        locked(&self.facts).releases.remove(service);
+        let mut facts = locked(&self.facts);
+        facts.releases.remove(service);
+        facts.decisions.retain(|key, _| key.0 != *service);
     }
 
     /// Counts a decision: what was decided (`advance`, `rollback`) and who decided (`policy`,
@@ -203,6 +228,21 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &registry.version(&service, &version)));
         assert_eq!(registry.in_flight(&service, &version), 1);
         assert_eq!(registry.in_flight(&service, &"v2".parse().unwrap()), 0);
+    }
+
+    #[test]
+    fn listeners_leave_too() {
+        let registry = Registry::new(1);
+        let name: ListenerName = "http".parse().unwrap();
+        let series = registry.listener(&name);
+        series.worker(0).accepted();
+        let hour = Duration::from_secs(3600);
+        registry.retain_listeners(&[], Timestamp(0));
+        registry.retain_listeners(&[], Timestamp(0) + hour);
+        assert_eq!(registry.listeners().len(), 1, "a connection is open");
+        series.worker(0).closed();
+        registry.retain_listeners(&[], Timestamp(0) + hour);
+        assert!(registry.listeners().is_empty());
     }
 
     #[test]
