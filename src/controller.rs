@@ -9,14 +9,25 @@
 //!
 //! Not here: deciding ([`crate::release`]), judging ([`crate::analysis`]), sockets, wire formats.
 
+mod core;
 mod counts;
+mod desk;
 mod event;
 mod handle;
+mod journal;
+mod outbox;
+mod report;
+mod run;
 mod status;
+mod table;
+#[cfg(test)]
+mod tests;
+mod watch;
 
 pub use counts::Counts;
 pub use event::Event;
 pub use handle::{Answer, ConfigureError, Handle, Refused};
+pub use run::{Controller, Parts};
 pub use status::{
     GuardStatus, JournalHealth, LaneStatus, ServiceStatus, Status, StepStatus, WithdrawnStatus,
 };

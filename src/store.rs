@@ -249,6 +249,11 @@ impl Store {
         self.write_anew(records).map_err(|source| AppendError { path: self.disk.path(JOURNAL), source })
     }
 
+    /// Everything that was written down, as a start would find it.
+    pub fn recall(&self) -> Recovered {
+        self.image.recovered(None)
+    }
+
     fn write_frame(&mut self, records: &[Record]) -> io::Result<()> {
         let frame = frame::write(self.frame + 1, &record::write(records));
         let written = self.disk.append(JOURNAL, &frame).and_then(|()| self.disk.sync(JOURNAL));

@@ -1,12 +1,14 @@
-//! What the controller needs to see of the traffic.
+//! What the controller sees of the traffic, and what it says about itself to those who measure.
 
 use std::pin::Pin;
+use std::time::Duration;
 
-use crate::model::{Histogram, LaneTally, ServiceName, VersionName};
+use crate::model::{Histogram, LaneTally, ServiceName, Timestamp, VersionName};
+use crate::telemetry::{Registry, ReleaseFacts};
 
 /// Counts of versions and the bell that rings when one fails.
 ///
-/// A trait, so that tests can script what was seen; the real one is the telemetry registry.
+/// A trait, so that tests can script what was seen; the real one is the telemetry [`Registry`].
 pub trait Counts: Send + Sync {
     /// Judged responses of a version since its series began; it only grows.
     fn tally(&self, service: &ServiceName, version: &VersionName) -> LaneTally;
@@ -16,4 +18,49 @@ pub trait Counts: Send + Sync {
     fn arm(&self);
     /// Waits for the bell.
     fn raised(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+    /// Says which versions serve.
+    fn serving(&self, versions: &[(ServiceName, VersionName)], now: Timestamp);
+    /// Says what a release is doing; `None` when the service is gone.
+    fn show(&self, service: &ServiceName, facts: Option<ReleaseFacts>);
+    /// Says what was decided, and by whom.
+    fn decided(&self, service: &ServiceName, decision: &'static str, actor: &'static str);
+    /// Says that a release has ended, how, and how long it took.
+    fn ended(&self, outcome: &'static str, took: Duration);
+}
+
+impl Counts for Registry {
+    fn tally(&self, service: &ServiceName, version: &VersionName) -> LaneTally {
+        Registry::tally(self, service, version)
+    }
+
+    fn latency(&self, service: &ServiceName, version: &VersionName) -> Histogram {
+        Registry::latency(self, service, version)
+    }
+
+    fn arm(&self) {
+        self.alarm().arm();
+    }
+
+    fn raised(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.alarm().raised())
+    }
+
+    fn serving(&self, versions: &[(ServiceName, VersionName)], now: Timestamp) {
+        self.retain(versions, now);
+    }
+
+    fn show(&self, service: &ServiceName, facts: Option<ReleaseFacts>) {
+        match facts {
+            Some(facts) => self.set_release(service, facts),
+            None => self.forget_release(service),
+        }
+    }
+
+    fn decided(&self, service: &ServiceName, decision: &'static str, actor: &'static str) {
+        self.count_decision(service, decision, actor);
+    }
+
+    fn ended(&self, outcome: &'static str, took: Duration) {
+        self.release_ended(outcome, took);
+    }
 }

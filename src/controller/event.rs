@@ -2,7 +2,7 @@
 
 use crate::model::{Generation, ServiceName, Timestamp, VersionName, Weight};
 use crate::release::{Actor, What};
-use crate::store::EvidenceLine;
+use crate::store::{EvidenceLine, Line};
 
 /// A decision about a service.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,4 +29,24 @@ pub struct Event {
     pub generation: Generation,
     /// What was known when it was decided; `None` when nothing was being tried.
     pub evidence: Option<EvidenceLine>,
+}
+
+impl Event {
+    /// A line of the journal as news.
+    pub(super) fn of(line: &Line, id: u64) -> Self {
+        let entry = &line.entry;
+        Self {
+            id,
+            at: entry.at,
+            service: line.service.clone(),
+            what: entry.what,
+            by: entry.by.clone(),
+            version: entry.version.name.clone(),
+            from: entry.from,
+            to: entry.to,
+            text: entry.text.clone(),
+            generation: line.generation,
+            evidence: line.evidence,
+        }
+    }
 }

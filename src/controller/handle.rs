@@ -55,7 +55,7 @@ pub enum ConfigureError {
 /// What the controller is told.
 #[derive(Debug)]
 pub(super) enum Input {
-    Configure(Box<Configure>, oneshot::Sender<Result<(), ConfigureError>>),
+    Configure(Arc<Configure>, oneshot::Sender<Result<(), ConfigureError>>),
     Command(Asked, oneshot::Sender<Result<Answer, Refused>>),
     Stop(oneshot::Sender<()>),
 }
@@ -88,7 +88,7 @@ impl Handle {
         generation: Generation,
         source: &str,
     ) -> Result<(), ConfigureError> {
-        let it = Box::new(Configure { config, generation, source: source.to_owned() });
+        let it = Arc::new(Configure { config, generation, source: source.to_owned() });
         self.ask(|reply| Input::Configure(it, reply)).await.unwrap_or(Err(ConfigureError::Stopping))
     }
 
@@ -152,6 +152,18 @@ impl News {
             events.pop_front();
         }
         events.push_back(event);
+    }
+
+    /// Id of the newest event; 0 without any.
+    pub fn newest(&self) -> u64 {
+        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        events.back().map_or(0, |it| it.id)
+    }
+
+    /// The newest event of a service.
+    pub fn last_of(&self, service: &ServiceName) -> Option<Event> {
+        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        events.iter().rev().find(|it| it.service == *service).cloned()
     }
 
     pub fn since(&self, id: u64) -> Vec<Event> {

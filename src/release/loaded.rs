@@ -39,7 +39,7 @@ pub(super) fn loaded(plan: &Plan, mut state: State, it: Loaded, now: Timestamp) 
     let Some(stable) = find(&it.versions, &state.stable).cloned() else {
         return adopt_again(state, it, now);
     };
-    let (mut state, mut effects) = if stable == state.stable {
+    let (mut state, redefined) = if stable == state.stable {
         (state, Vec::new())
     } else {
         let text = format!("{stable} has a new definition");
@@ -49,7 +49,7 @@ pub(super) fn loaded(plan: &Plan, mut state: State, it: Loaded, now: Timestamp) 
         note(state, What::Redefined, it.by.clone(), &stable, text, now)
     };
     let (barred, back) = (state.is_withdrawn(it.live.fingerprint), it.live.name == state.stable.name);
-    let (state, more) = match &mut state.phase {
+    let (state, mut effects) = match &mut state.phase {
         Phase::Canary(trial) | Phase::Watching(trial) if trial.canary == it.live => {
             refit(plan, state, it.by, now)
         }
@@ -61,7 +61,8 @@ pub(super) fn loaded(plan: &Plan, mut state: State, it: Loaded, now: Timestamp) 
         // In sync, or a release is awaited and the next tick begins it.
         Phase::Live | Phase::RolledBack { .. } => (state, Vec::new()),
     };
-    effects.extend(more);
+    // Last, because what goes down must not wait for it.
+    effects.extend(redefined);
     (state, effects)
 }
 

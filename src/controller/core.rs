@@ -1,0 +1,404 @@
+//! All services together: inputs in, and after each of them the table, the journal, the news, in that
+//! order. Nothing here waits; the shell ([`super::run`]) does.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::config::ServiceConfig;
+use crate::model::{ServiceName, Timestamp};
+use crate::release::{Actor, Event as Input, Loaded, RefusalCode, Shares, State, Version, adopt, objection};
+use crate::routing::{Publisher, Table};
+use crate::store::{Evidence, Line, Record, Recovered};
+
+use super::counts::Counts;
+use super::desk::{Desk, World};
+use super::event::Event;
+use super::handle::{Asked, Configure, ConfigureError, News};
+use super::journal::{Ack, Job};
+use super::outbox::{Outbox, Purpose, Reply, answer, refuse};
+use super::status::{JournalHealth, Status};
+use super::{report, table};
+
+/// What the core needs of the house; it outlives a core that panicked.
+#[derive(Clone)]
+pub(super) struct House {
+    pub publisher: Publisher,
+    pub counts: Arc<dyn Counts>,
+    pub news: Arc<News>,
+    pub status: watch::Sender<Arc<Status>>,
+    /// What to publish when release logic fails: every service's stable alone.
+    pub fallback: Arc<Mutex<Option<Table>>>,
+}
+
+pub(super) struct Core {
+    house: House,
+    loaded: Option<Arc<Configure>>,
+    desks: BTreeMap<ServiceName, Desk>,
+    /// From the journal, for services that have not been seen in a configuration yet.
+    recovered: BTreeMap<ServiceName, (State, Option<Evidence>)>,
+    out: Outbox,
+    health: JournalHealth,
+    /// Lines that the journal did not take.
+    unsaved_lines: Vec<Line>,
+    next_retry: Timestamp,
+    next_report: Timestamp,
+    rates: report::Rates,
+    /// Looks come closer together once something has failed.
+    alert: bool,
+}
+
+impl Core {
+    /// Takes up where the journal ends. Nothing is published before a configuration comes.
+    pub fn new(house: House, recovered: Recovered) -> Self {
+        let newest = recovered.lines.iter().map(|it| it.id).max().unwrap_or_default();
+        let known = house.news.newest();
+        for line in recovered.lines.iter().filter(|it| it.id > known) {
+            house.news.push(Event::of(line, line.id));
+        }
+        let mut evidence: BTreeMap<ServiceName, Evidence> =
+            recovered.evidence.into_iter().map(|it| (it.service.clone(), it)).collect();
+        let services = recovered.services.into_iter();
+        let recovered = services.map(|(name, state)| {
+            let evidence = evidence.remove(&name);
+            (name, (state, evidence))
+        });
+        Self {
+            recovered: recovered.collect(),
+            out: Outbox::after(newest.max(house.news.newest())),
+            house,
+            loaded: None,
+            desks: BTreeMap::new(),
+            health: JournalHealth::Durable,
+            unsaved_lines: Vec::new(),
+            next_retry: Timestamp(0),
+            next_report: Timestamp(0),
+            rates: report::Rates::default(),
+            alert: false,
+        }
+    }
+
+    /// A new configuration: all of it, or nothing.
+    pub fn configure(&mut self, it: Arc<Configure>, now: Timestamp) -> Result<Vec<Job>, ConfigureError> {
+        let objections: Vec<_> = it.config.services.iter().filter_map(|it| self.objection(it)).collect();
+        if !objections.is_empty() {
+            return Err(ConfigureError::Objections(objections));
+        }
+        self.out.generation = it.generation;
+        self.loaded = Some(Arc::clone(&it));
+        for service in &it.config.services {
+            self.meet(service, &it.source, now);
+        }
+        let gone = |desk: &&mut Desk| {
+            desk.present && !it.config.services.iter().any(|service| service.spec.name == desk.name)
+        };
+        for desk in self.desks.values_mut().filter(gone) {
+            desk.present = false;
+            desk.feed(Input::Removed, None, &mut world(&mut self.out, &self.house, now));
+            self.house.counts.show(&desk.name, None);
+        }
+        self.out.publish = true;
+        let jobs = self.settle(now);
+        self.report(now);
+        Ok(jobs)
+    }
+
+    /// A person wants something.
+    pub fn command(&mut self, it: Asked, reply: Reply, now: Timestamp) -> Vec<Job> {
+        let Some(desk) = self.desks.get_mut(&it.service).filter(|it| it.present) else {
+            let reason = format!("there is no service `{}`", it.service);
+            refuse(Some(reply), RefusalCode::UnknownService, reason);
+            return Vec::new();
+        };
+        if it.expected_step.is_some_and(|step| step != desk.state.moves) {
+            let reason = format!("the release has moved on: {} is {} now", it.service, desk.state.word());
+            refuse(Some(reply), RefusalCode::Stale, reason);
+            return Vec::new();
+        }
+        let mut world = world(&mut self.out, &self.house, now);
+        desk.feed(Input::Commanded(it.command, it.by), Some(reply), &mut world);
+        desk.look(&mut world);
+        self.settle(now)
+    }
+
+    /// The journal has done a job.
+    pub fn acknowledged(&mut self, ack: &Ack, now: Timestamp) -> Vec<Job> {
+        let Some(waiting) = self.out.waiting.remove(&ack.number) else {
+            return Vec::new();
+        };
+        let before = self.health.clone();
+        self.health = match &ack.result {
+            Ok(()) => JournalHealth::Durable,
+            Err(why) => {
+                self.next_retry = now + RETRY_EVERY;
+                JournalHealth::NotDurable(why.clone())
+            }
+        };
+        let mut world = world(&mut self.out, &self.house, now);
+        let concerned =
+            self.desks.values_mut().filter(|it| waiting.service.as_ref().is_none_or(|name| it.name == *name));
+        concerned.for_each(|it| it.acknowledged(ack.number, &ack.result, &mut world));
+        match waiting.purpose {
+            Purpose::Change(asked) => {
+                self.keep_lines(&ack.lost);
+                if let Some((reply, text)) = asked {
+                    answer(Some(reply), text, true, ack.result.is_ok());
+                }
+            }
+            Purpose::Again => self.keep_lines(&ack.lost),
+            // A raise that is not written down has not happened, and newer numbers follow.
+            Purpose::Raise | Purpose::Evidence => {}
+        }
+        let jobs = self.settle(now);
+        if self.health != before {
+            self.report(now);
+        }
+        jobs
+    }
+
+    /// The journal's thread is gone: nothing will rise any more.
+    pub fn journal_lost(&mut self, jobs: Vec<Job>, now: Timestamp) {
+        for job in jobs {
+            let result = Err("the journal's thread has ended".to_owned());
+            let ack = Ack { number: job.number, result, lost: job.records };
+            // Whatever that leads to cannot be written either.
+            let _ = self.acknowledged(&ack, now);
+        }
+    }
+
+    /// Something failed somewhere: look more often until the releases are over.
+    pub fn alarmed(&mut self) {
+        self.alert = true;
+    }
+
+    /// Looks at everything.
+    pub fn tick(&mut self, now: Timestamp) -> Vec<Job> {
+        let mut world = world(&mut self.out, &self.house, now);
+        self.desks.values_mut().for_each(|it| it.look(&mut world));
+        self.save_evidence(now);
+        self.write_again(now);
+        self.answer_late(now);
+        if !self.is_active() {
+            self.alert = false;
+        } else if !self.alert {
+            self.house.counts.arm();
+        }
+        let due = now >= self.next_report;
+        let jobs = self.settle(now);
+        if due {
+            self.report(now);
+        }
+        jobs
+    }
+
+    /// When to look again. While a release is under way at most 50 ms pass. Once something has failed the
+    /// distance follows the number of responses (never the number of failures, which would bend the
+    /// test), so that the harm until a decision does not depend on the traffic.
+    pub fn pause(&self) -> Duration {
+        if !self.is_active() {
+            return PAUSE_IDLE;
+        }
+        if !self.alert {
+            return PAUSE_ACTIVE;
+        }
+        let rate = self.desks.values().filter_map(|it| it.watch.as_ref()).map(|it| it.per_second);
+        let rate = rate.fold(0.0, f64::max);
+        if rate <= RESPONSES_PER_LOOK / PAUSE_ALERT_MAX.as_secs_f64() {
+            return PAUSE_ALERT_MAX;
+        }
+        Duration::from_secs_f64(RESPONSES_PER_LOOK / rate).max(PAUSE_ALERT_MIN)
+    }
+
+    /// The last words of a controller that is told to stop.
+    pub fn stop(&mut self, now: Timestamp) -> Vec<Job> {
+        self.save_evidence(now + EVIDENCE_EVERY);
+        self.settle(now)
+    }
+
+    /// Whether the journal owes an answer.
+    pub fn awaits_journal(&self) -> bool {
+        !self.out.waiting.is_empty()
+    }
+
+    fn is_active(&self) -> bool {
+        self.desks.values().any(|it| it.watch.is_some() || it.is_pending())
+    }
+
+    fn objection(&self, service: &ServiceConfig) -> Option<(ServiceName, String)> {
+        let desk = self.desks.get(&service.spec.name).filter(|it| it.present)?;
+        let why = objection(&desk.state, &loaded(service, ""))?;
+        Some((desk.name.clone(), why))
+    }
+
+    /// A service of the configuration: known, known from the journal, or seen for the first time.
+    fn meet(&mut self, service: &ServiceConfig, source: &str, now: Timestamp) {
+        let (name, plan) = (&service.spec.name, service.plan.clone());
+        let load = loaded(service, source);
+        let counts = Arc::clone(&self.house.counts);
+        let mut world = World { counts: &*counts, ..world(&mut self.out, &self.house, now) };
+        if let Some(desk) = self.desks.get_mut(name) {
+            desk.plan = plan;
+            desk.present = true;
+            if let Some(watch) = &mut desk.watch {
+                watch.judge_by(&desk.plan.guard);
+            }
+            desk.feed(Input::Loaded(load), None, &mut world);
+            return desk.look(&mut world);
+        }
+        let desk = match self.recovered.remove(name) {
+            Some((state, evidence)) => {
+                let mut desk = Desk::new(name.clone(), state, plan, &*counts, now);
+                desk.recovered = evidence;
+                desk.last = self.house.news.last_of(name);
+                desk.feed(Input::Restarted, None, &mut world);
+                desk.take_up(&mut world);
+                desk.feed(Input::Loaded(load), None, &mut world);
+                desk
+            }
+            None => {
+                let (state, effects) = adopt(load.live, load.by, now);
+                let mut desk = Desk::new(name.clone(), state.clone(), plan, &*counts, now);
+                desk.carry_out(state, effects, None, &mut world);
+                desk
+            }
+        };
+        let desk = self.desks.entry(name.clone()).or_insert(desk);
+        desk.look(&mut world);
+    }
+
+    /// Publishes, hands out what the journal is to write, and tells the news.
+    fn settle(&mut self, now: Timestamp) -> Vec<Job> {
+        if std::mem::take(&mut self.out.publish) {
+            self.publish(now);
+        }
+        let jobs = std::mem::take(&mut self.out.jobs);
+        let news = std::mem::take(&mut self.out.news);
+        let changed = !jobs.is_empty() || !news.is_empty();
+        news.into_iter().for_each(|it| self.house.news.push(it));
+        if changed {
+            self.report(now);
+        }
+        jobs
+    }
+
+    fn publish(&self, now: Timestamp) {
+        let Some(loaded) = &self.loaded else { return };
+        let (config, generation) = (&loaded.config, loaded.generation);
+        let shares = |it: &ServiceConfig| self.desks.get(&it.spec.name).map(|it| &it.shares);
+        self.house.publisher.publish(table::build(config, generation, shares));
+        let alone: BTreeMap<&ServiceName, Shares> = self
+            .desks
+            .iter()
+            .map(|(name, it)| (name, Shares { canary: None, ..it.shares.clone() }))
+            .collect();
+        let fallback = table::build(config, generation, |it| alone.get(&it.spec.name));
+        *self.house.fallback.lock().unwrap_or_else(PoisonError::into_inner) = Some(fallback);
+        let versions = config.services.iter().flat_map(|it| {
+            it.spec.versions.iter().map(|version| (it.spec.name.clone(), version.name.clone()))
+        });
+        self.house.counts.serving(&versions.collect::<Vec<_>>(), now);
+    }
+
+    fn report(&mut self, now: Timestamp) {
+        self.next_report = now + if self.is_active() { REPORT_ACTIVE } else { REPORT_IDLE };
+        let Some(loaded) = &self.loaded else { return };
+        self.rates.measure(&loaded.config, &*self.house.counts, now);
+        let mut status = report::status(loaded, &self.desks, &self.rates, &*self.house.counts, now);
+        status.journal = self.health.clone();
+        for (service, facts) in report::facts(&status) {
+            self.house.counts.show(&service, Some(facts));
+        }
+        status.revision = self.house.status.borrow().revision + 1;
+        self.house.status.send_replace(Arc::new(status));
+    }
+
+    /// The judges' numbers, every few seconds, as long as the disk keeps up.
+    fn save_evidence(&mut self, now: Timestamp) {
+        if self.out.awaits(|it| matches!(it, Purpose::Evidence)) {
+            return;
+        }
+        let mut records = Vec::new();
+        for desk in self.desks.values_mut() {
+            if let Some(watch) = desk.watch.as_mut().filter(|it| now.since(it.saved) >= EVIDENCE_EVERY) {
+                watch.saved = now;
+                records.push(Record::Evidence(Box::new(watch.save(&desk.name))));
+            }
+        }
+        if !records.is_empty() {
+            self.out.write(None, records, Purpose::Evidence, now);
+        }
+    }
+
+    /// What the journal did not take is offered again, whole.
+    fn write_again(&mut self, now: Timestamp) {
+        let trouble = matches!(self.health, JournalHealth::NotDurable(_));
+        if !trouble || now < self.next_retry || self.out.awaits(|it| matches!(it, Purpose::Again)) {
+            return;
+        }
+        self.next_retry = now + RETRY_EVERY;
+        let lines = std::mem::take(&mut self.unsaved_lines);
+        let mut records: Vec<Record> = lines.into_iter().map(Box::new).map(Record::Line).collect();
+        let unsaved: Vec<&mut Desk> = self.desks.values_mut().filter(|it| it.unsaved).collect();
+        records.extend(unsaved.iter().map(|it| Record::Change(Box::new(it.save_again()))));
+        let job = self.out.write(None, records, Purpose::Again, now);
+        unsaved.into_iter().for_each(|it| it.saved_by(job));
+    }
+
+    /// Lines that must be offered again; the oldest are given up when there are too many.
+    fn keep_lines(&mut self, lost: &[Record]) {
+        self.unsaved_lines.extend(lost.iter().filter_map(|it| match it {
+            Record::Line(line) => Some(Line::clone(line)),
+            Record::Change(change) => change.line.clone(),
+            Record::Evidence(_) => None,
+        }));
+        let excess = self.unsaved_lines.len().saturating_sub(UNSAVED_LINES_MAX);
+        self.unsaved_lines.drain(..excess);
+    }
+
+    /// A command that was carried out is answered in bounded time, even if the disk hangs.
+    fn answer_late(&mut self, now: Timestamp) {
+        let late = |it: &&mut super::outbox::Waiting| now.since(it.since) >= ANSWER_WITHIN;
+        for waiting in self.out.waiting.values_mut().filter(late) {
+            if let Purpose::Change(asked @ Some(_)) = &mut waiting.purpose
+                && let Some((reply, text)) = asked.take()
+            {
+                answer(Some(reply), text, true, false);
+            }
+        }
+    }
+}
+
+fn world<'a>(out: &'a mut Outbox, house: &'a House, now: Timestamp) -> World<'a> {
+    World { out, counts: &*house.counts, newest: house.news.newest(), now }
+}
+
+/// What the configuration says about a service, in the words of the machine.
+fn loaded(service: &ServiceConfig, source: &str) -> Loaded {
+    let versions: Vec<Version> = service
+        .spec
+        .versions
+        .iter()
+        .map(|it| Version { name: it.name.clone(), fingerprint: it.fingerprint })
+        .collect();
+    let live = versions[service.live.0].clone();
+    Loaded { live, versions, by: Actor::file(source) }
+}
+
+/// Without a release nothing is urgent.
+const PAUSE_IDLE: Duration = Duration::from_millis(500);
+const PAUSE_ACTIVE: Duration = Duration::from_millis(50);
+const PAUSE_ALERT_MAX: Duration = Duration::from_millis(20);
+/// 500 looks a second cost about one hundredth of a core.
+const PAUSE_ALERT_MIN: Duration = Duration::from_millis(2);
+/// Responses of both lanes between two looks, if they come fast.
+const RESPONSES_PER_LOOK: f64 = 20.0;
+const REPORT_ACTIVE: Duration = Duration::from_millis(500);
+const REPORT_IDLE: Duration = Duration::from_secs(2);
+/// A crash loses at most this much evidence, and the judge makes up for it.
+const EVIDENCE_EVERY: Duration = Duration::from_secs(3);
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// Lines kept for a disk that is full for long.
+const UNSAVED_LINES_MAX: usize = 500;

@@ -1,0 +1,326 @@
+//! One service: its state, its evidence, and what is on its way to the disk.
+//!
+//! A change that raises nothing is carried out at once and written down after. One that raises a weight
+//! is *pending* until it is on disk; anything that changes the state meanwhile (a breach, a rollback, a
+//! reload) throws it away, because the journal then ends with the newer record.
+
+use std::time::Duration;
+
+use crate::analysis::History;
+use crate::model::{LaneTally, ServiceName, Timestamp};
+use crate::release::{
+    Command, Effect, Event as Input, Finding, Plan, RefusalCode, Shares, State, Version, What, step,
+};
+use crate::store::{Change, Evidence, Line};
+
+use super::counts::Counts;
+use super::event::Event;
+use super::outbox::{Outbox, Purpose, Reply, answer, records, refuse};
+use super::watch::Watch;
+
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub name: ServiceName,
+    pub state: State,
+    /// What is published.
+    pub shares: Shares,
+    pub plan: Plan,
+    /// Whether the configuration has this service.
+    pub present: bool,
+    pub watch: Option<Watch>,
+    pending: Option<Pending>,
+    /// Why nothing may rise, and when to try again.
+    pub blocked: Option<(String, Timestamp)>,
+    /// The newest change is not known to be on disk.
+    pub unsaved: bool,
+    /// Its job.
+    newest_job: u64,
+    /// Stable's failures before a release.
+    history: History,
+    remembered: Remembered,
+    /// Evidence from the journal, for the release that was under way.
+    pub recovered: Option<Evidence>,
+    pub last: Option<Event>,
+}
+
+/// A raise that waits for the disk.
+#[derive(Debug)]
+struct Pending {
+    job: u64,
+    next: State,
+    effects: Vec<Effect>,
+    lines: Vec<Line>,
+    reply: Option<Reply>,
+}
+
+/// Counters of stable at the last look.
+#[derive(Debug)]
+struct Remembered {
+    version: Version,
+    tally: LaneTally,
+    at: Timestamp,
+}
+
+/// What every move needs of the world.
+pub(super) struct World<'a> {
+    pub out: &'a mut Outbox,
+    pub counts: &'a dyn Counts,
+    /// Id of the newest event that was announced.
+    pub newest: u64,
+    pub now: Timestamp,
+}
+
+impl Desk {
+    pub fn new(name: ServiceName, state: State, plan: Plan, counts: &dyn Counts, now: Timestamp) -> Self {
+        let remembered = Remembered {
+            version: state.stable.clone(),
+            tally: counts.tally(&name, &state.stable.name),
+            at: now,
+        };
+        Self {
+            name,
+            shares: state.shares(),
+            state,
+            plan,
+            present: true,
+            watch: None,
+            pending: None,
+            blocked: None,
+            unsaved: false,
+            newest_job: 0,
+            history: History::default(),
+            remembered,
+            recovered: None,
+            last: None,
+        }
+    }
+
+    /// Something happened: decides, and does what follows.
+    pub fn feed(&mut self, input: Input, reply: Option<Reply>, world: &mut World<'_>) {
+        if self.pending.is_some() && !interrupts(&input) {
+            return refuse(reply, RefusalCode::Busy, "a step is being taken right now: look again");
+        }
+        let silent = matches!(input, Input::Loaded(_) | Input::Removed);
+        let (next, effects) = step(&self.plan, self.state.clone(), input, world.now);
+        match effects.as_slice() {
+            [Effect::Refuse(it)] => return refuse(reply, it.code, it.reason.clone()),
+            [Effect::Already(text)] => return answer(reply, text.clone(), false, !self.unsaved),
+            [Effect::Record(_), ..] if effects.iter().any(|it| matches!(it, Effect::Split(_))) => {
+                return self.prepare(next, effects, reply, world);
+            }
+            [] if next == self.state => return answer(reply, "nothing to do", false, !self.unsaved),
+            [] if !silent => self.state = next,
+            _ => self.carry_out(next, effects, reply, world),
+        }
+    }
+
+    /// Carries out effects that were decided elsewhere, in their order: the first sight of a service.
+    pub fn carry_out(
+        &mut self,
+        next: State,
+        effects: Vec<Effect>,
+        reply: Option<Reply>,
+        world: &mut World<'_>,
+    ) {
+        if let Some(pending) = self.pending.take() {
+            refuse(pending.reply, RefusalCode::Stale, "somebody acted first: look again");
+        }
+        let lines = self.lines(&effects, world);
+        self.state = next;
+        self.enact(&effects, &lines, world);
+        let text = lines.last().map_or(String::new(), |it| it.entry.text.clone());
+        let purpose = Purpose::Change(reply.map(|it| (it, text)));
+        self.save(lines, purpose, world);
+    }
+
+    /// Writes a raise down; it happens when that is on disk.
+    fn prepare(&mut self, next: State, effects: Vec<Effect>, reply: Option<Reply>, world: &mut World<'_>) {
+        let lines = self.lines(&effects, world);
+        let change = Change { service: self.name.clone(), state: next.clone(), line: None };
+        let records = records(change, lines.clone());
+        let job = world.out.write(Some(&self.name), records, Purpose::Raise, world.now);
+        self.pending = Some(Pending { job, next, effects, lines, reply });
+    }
+
+    /// A job is done, or has failed.
+    pub fn acknowledged(&mut self, job: u64, result: &Result<(), String>, world: &mut World<'_>) {
+        if job == self.newest_job {
+            self.unsaved = result.is_err();
+        }
+        let Some(pending) = self.pending.take_if(|it| it.job == job) else { return };
+        match result {
+            Ok(()) => {
+                self.blocked = None;
+                self.state = pending.next;
+                self.enact(&pending.effects, &pending.lines, world);
+                self.unsaved = false;
+                let text = pending.lines.last().map_or(String::new(), |it| it.entry.text.clone());
+                answer(pending.reply, text, true, true);
+            }
+            Err(why) => {
+                self.block(why, world.now);
+                let reason = format!("nothing may rise that is not written down: {why}");
+                refuse(pending.reply, RefusalCode::NotDurable, reason);
+            }
+        }
+    }
+
+    /// Whether a raise waits for the disk.
+    pub fn is_pending(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Nothing rises for a while.
+    pub fn block(&mut self, why: &str, now: Timestamp) {
+        self.blocked = Some((why.to_owned(), now + RETRY_AFTER));
+    }
+
+    /// Looks at the evidence, or, without a release, remembers how stable does.
+    pub fn look(&mut self, world: &mut World<'_>) {
+        let now = world.now;
+        match (self.state.trial().cloned(), &mut self.watch) {
+            (Some(trial), Some(watch)) => {
+                let finding = watch.look(&self.name, &trial, self.state.moves, world.counts, now);
+                let waits = self.pending.is_some() || self.is_blocked(now);
+                if matches!(finding, Finding::Worse(_)) || !waits {
+                    self.feed(Input::Judged(finding), None, world);
+                }
+            }
+            _ => self.remember(world),
+        }
+        if self.present && self.pending.is_none() && !self.is_blocked(now) && self.state.awaits_release() {
+            self.feed(Input::Tick, None, world);
+        }
+    }
+
+    /// The whole state once more, for a journal that did not take it before.
+    pub fn save_again(&self) -> Change {
+        Change { service: self.name.clone(), state: self.state.clone(), line: None }
+    }
+
+    /// The job that saves the newest state; when it is acknowledged, the state is safe.
+    pub fn saved_by(&mut self, job: u64) {
+        (self.newest_job, self.unsaved) = (job, true);
+    }
+
+    fn is_blocked(&self, now: Timestamp) -> bool {
+        self.blocked.as_ref().is_some_and(|(_, until)| now < *until)
+    }
+
+    fn lines(&self, effects: &[Effect], world: &mut World<'_>) -> Vec<Line> {
+        let evidence = self.watch.as_ref().map(Watch::line);
+        let entries = effects.iter().filter_map(|it| match it {
+            Effect::Record(entry) => Some(entry),
+            Effect::Split(_) | Effect::Already(_) | Effect::Refuse(_) => None,
+        });
+        entries.map(|it| world.out.line(&self.name, it, evidence)).collect()
+    }
+
+    /// The part that can be seen: shares, news, counters, and whose evidence is gathered.
+    fn enact(&mut self, effects: &[Effect], lines: &[Line], world: &mut World<'_>) {
+        for effect in effects {
+            if let Effect::Split(shares) = effect {
+                self.shares = shares.clone();
+                world.out.publish = true;
+            }
+        }
+        for line in lines {
+            self.last = Some(world.out.announce(line, world.newest));
+            let entry = &line.entry;
+            world.counts.decided(&self.name, entry.what.as_str(), actor(entry.by.via));
+            let outcome = match entry.what {
+                What::Completed => "promoted",
+                What::RolledBack => "rolled_back",
+                What::Superseded => "superseded",
+                _ => continue,
+            };
+            if let Some(watch) = &self.watch {
+                world.counts.ended(outcome, world.now.since(watch.began));
+            }
+        }
+        self.attend(world);
+    }
+
+    /// Watches the release that is going on, and no other.
+    fn attend(&mut self, world: &mut World<'_>) {
+        let Some(trial) = self.state.trial() else {
+            if let Some(watch) = self.watch.take() {
+                let same = self.remembered.version == self.state.stable;
+                self.history = if same { watch.judge.history() } else { History::default() };
+                self.forget(world);
+            }
+            return;
+        };
+        if self.watch.as_ref().is_some_and(|it| it.release == self.state.release) {
+            return;
+        }
+        let (release, moves) = (self.state.release, self.state.moves);
+        let watch = Watch::begin(
+            (&self.name, &self.state.stable.name),
+            trial,
+            (release, moves),
+            (&self.plan.guard, self.history),
+            world.counts,
+            world.now,
+        );
+        self.watch = Some(watch);
+    }
+
+    /// Takes up the evidence of the release that the journal says is under way.
+    pub fn take_up(&mut self, world: &mut World<'_>) {
+        self.attend(world);
+        let evidence = self.recovered.take();
+        if let (Some(trial), Some(watch)) = (self.state.trial(), self.watch.take()) {
+            self.watch = Some(watch.restored(evidence, trial, world.now));
+        }
+    }
+
+    fn remember(&mut self, world: &World<'_>) {
+        if self.remembered.version.name != self.state.stable.name {
+            self.history = History::default();
+            self.forget(world);
+            return;
+        }
+        let tally = world.counts.tally(&self.name, &self.state.stable.name);
+        let passed = world.now.since(self.remembered.at);
+        self.history.remember(passed, tally.since(&self.remembered.tally).total());
+        (self.remembered.tally, self.remembered.at) = (tally, world.now);
+    }
+
+    fn forget(&mut self, world: &World<'_>) {
+        self.remembered = Remembered {
+            version: self.state.stable.clone(),
+            tally: world.counts.tally(&self.name, &self.state.stable.name),
+            at: world.now,
+        };
+    }
+
+    fn save(&mut self, lines: Vec<Line>, purpose: Purpose, world: &mut World<'_>) {
+        let change = self.save_again();
+        let job = world.out.write(Some(&self.name), records(change, lines), purpose, world.now);
+        self.saved_by(job);
+    }
+}
+
+/// What must not wait for a raise that is on its way to the disk.
+fn interrupts(input: &Input) -> bool {
+    match input {
+        Input::Loaded(_) | Input::Removed | Input::Judged(Finding::Worse(_)) => true,
+        Input::Commanded(command, _) => !matches!(command, Command::Promote { .. }),
+        Input::Judged(Finding::Fine | Finding::Unsure(_)) | Input::Restarted | Input::Tick => false,
+    }
+}
+
+/// Who decided, in the words of the metrics.
+fn actor(via: crate::release::Via) -> &'static str {
+    use crate::release::Via;
+    match via {
+        Via::Policy => "policy",
+        Via::File => "file",
+        Via::Cli | Via::Api => "operator",
+    }
+}
+
+/// Time after which a raise that the disk did not take is tried again: soon enough to go on when there is
+/// room again, and no storm of writes on a disk in trouble.
+const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -1,0 +1,233 @@
+//! The shell: waits, hands what comes to the core, and picks the core up when it falls.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::sleep;
+
+use crate::model::Timestamp;
+use crate::routing::Publisher;
+use crate::runtime::Clock;
+use crate::store::{Recovered, Store};
+
+use super::core::{Core, House};
+use super::counts::Counts;
+use super::handle::{Configure, Handle, Input, News};
+use super::journal::{Ack, Job, Journal};
+
+/// What the controller is built from.
+pub struct Parts {
+    /// Where tables go.
+    pub publisher: Publisher,
+    /// What is seen of the traffic.
+    pub counts: Arc<dyn Counts>,
+    /// What time it is.
+    pub clock: Clock,
+    /// Where decisions are written down.
+    pub store: Store,
+    /// What was written down before.
+    pub recovered: Recovered,
+}
+
+/// The controller, to be run by one task.
+pub struct Controller {
+    house: House,
+    clock: Clock,
+    inputs: mpsc::Receiver<Input>,
+    journal: Journal,
+    acks: mpsc::UnboundedReceiver<Ack>,
+    core: Core,
+    loaded: Option<Arc<Configure>>,
+    /// Falls in a row, and when the last one was.
+    falls: u32,
+    fell: Timestamp,
+    /// Whether the journal's thread is there to answer.
+    acked: bool,
+}
+
+/// What the shell waits for.
+enum Next {
+    Input(Option<Input>),
+    Ack(Option<Ack>),
+    Alarm,
+    Time,
+}
+
+impl Controller {
+    /// Starts the journal's thread. Nothing is published before the first configuration.
+    pub fn new(parts: Parts) -> std::io::Result<(Handle, Self)> {
+        let (journal, acks) = Journal::start(parts.store)?;
+        let (sender, inputs) = mpsc::channel(INPUTS_MAX);
+        let (status, seen) = watch::channel(Arc::default());
+        let news = Arc::new(News::default());
+        let house = House {
+            publisher: parts.publisher,
+            counts: parts.counts,
+            news: Arc::clone(&news),
+            status,
+            fallback: Arc::new(Mutex::new(None)),
+        };
+        let core = Core::new(house.clone(), parts.recovered);
+        let handle = Handle { inputs: sender, status: seen, news };
+        let it = Self {
+            house,
+            clock: parts.clock,
+            inputs,
+            journal,
+            acks,
+            core,
+            loaded: None,
+            falls: 0,
+            fell: Timestamp(0),
+            acked: true,
+        };
+        Ok((handle, it))
+    }
+
+    /// Runs until it is told to stop or nobody holds a handle any more. Whatever happens in here, the
+    /// last table that was published keeps serving.
+    pub async fn run(mut self) {
+        loop {
+            let next = self.next().await;
+            if let Next::Input(None) = next {
+                return self.finish().await;
+            }
+            if let Next::Input(Some(Input::Stop(done))) = next {
+                self.finish().await;
+                let _ = done.send(());
+                return;
+            }
+            let done = catch_unwind(AssertUnwindSafe(|| self.take(next)));
+            match done {
+                Ok(jobs) => self.write(jobs),
+                Err(_) => {
+                    if !self.stand_up().await {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Next {
+        let pause = self.core.pause();
+        let active = pause <= ACTIVE;
+        let counts = &self.house.counts;
+        tokio::select! {
+            biased;
+            ack = self.acks.recv(), if self.acked => Next::Ack(ack),
+            input = self.inputs.recv() => Next::Input(input),
+            () = counts.raised(), if active => Next::Alarm,
+            () = sleep(pause) => Next::Time,
+        }
+    }
+
+    fn take(&mut self, next: Next) -> Vec<Job> {
+        let now = self.clock.now();
+        match next {
+            Next::Input(Some(Input::Configure(it, reply))) => self.configure(it, reply),
+            Next::Input(Some(Input::Command(it, reply))) => self.core.command(it, reply, now),
+            Next::Ack(Some(ack)) => self.core.acknowledged(&ack, now),
+            Next::Alarm => {
+                self.core.alarmed();
+                Vec::new()
+            }
+            Next::Time => self.core.tick(now),
+            Next::Ack(None) => {
+                self.acked = false;
+                Vec::new()
+            }
+            Next::Input(Some(Input::Stop(_)) | None) => Vec::new(),
+        }
+    }
+
+    fn configure(
+        &mut self,
+        it: Arc<Configure>,
+        reply: oneshot::Sender<Result<(), super::ConfigureError>>,
+    ) -> Vec<Job> {
+        let done = self.core.configure(Arc::clone(&it), self.clock.now());
+        let (result, jobs) = match done {
+            Ok(jobs) => {
+                self.loaded = Some(it);
+                (Ok(()), jobs)
+            }
+            Err(error) => (Err(error), Vec::new()),
+        };
+        // Who asked may have gone; it is done all the same.
+        let _ = reply.send(result);
+        jobs
+    }
+
+    fn write(&mut self, jobs: Vec<Job>) {
+        let lost: Vec<Job> = jobs.into_iter().filter_map(|it| self.journal.write(it).err()).collect();
+        if !lost.is_empty() {
+            self.core.journal_lost(lost, self.clock.now());
+        }
+    }
+
+    /// After a panic: stable alone gets traffic, then everything is taken up from the journal. `false`
+    /// when that is not possible; then releases stand still and traffic goes on.
+    async fn stand_up(&mut self) -> bool {
+        let fallback = self.house.fallback.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(table) = fallback {
+            self.house.publisher.publish(table);
+        }
+        let now = self.clock.now();
+        self.falls = if now.since(self.fell) > STEADY_AFTER { 1 } else { self.falls + 1 };
+        self.fell = now;
+        tracing::error!(
+            falls = self.falls,
+            "the controller panicked; stable versions have all traffic until it is back"
+        );
+        sleep(STAND_UP_AFTER * self.falls).await;
+        if self.falls > FALLS_MAX {
+            tracing::error!("the controller does not come back; releases stand still until a restart");
+            return false;
+        }
+        let Some(recovered) = self.journal.recall().await else {
+            tracing::error!("the journal is gone; releases stand still until a restart");
+            return false;
+        };
+        let core = catch_unwind(AssertUnwindSafe(|| {
+            let mut core = Core::new(self.house.clone(), recovered);
+            let jobs = self.loaded.clone().map(|it| core.configure(it, self.clock.now()));
+            (core, jobs.and_then(Result::ok).unwrap_or_default())
+        }));
+        // What the fallen core waited for concerns nobody any more.
+        while self.acks.try_recv().is_ok() {}
+        if let Ok((core, jobs)) = core {
+            self.core = core;
+            self.write(jobs);
+        }
+        true
+    }
+
+    /// Writes down what there is to write, within reason.
+    async fn finish(&mut self) {
+        let jobs = self.core.stop(self.clock.now());
+        self.write(jobs);
+        let flushed = async {
+            while self.core.awaits_journal() {
+                let Some(ack) = self.acks.recv().await else { return };
+                let jobs = self.core.acknowledged(&ack, self.clock.now());
+                self.write(jobs);
+            }
+        };
+        let _ = tokio::time::timeout(FINISH_WITHIN, flushed).await;
+    }
+}
+
+/// Commands and configurations under way; more of them wait at their senders.
+const INPUTS_MAX: usize = 64;
+/// The longest pause while a release is under way.
+const ACTIVE: Duration = Duration::from_millis(50);
+/// A disk that hangs must not keep the process from ending.
+const FINISH_WITHIN: Duration = Duration::from_secs(2);
+const STAND_UP_AFTER: Duration = Duration::from_millis(200);
+/// Time without a panic after which an old one is forgotten.
+const STEADY_AFTER: Duration = Duration::from_secs(60);
+/// After so many panics in a row it is left alone: it would only fall again.
+const FALLS_MAX: u32 = 5;

@@ -1,0 +1,51 @@
+//! From a configuration and everybody's shares to the table that workers read.
+
+use std::sync::Arc;
+
+use crate::config::{Config, ServiceConfig};
+use crate::model::{Generation, Salt, VersionName, Weight};
+use crate::release::Shares;
+use crate::routing::{Service, Split, Table, VersionIndex};
+
+/// A table of `config` in which each service is split by what `shares` says of it.
+pub(super) fn build<'a>(
+    config: &Config,
+    generation: Generation,
+    mut shares: impl FnMut(&ServiceConfig) -> Option<&'a Shares>,
+) -> Table {
+    let service = |it: &ServiceConfig| Service { spec: Arc::clone(&it.spec), split: split(it, shares(it)) };
+    Table {
+        generation,
+        matcher: Arc::clone(&config.matcher),
+        services: config.services.iter().map(service).collect(),
+    }
+}
+
+/// The canary takes the first draws, so that raising its weight only adds users to it; then come the
+/// shares that stay, shrunk if the canary leaves them too little room; stable has the rest.
+fn split(service: &ServiceConfig, shares: Option<&Shares>) -> Split {
+    let Some(shares) = shares else {
+        return Split::all(service.live);
+    };
+    let stable = index_of(service, &shares.stable.name).unwrap_or(service.live);
+    let mut arms: Vec<(VersionIndex, Weight)> = Vec::new();
+    let mut room = Weight::ALL;
+    let canary =
+        shares.canary.as_ref().and_then(|(it, weight)| Some((index_of(service, &it.name)?, *weight)));
+    for (version, weight) in canary.into_iter().chain(service.split.iter().copied()) {
+        if version == stable || arms.iter().any(|(it, _)| *it == version) {
+            continue;
+        }
+        let weight = weight.min(room);
+        arms.push((version, weight));
+        let used = room.basis_points() - weight.basis_points();
+        room = Weight::from_basis_points(used.into()).expect("a part of a weight is a weight");
+    }
+    let salt = Salt::of(service.spec.name.as_str(), shares.release);
+    Split::new(&arms, stable, salt).unwrap_or_else(|| Split::all(stable))
+}
+
+/// Where a version stands in its service.
+pub(super) fn index_of(service: &ServiceConfig, name: &VersionName) -> Option<VersionIndex> {
+    service.spec.versions.iter().position(|it| it.name == *name).map(VersionIndex)
+}

@@ -1,0 +1,69 @@
+//! Killed and started again.
+
+use super::*;
+
+#[test]
+fn it_goes_on_where_it_was_with_deadlines_evidence_and_history() {
+    let mut rig = Rig::new(CANARY);
+    rig.load("v2", CANARY).unwrap();
+    rig.failing = BTreeMap::from([("v1", 0.01), ("v2", 0.01)]);
+    rig.run("30s");
+    let before = rig.status();
+    rig.restart("10s");
+    rig.load("v2", CANARY).unwrap();
+    let after = rig.status();
+    assert_eq!(
+        (rig.shares().as_str(), after.word, after.release),
+        ("v1 95% v2 5%", "CANARY", before.release)
+    );
+    assert_eq!(after.left.map(|it| it.as_secs()), Some(20));
+    // At most a few seconds of evidence are lost.
+    let (seen, kept) = (before.guards[0].canary.requests, after.guards[0].canary.requests);
+    assert!(kept <= seen && kept + 200 > seen, "{seen} {kept}");
+    assert_eq!(rig.told(), "adopted began restarted");
+    rig.run("21s");
+    assert_eq!(rig.shares(), "v1 75% v2 25%");
+}
+
+#[test]
+fn nothing_advances_without_fresh_evidence() {
+    let mut rig = Rig::new(CANARY);
+    rig.load("v2", CANARY).unwrap();
+    rig.run("59s");
+    rig.restart("2m");
+    rig.rps = 0.0;
+    rig.load("v2", CANARY).unwrap();
+    rig.run("5m");
+    assert_eq!((rig.shares().as_str(), rig.status().word), ("v1 95% v2 5%", "HELD"));
+    assert_eq!(rig.status().requests_missing, Some(100));
+}
+
+#[test]
+fn quarantine_pause_and_stable_survive() {
+    let mut rig = Rig::new(FLIP);
+    rig.load("v2", FLIP).unwrap();
+    rig.run("61s");
+    rig.load("v3", CANARY).unwrap();
+    rig.command(Command::Pause { reason: None }).unwrap();
+    rig.restart("1m");
+    rig.load("v3", CANARY).unwrap();
+    assert_eq!((rig.shares().as_str(), rig.status().word), ("v2 95% v3 5%", "PAUSED"));
+    rig.command(rollback()).unwrap();
+    rig.restart("1m");
+    rig.load("v3", CANARY).unwrap();
+    rig.run("2m");
+    assert_eq!((rig.shares().as_str(), rig.status().word), ("v2 100%", "ROLLED BACK"));
+}
+
+#[test]
+fn a_file_that_changed_meanwhile_is_met_like_a_reload() {
+    let mut rig = Rig::new(CANARY);
+    rig.load("v2", CANARY).unwrap();
+    rig.restart("1m");
+    rig.load("v1", CANARY).unwrap();
+    assert_eq!((rig.shares().as_str(), rig.status().word), ("v1 100%", "ROLLED BACK"));
+    // Stable is gone from the file: at a start there is nothing else to serve.
+    rig.restart("1m");
+    rig.load_config(config("v3", &["v3"], CANARY)).unwrap();
+    assert_eq!((rig.shares().as_str(), rig.status().word), ("v3 100%", "LIVE"));
+}

@@ -1,0 +1,168 @@
+//! The evidence of one release: counts of both lanes since it began, and the judge that weighs them.
+
+use crate::analysis::{Doubt, GuardPolicy, History, Judge, Saved, StepEvidence, Verdict};
+use crate::model::{LaneTally, Observation, ServiceName, Tally, Timestamp, VersionName, Weight};
+use crate::release::{Finding, Shortfall, Trial};
+use crate::store::{Evidence, EvidenceLine};
+
+use super::counts::Counts;
+
+/// What is known of the release that is going on.
+#[derive(Debug)]
+pub(super) struct Watch {
+    /// Its number.
+    pub release: u64,
+    pub began: Timestamp,
+    pub judge: Judge,
+    policy: GuardPolicy,
+    canary: VersionName,
+    stable: VersionName,
+    /// Counters at the last look.
+    seen: Observation,
+    /// Canary responses of the present step, and the move that began it.
+    step: Tally,
+    step_of: u64,
+    /// When its evidence was last handed to the journal.
+    pub saved: Timestamp,
+    /// Both lanes' responses per second, from the last looks.
+    pub per_second: f64,
+    looked: Timestamp,
+}
+
+impl Watch {
+    /// Nothing seen yet; what was counted before belongs to nobody's release.
+    pub fn begin(
+        (service, stable): (&ServiceName, &VersionName),
+        trial: &Trial,
+        (release, moves): (u64, u64),
+        (policy, history): (&GuardPolicy, History),
+        counts: &dyn Counts,
+        now: Timestamp,
+    ) -> Self {
+        let canary = trial.canary.name.clone();
+        let seen =
+            Observation { canary: counts.tally(service, &canary), stable: counts.tally(service, stable) };
+        Self {
+            release,
+            began: now,
+            judge: Judge::new(policy, history),
+            policy: policy.clone(),
+            canary,
+            stable: stable.clone(),
+            seen,
+            step: Tally::default(),
+            step_of: moves,
+            saved: now,
+            per_second: 0.0,
+            looked: now,
+        }
+    }
+
+    /// Goes on with evidence from the journal. The step must see fresh responses all the same.
+    pub fn restored(mut self, evidence: Option<Evidence>, trial: &Trial, now: Timestamp) -> Self {
+        let evidence = evidence.filter(|it| it.release == self.release);
+        self.began = evidence.as_ref().map_or(trial.since, |it| it.began).min(now);
+        let elapsed = now.since(self.began);
+        let judge = evidence.and_then(|it| {
+            Judge::restore(&self.policy, &Saved { counts: it.counts, values: it.values }).ok()
+        });
+        let history = self.judge.history();
+        self.judge = judge.unwrap_or_else(|| Judge::after_loss(&self.policy, history, elapsed));
+        self
+    }
+
+    /// Other guards from now on; what was seen stays.
+    pub fn judge_by(&mut self, policy: &GuardPolicy) {
+        if *policy != self.policy {
+            // What this process saved, it can restore.
+            if let Ok(judge) = Judge::restore(policy, &self.judge.save()) {
+                self.judge = judge;
+            }
+            self.policy = policy.clone();
+        }
+    }
+
+    /// Looks at the counters and says what they amount to.
+    pub fn look(
+        &mut self,
+        service: &ServiceName,
+        trial: &Trial,
+        moves: u64,
+        counts: &dyn Counts,
+        now: Timestamp,
+    ) -> Finding {
+        if self.step_of != moves {
+            (self.step_of, self.step) = (moves, Tally::default());
+        }
+        let newest = Observation {
+            canary: counts.tally(service, &self.canary),
+            stable: counts.tally(service, &self.stable),
+        };
+        let fresh = Observation {
+            canary: since(&newest.canary, &self.seen.canary),
+            stable: since(&newest.stable, &self.seen.stable),
+        };
+        self.seen = newest;
+        self.step = self.step.plus(fresh.canary.total());
+        self.measure(fresh.canary.total().requests + fresh.stable.total().requests, now);
+        let comparator = trial.weight < Weight::ALL;
+        self.judge.observe(now.since(self.began), &fresh, comparator);
+        finding(self.judge.verdict(&StepEvidence { canary: self.step, requests: trial.requests }))
+    }
+
+    /// For the journal.
+    pub fn save(&self, service: &ServiceName) -> Evidence {
+        let Saved { counts, values } = self.judge.save();
+        Evidence { service: service.clone(), release: self.release, began: self.began, counts, values }
+    }
+
+    /// For a line of the history.
+    pub fn line(&self) -> EvidenceLine {
+        let evidence = self.judge.evidence();
+        let guard = evidence.guards.iter().find(|it| it.decides).or(evidence.guards.first());
+        EvidenceLine {
+            canary: evidence.canary.seen,
+            stable: evidence.stable.seen,
+            difference: guard.and_then(|it| it.estimate),
+            low: guard.map(|it| it.interval.lower),
+            high: guard.map(|it| it.interval.upper),
+            limit: guard.map(|it| it.limit),
+        }
+    }
+
+    /// Canary responses that the present step still needs.
+    pub fn missing(&self, requests: u64) -> u64 {
+        requests.saturating_sub(self.step.requests)
+    }
+
+    /// A rate that follows within a second or so. It depends on how many responses there were and never
+    /// on how many failed, because looks are spaced by it.
+    fn measure(&mut self, responses: u64, now: Timestamp) {
+        let seconds = now.since(self.looked).as_secs_f64();
+        if seconds <= 0.0 {
+            return;
+        }
+        self.looked = now;
+        let keep = (-seconds).exp();
+        self.per_second = keep * self.per_second + (1.0 - keep) * responses as f64 / seconds;
+    }
+}
+
+/// What came since the last look. A series that began anew has smaller counters, all of them fresh.
+fn since(newest: &LaneTally, seen: &LaneTally) -> LaneTally {
+    if newest.total().requests < seen.total().requests { newest.clone() } else { newest.since(seen) }
+}
+
+fn finding(verdict: Verdict) -> Finding {
+    match verdict {
+        Verdict::Worse(breach) => Finding::Worse(breach.to_string()),
+        Verdict::Fine => Finding::Fine,
+        Verdict::Unsure(doubt) => {
+            let requests = match doubt {
+                Doubt::TooFew { needed, seen } => needed.saturating_sub(seen),
+                Doubt::Leaning { .. } | Doubt::SharedCause { .. } | Doubt::NoComparator => 0,
+            };
+            Finding::Unsure(Shortfall { why: doubt.to_string(), requests })
+        }
+    }
+}
