@@ -152,7 +152,7 @@ impl Core {
             Purpose::Raise | Purpose::Evidence => {}
         }
         let jobs = self.settle(now);
-        if self.health != before {
+        if ack.result.is_err() || self.health != before {
             self.report(now);
         }
         jobs
