@@ -190,7 +190,7 @@ mod tests {
         patterns.entry("x[xy]{14}z$").push(0);
         patterns.entry("y[xy]{14}z$").push(1);
         patterns.compile().unwrap();
-        let chance = |it: u32| it.wrapping_mul(it).wrapping_mul(0x9E37_79B1).count_ones() % 2 == 0;
+        let chance = |it: u32| it.wrapping_mul(it).wrapping_mul(0x9E37_79B1).count_ones().is_multiple_of(2);
         let mixed: String = (0..60_000).map(|it| if chance(it) { 'x' } else { 'y' }).collect();
         for (end, expected) in [("xyyyyyyyyyyyyyyz", Some(0)), ("yxxxxxxxxxxxxxxz", Some(1)), ("y", None)] {
             let found = patterns.find(&format!("/{mixed}{end}"), |it| it.first().copied());
