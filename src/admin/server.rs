@@ -453,6 +453,25 @@ mod tests {
         assert_eq!(by_socket(&it, "POST /api/v1/services/shop/pause", &large).await.0, 413);
     }
 
+    #[tokio::test]
+    async fn whoever_fills_one_door_leaves_the_other_open() {
+        let it = Running::start();
+        let mut idle = Vec::new();
+        for _ in 0..CONNECTIONS_MAX {
+            idle.push(TcpStream::connect(it.address).await.unwrap());
+        }
+        // The kernel takes this one in; it is served when there is room.
+        let asked = by_tcp(&it, "GET /livez", &["Host: localhost"], "");
+        let mut asked = std::pin::pin!(asked);
+        tokio::select! {
+            biased;
+            _ = &mut asked => panic!("one connection too many was served"),
+            (code, _) = by_socket(&it, "POST /api/v1/services/shop/rollback", "{}") => assert_eq!(code, 200),
+        }
+        idle.pop();
+        assert_eq!(asked.await.0, 200);
+    }
+
     #[test]
     fn public_addresses_are_refused() {
         let directory = tempfile::tempdir().unwrap();

@@ -34,6 +34,7 @@ pub struct Arguments {
 
 /// What every verb knows.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Options of every verb")]
 pub struct Global {
     /// The configuration file; verbs that talk to a server find the one that runs it
     /// [default: tidegate.yaml here, then /etc/tidegate/tidegate.yaml]

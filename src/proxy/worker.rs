@@ -108,7 +108,8 @@ pub struct Scratch {
 /// Runs a worker until it is told to stop. Returns how many connections were cut.
 pub fn run(setup: Setup, orders: mpsc::UnboundedReceiver<Order>) -> std::io::Result<usize> {
     let options = tokio::runtime::LocalOptions::default();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build_local(options)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build_local(options)?;
     Ok(runtime.block_on(serve(setup, orders)))
 }
 
