@@ -107,7 +107,7 @@ impl Registry {
         locked(&self.listeners).values().map(|it| Arc::clone(&it.series)).collect()
     }
 
-    /// Says which versions serve. The others' series leave [`KEPT`] after they were first left out,
+    /// Says which versions serve. The others' series leave an hour after they were first left out,
     /// and not before their last request is over.
     pub fn retain(&self, live: &[(ServiceName, VersionName)], now: Timestamp) {
         locked(&self.versions).retain(|key, entry| {
