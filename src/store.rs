@@ -17,7 +17,7 @@ mod disk;
 mod frame;
 mod image;
 #[cfg(test)]
-mod memory;
+pub(crate) mod memory;
 mod record;
 #[cfg(test)]
 mod tests;

@@ -103,12 +103,12 @@ impl Desk {
         let silent = matches!(input, Input::Loaded(_) | Input::Removed);
         let (next, effects) = step(&self.plan, self.state.clone(), input, world.now);
         match effects.as_slice() {
-            [Effect::Refuse(it)] => return refuse(reply, it.code, it.reason.clone()),
-            [Effect::Already(text)] => return answer(reply, text.clone(), false, !self.unsaved),
+            [Effect::Refuse(it)] => refuse(reply, it.code, it.reason.clone()),
+            [Effect::Already(text)] => answer(reply, text.clone(), false, !self.unsaved),
             [Effect::Record(_), ..] if effects.iter().any(|it| matches!(it, Effect::Split(_))) => {
-                return self.prepare(next, effects, reply, world);
+                self.prepare(next, effects, reply, world)
             }
-            [] if next == self.state => return answer(reply, "nothing to do", false, !self.unsaved),
+            [] if next == self.state => answer(reply, "nothing to do", false, !self.unsaved),
             [] if !silent => self.state = next,
             _ => self.carry_out(next, effects, reply, world),
         }

@@ -25,6 +25,7 @@ use crate::routing::{
     Timeouts, VersionIndex, VersionSpec,
 };
 use crate::store::Store;
+use crate::store::memory::MemoryDisk;
 use crate::telemetry::ReleaseFacts;
 
 use super::core::{Core, House};
@@ -92,7 +93,7 @@ enum DiskIs {
 struct Rig {
     core: Core,
     store: Store,
-    place: tempfile::TempDir,
+    memory: MemoryDisk,
     script: Arc<Script>,
     house: House,
     now: Timestamp,
@@ -147,8 +148,8 @@ fn config(live: &str, versions: &[&str], plan_text: &str) -> Config {
 impl Rig {
     /// A controller that has just loaded v1 of v1, v2 and v3.
     fn new(plan_text: &str) -> Self {
-        let place = tempfile::tempdir().unwrap();
-        let (store, recovered) = Store::open(&place.path().join("state")).unwrap();
+        let memory = MemoryDisk::default();
+        let (store, recovered) = Store::on(Box::new(memory.clone())).unwrap();
         let script = Arc::new(Script::default());
         let house = House {
             publisher: Publisher::new(Table::empty()),
@@ -160,13 +161,13 @@ impl Rig {
         let mut it = Self {
             core: Core::new(house.clone(), recovered),
             store,
-            place,
+            memory,
             script,
             house,
             now: Timestamp(1_000_000_000),
             disk: DiskIs::Fine,
             hanging: Vec::new(),
-            rps: 1_000.0,
+            rps: 100.0,
             failing: BTreeMap::new(),
             owed: BTreeMap::new(),
             generation: 0,
@@ -301,11 +302,9 @@ impl Rig {
             fallback: Arc::default(),
         };
         self.hanging.clear();
-        // The lock goes with the process.
-        let path = self.place.path().join("state");
-        let other = self.place.path().join("other");
-        self.store = Store::open(&other).unwrap().0;
-        let (store, recovered) = Store::open(&path).unwrap();
+        // With the power, so that nothing remains that was not synced.
+        self.memory = self.memory.after_power_loss().remove(0);
+        let (store, recovered) = Store::on(Box::new(self.memory.clone())).unwrap();
         self.store = store;
         self.core = Core::new(self.house.clone(), recovered);
     }

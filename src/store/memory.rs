@@ -9,7 +9,7 @@ use super::disk::Disk;
 
 /// Clones share the disk, so that a test can look at it while a store uses it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct MemoryDisk(Arc<Mutex<Inner>>);
+pub(crate) struct MemoryDisk(Arc<Mutex<Inner>>);
 
 #[derive(Clone, Debug, Default)]
 struct Inner {
@@ -32,7 +32,7 @@ struct Content {
 
 /// What goes wrong.
 #[derive(Clone, Debug, Default)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     #[default]
     None,
     /// The power fails in the middle of this operation, counted from 0.

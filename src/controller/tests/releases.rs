@@ -13,7 +13,7 @@ fn a_healthy_canary_becomes_stable() {
     let status = rig.status();
     assert_eq!(status.left.map(|it| it.as_secs()), Some(30));
     assert!(status.guards[0].text.starts_with("ok"), "{:?}", status.guards);
-    assert!(status.lanes[1].per_second > 40.0 && status.lanes[1].per_second < 60.0, "{:?}", status.lanes);
+    assert!(status.lanes[1].per_second >= 4.0 && status.lanes[1].per_second <= 6.0, "{:?}", status.lanes);
     rig.run("31s");
     assert_eq!(rig.shares(), "v1 75% v2 25%");
     rig.run("61s");
@@ -24,7 +24,7 @@ fn a_healthy_canary_becomes_stable() {
     assert!(rig.status().in_sync);
     assert_eq!(rig.told(), "adopted began advanced promoted completed");
     let evidence = rig.house.news.since(0)[2].evidence.unwrap();
-    assert!(evidence.canary.requests > 2_000 && evidence.limit.is_some(), "{evidence:?}");
+    assert!(evidence.canary.requests >= 299 && evidence.limit.is_some(), "{evidence:?}");
     let told = rig.script.told.lock().unwrap().join(", ");
     assert!(told.ends_with("completed by policy, ended promoted"), "{told}");
     let facts = rig.script.facts.lock().unwrap()["shop"].clone();

@@ -61,7 +61,7 @@ async fn from_the_first_configuration_to_the_end() {
     let answer = running.command(Command::Promote { full: true }).await.unwrap();
     assert!(answer.changed && answer.durable);
     running.until(|it| it.word == "WATCHING").await;
-    assert_eq!(running.command(Command::Promote { full: true }).await.unwrap().changed, true);
+    assert!(running.command(Command::Promote { full: true }).await.unwrap().changed);
     assert_eq!(running.until(|it| it.word == "LIVE").await.stable.as_str(), "v2");
     let events = running.handle.events(0);
     assert_eq!(events.last().unwrap().what, What::Completed);
