@@ -43,6 +43,8 @@ pub struct Controller {
     /// Falls in a row, and when the last one was.
     falls: u32,
     fell: Timestamp,
+    /// When it last looked at everything.
+    looked: Timestamp,
     /// Whether the journal's thread is there to answer.
     acked: bool,
 }
@@ -81,6 +83,7 @@ impl Controller {
             loaded: None,
             falls: 0,
             fell: Timestamp(0),
+            looked: Timestamp(0),
             acked: true,
         };
         Ok((handle, it))
@@ -114,13 +117,15 @@ impl Controller {
     async fn next(&mut self) -> Next {
         let pause = self.core.pause();
         let active = pause <= ACTIVE;
+        // Counted from the last look and asked first: no flood of commands keeps it from looking.
+        let left = (self.looked + pause).since(self.clock.now());
         let counts = &self.house.counts;
         tokio::select! {
             biased;
+            () = sleep(left) => Next::Time,
+            () = counts.raised(), if active => Next::Alarm,
             ack = self.acks.recv(), if self.acked => Next::Ack(ack),
             input = self.inputs.recv() => Next::Input(input),
-            () = counts.raised(), if active => Next::Alarm,
-            () = sleep(pause) => Next::Time,
         }
     }
 
@@ -134,7 +139,10 @@ impl Controller {
                 self.core.alarmed();
                 Vec::new()
             }
-            Next::Time => self.core.tick(now),
+            Next::Time => {
+                self.looked = now;
+                self.core.tick(now)
+            }
             Next::Ack(None) => {
                 self.acked = false;
                 Vec::new()
