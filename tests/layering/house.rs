@@ -9,7 +9,6 @@ const LINES_MAX: usize = 400;
 const LONGER: &[(&str, &str)] = &[
     ("src/controller/core.rs", "inputs in, effects out: the order of the two is read in one place"),
     ("src/proxy/exchange.rs", "one exchange is one state machine; its states share every field"),
-    ("src/store/record.rs", "the records of one format version, each written out once"),
 ];
 
 /// Promises instead of code, leftovers of debugging, and tests that do not run.
