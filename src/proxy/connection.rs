@@ -46,6 +46,7 @@ pub struct Client {
     pub eof: bool,
     /// Who it is.
     pub peer: Peer,
+    local: Rc<Local>,
     served: u64,
     until_ms: u64,
     scanner: HeadScanner,
@@ -93,7 +94,7 @@ pub async fn serve(
 ) {
     // A socket that refuses this has already been closed by its client.
     let _ = stream.set_nodelay(true);
-    let mut client = Client::new(worker, spec, stream, peer);
+    let mut client = Client::new(worker, local, spec, stream, peer);
     let next = loop {
         let next = match client.head(worker).await {
             Head::Ready(len) => {
@@ -112,7 +113,13 @@ pub async fn serve(
 }
 
 impl Client {
-    fn new(worker: &Worker, spec: Arc<ListenerSpec>, stream: TcpStream, peer: SocketAddr) -> Self {
+    fn new(
+        worker: &Worker,
+        local: &Rc<Local>,
+        spec: Arc<ListenerSpec>,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> Self {
         let age_ms = spec.limits.age.as_millis() as u64;
         // Connections that began together do not end together.
         let spread = age_ms / 5;
@@ -122,6 +129,7 @@ impl Client {
             buffer: None,
             deadline: worker.deadlines.slot(),
             eof: false,
+            local: Rc::clone(local),
             peer: Peer::new(peer.ip().to_canonical(), &spec.trust),
             served: 0,
             until_ms: worker.deadlines.now_ms() + age_ms - age_ms / 10 + jitter,
@@ -133,6 +141,7 @@ impl Client {
     /// Whether the connection should end with the answer that is being made.
     pub fn is_spent(&self, worker: &Worker, now_ms: u64) -> bool {
         worker.draining.get()
+            || self.local.is_leaving()
             || (self.eof && self.buffer.as_ref().is_none_or(Buffer::is_empty))
             || self.served >= self.spec.limits.requests
             || now_ms >= self.until_ms

@@ -1,7 +1,7 @@
 //! Accepting connections: one `SO_REUSEPORT` socket for each listener and worker, caps, and the order
 //! in which a socket may be closed.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -122,6 +122,7 @@ pub struct Local {
     spec: RefCell<Arc<ListenerSpec>>,
     shared: Arc<Shared>,
     closing: Notify,
+    leaving: Cell<bool>,
     closed: RefCell<Option<oneshot::Sender<()>>>,
     worker: usize,
 }
@@ -130,6 +131,11 @@ impl Local {
     /// The settings for a connection that begins now.
     pub fn spec(&self) -> Arc<ListenerSpec> {
         Arc::clone(&self.spec.borrow())
+    }
+
+    /// Whether it was closed: what is open on it ends with its next answer.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.get()
     }
 
     /// Where this worker counts it.
@@ -151,6 +157,7 @@ impl Listeners {
             Change::Close { name, done } => match self.0.remove(&name) {
                 Some(local) => {
                     *local.closed.borrow_mut() = Some(done);
+                    local.leaving.set(true);
                     local.closing.notify_one();
                 }
                 // Never opened here, so there is nothing to wait for; nobody may be listening either.
@@ -167,6 +174,7 @@ impl Listeners {
                     spec: RefCell::new(Arc::clone(&shared.spec)),
                     shared,
                     closing: Notify::new(),
+                    leaving: Cell::new(false),
                     closed: RefCell::new(None),
                     worker: worker.index,
                 });
