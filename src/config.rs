@@ -33,7 +33,7 @@ pub use domain::{
     AdminSpec, Config, EscapedSlashes, IpNetwork, ListenerLimits, ListenerSpec, ListenerTimeouts,
     ServiceConfig, Underscores,
 };
-pub use load::{Loaded, load};
+pub use load::{Doors, Loaded, load};
 pub use problem::{Problem, Problems, Severity};
 pub use schema::schema;
 pub use similar::closest;

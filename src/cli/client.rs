@@ -44,6 +44,7 @@ impl Client {
         if let Some(remark) = &found.remark {
             terminal.note(&format!("note: {remark}"));
         }
+        let unreadable = found.remark.is_some();
         let mut tried = Vec::new();
         for place in found.places {
             match connect(&place).await {
@@ -56,7 +57,9 @@ impl Client {
                 Err(error) => tried.push((place, error)),
             }
         }
-        Err(nobody_there(&tried))
+        let failure = nobody_there(&tried);
+        // What could not be read may have named another place.
+        Err(if unreadable { Failure { code: exit::CONFIG, ..failure } } else { failure })
     }
 
     /// Reads something.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::admin::Token;
 use crate::app::{Disk, admin_socket, state_directory};
-use crate::config::{self, Config};
+use crate::config::{self, Doors};
 
 use super::arguments::Global;
 use super::exit;
@@ -57,34 +57,34 @@ pub fn places(global: &Global) -> Result<Places, Failure> {
         let message = format!("there is no configuration file `{}`", named.display());
         return Err(Failure::new(exit::CONFIG, message));
     }
-    let config = file.as_deref().map(|it| config::load(it, &Disk));
-    let broken = config.as_ref().is_some_and(|it| it.config.is_none());
-    let config = config.and_then(|it| it.config);
-    let state = state_directory(config.as_ref().and_then(|it| it.state.as_deref()));
+    let loaded = file.as_deref().map(|it| config::load(it, &Disk));
+    let unreadable = loaded.as_ref().is_some_and(|it| it.doors.is_none());
+    let doors = loaded.and_then(|it| it.doors);
+    let state = state_directory(doors.as_ref().and_then(|it| it.state.as_deref()));
     let token = env::var("TIDEGATE_TOKEN").ok().and_then(|it| Token::parse(&it));
     let token = token.or_else(|| Token::load(&state).ok());
-    let remark = broken.then(|| {
+    let remark = unreadable.then(|| {
         let file = file.unwrap_or_default();
         format!("`{}` is invalid; looking for its server in the usual places", file.display())
     });
     match url {
         Some(url) => Ok(Places { places: vec![parse_url(&url)?], token, remark: None }),
-        None => Ok(Places { places: usual(config.as_ref(), &state), token, remark }),
+        None => Ok(Places { places: usual(doors.as_ref(), &state), token, remark }),
     }
 }
 
 /// The places of a file's server; without a file, those of a server that uses all defaults. A server
 /// that systemd started has directories that our own environment knows nothing of.
-fn usual(config: Option<&Config>, state: &Path) -> Vec<Place> {
-    let socket = config.and_then(|it| it.admin.socket.as_deref());
+fn usual(doors: Option<&Doors>, state: &Path) -> Vec<Place> {
+    let socket = doors.and_then(|it| it.admin.socket.as_deref());
     let mut places = vec![Place::Socket(admin_socket(socket, state))];
     if socket.is_none() {
         places.push(Place::Socket(state.join("admin.sock")));
-        if config.is_none_or(|it| it.state.is_none()) {
+        if doors.is_none_or(|it| it.state.is_none()) {
             places.extend(SYSTEM_SOCKETS.map(|it| Place::Socket(it.into())));
         }
     }
-    let listen = config.map_or_else(|| config::AdminSpec::default().listen, |it| it.admin.listen);
+    let listen = doors.map_or_else(|| config::AdminSpec::default().listen, |it| it.admin.listen);
     places.extend(listen.map(|it: SocketAddr| Place::Tcp(it.to_string())));
     let mut distinct: Vec<Place> = Vec::new();
     for place in places {
@@ -144,8 +144,8 @@ mod tests {
         let text = "{listen: 1, state: st, admin: {listen: 127.0.0.1:9}, services: {a: {live: b, versions: {b: http://127.0.0.1:2}}}}";
         let files = config::MemoryFiles::new().with("/etc/tg.yaml", text);
         let loaded = config::load(Path::new("/etc/tg.yaml"), &files);
-        let config = loaded.config.unwrap_or_else(|| panic!("{}", loaded.problems.render_human(false)));
-        let places = usual(Some(&config), config.state.as_deref().unwrap());
+        let doors = loaded.doors.unwrap_or_else(|| panic!("{}", loaded.problems.render_human(false)));
+        let places = usual(Some(&doors), doors.state.as_deref().unwrap());
         let shown: Vec<String> = places.iter().map(ToString::to_string).collect();
         assert_eq!(shown.last().unwrap(), "http://127.0.0.1:9");
         assert!(shown.iter().any(|it| it == "unix:/etc/st/admin.sock"), "{shown:?}");

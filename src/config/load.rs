@@ -35,6 +35,9 @@ const WORKERS_MAX: u64 = 1024;
 pub struct Loaded {
     /// The configuration; `None` when there is any error.
     pub config: Option<Config>,
+    /// Where its server answers; known even if the rest of the file is wrong, so that an operator who
+    /// broke the file still reaches the server that refuses it.
+    pub doors: Option<Doors>,
     /// Everything that is wrong with it.
     pub problems: Problems,
     /// Every file that was read or looked for, and every directory that holds one or is searched: what
@@ -44,11 +47,21 @@ pub struct Loaded {
     pub digest: u64,
 }
 
+/// What leads to the server that runs a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Doors {
+    /// Where it answers operators.
+    pub admin: AdminSpec,
+    /// Its state directory; `None` leaves the choice to the environment.
+    pub state: Option<PathBuf>,
+}
+
 /// Loads the file at `path` with everything that it includes. All problems are found in one pass.
 pub fn load(path: &Path, files: &dyn Files) -> Loaded {
     let mut loader = Loader {
         files,
         problems: Problems::default(),
+        doors: None,
         read: Vec::new(),
         digest: Xxh3Default::new(),
         incomplete: false,
@@ -58,12 +71,14 @@ pub fn load(path: &Path, files: &dyn Files) -> Loaded {
     let config = config.filter(|_| !loader.problems.has_errors());
     loader.read.sort();
     loader.read.dedup();
-    Loaded { config, problems: loader.problems, read: loader.read, digest: loader.digest.digest() }
+    let Loader { doors, problems, read, digest, .. } = loader;
+    Loaded { config, doors, problems, read, digest: digest.digest() }
 }
 
 struct Loader<'a> {
     files: &'a dyn Files,
     problems: Problems,
+    doors: Option<Doors>,
     read: Vec<PathBuf>,
     digest: Xxh3Default,
     /// Whether services or routes are missing that somebody has written.
@@ -278,6 +293,7 @@ impl Loader<'_> {
         let (admin, admin_at) = admin.unwrap_or((AdminSpec::default(), None));
         listen::clashes(&listeners, &admin, admin_at, problems);
         let state = fields.read("state", problems, fields::path);
+        self.doors = Some(Doors { admin: admin.clone(), state: state.clone() });
         let workers = fields.read("workers", problems, workers).flatten();
         let defaults = fields.read("defaults", problems, service::defaults).unwrap_or_default();
         let services: Vec<service::Placed> =
