@@ -5,7 +5,6 @@ mod instance;
 mod places;
 mod reload;
 mod run;
-mod standin;
 mod watch;
 
 pub use disk::Disk;

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -13,17 +13,17 @@ use tokio::task::JoinHandle;
 
 use crate::admin::{self, Control, Server};
 use crate::config::{Config, Loaded};
-use crate::controller::Status;
+use crate::controller::{self, Controller, Handle};
 use crate::model::ListenerName;
 use crate::proxy::{Proxy, Sockets};
 use crate::routing::{Publisher, Table};
 use crate::runtime::{Clock, ServiceManager, Shutdown, Signal, Signals, usable_cores};
+use crate::store::Store;
 use crate::telemetry::Registry;
 
 use super::places::{admin_socket, make_private, state_directory};
 use super::reload::{Configure, Parts, Reloader};
 use super::run::{RunError, start_error};
-use super::standin::Standin;
 use super::watch::Watch;
 
 /// Workers, controller, admin server and everything between them.
@@ -36,7 +36,8 @@ pub struct Instance {
     pub registry: Arc<Registry>,
     /// The time that all parts agree on.
     pub clock: Clock,
-    controller: Arc<Standin>,
+    controller: Handle,
+    controlling: JoinHandle<()>,
     proxy: Arc<Proxy>,
     manager: ServiceManager,
     shutdown: Shutdown,
@@ -61,21 +62,30 @@ impl Instance {
         let clock = Clock::system();
         let registry = Registry::new(config.workers.unwrap_or_else(usable_cores));
         let publisher = Publisher::new(Table::empty());
-        let admin = admin_doors(&config)?;
+        let state = state_directory(config.state.as_deref());
+        make_private(&state).map_err(start_error("make the state directory"))?;
+        // Before the doors: a second server on this state must not take the first one's socket away.
+        let (store, recovered) = Store::open(&state).map_err(start_error("open the state directory"))?;
+        let admin = admin_doors(&config, &state)?;
         let proxy =
             Proxy::start(&publisher, &registry, &clock, seed).map_err(start_error("start the workers"))?;
         let proxy = Arc::new(proxy);
-        let controller = Arc::new(Standin {
+        let (controller, controlled) = Controller::new(controller::Parts {
             publisher: publisher.clone(),
-            status: Mutex::new(Arc::new(Status::default())),
-        });
+            counts: Arc::clone(&registry) as Arc<dyn controller::Counts>,
+            clock: clock.clone(),
+            store,
+            recovered,
+        })
+        .map_err(start_error("start the journal"))?;
+        let controlling = tokio::task::spawn(controlled.run());
         let (followed, to_follow) = mpsc::unbounded_channel();
         let reloader = Arc::new(Reloader::new(
             path,
             Sockets::new(&registry),
             followed,
             Parts {
-                controller: Arc::clone(&controller) as Arc<dyn Configure>,
+                controller: Arc::new(controller.clone()) as Arc<dyn Configure>,
                 proxy: Arc::clone(&proxy),
                 registry: Arc::clone(&registry),
                 manager,
@@ -87,7 +97,7 @@ impl Instance {
             .map_err(|why| RunError::Start { doing: "serve the configuration", source: why.report.into() })?;
         let (shutdown, admin_address) = (Shutdown::new(), admin.address());
         let admin = admin.run(admin::Parts {
-            control: Arc::clone(&controller) as Arc<dyn Control>,
+            control: Arc::new(controller.clone()) as Arc<dyn Control>,
             reload: Arc::clone(&reloader) as Arc<dyn admin::Reload>,
             registry: Arc::clone(&registry),
             shutdown: shutdown.watch(),
@@ -99,6 +109,7 @@ impl Instance {
             registry,
             clock,
             controller,
+            controlling,
             proxy,
             manager,
             shutdown,
@@ -120,7 +131,7 @@ impl Instance {
 
     /// The controller.
     pub fn controller(&self) -> &dyn Control {
-        self.controller.as_ref()
+        &self.controller
     }
 
     /// Reloads when a signal or, with `watch`, a change of the files asks for it, until a signal says
@@ -163,6 +174,9 @@ impl Instance {
         self.shutdown.cut();
         // A server that failed has said so in the log.
         let _ = self.admin.await;
+        self.controller.stop().await;
+        // A controller that fell has said so in the log.
+        let _ = self.controlling.await;
         drop(self.reloader);
         match Arc::into_inner(self.proxy).map_or(left, |proxy| proxy.stop().max(left)) {
             0 => Ok(()),
@@ -200,12 +214,10 @@ impl Instance {
     }
 }
 
-/// Opens the state directory and the ways for operators to get in.
-fn admin_doors(config: &Config) -> Result<Server, RunError> {
-    let state = state_directory(config.state.as_deref());
-    make_private(&state).map_err(start_error("make the state directory"))?;
-    let socket = admin_socket(config.admin.socket.as_deref(), &state);
-    Server::bind(config.admin.listen, Some(&socket), &state).map_err(start_error("open the admin doors"))
+/// Opens the ways for operators to get in.
+fn admin_doors(config: &Config, state: &Path) -> Result<Server, RunError> {
+    let socket = admin_socket(config.admin.socket.as_deref(), state);
+    Server::bind(config.admin.listen, Some(&socket), state).map_err(start_error("open the admin doors"))
 }
 
 async fn changed(watch: &mut Option<Watch>) {
