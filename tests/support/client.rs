@@ -17,10 +17,15 @@ impl Client {
     /// Connects.
     #[track_caller]
     pub fn connect(to: SocketAddr) -> Self {
-        match TcpStream::connect_timeout(&to, PATIENCE) {
-            Ok(stream) => Self { wire: Wire::new(stream) },
+        match Self::try_connect(to) {
+            Ok(client) => client,
             Err(error) => panic!("connect to {to}: {error}"),
         }
+    }
+
+    /// Connects if somebody listens.
+    pub fn try_connect(to: SocketAddr) -> std::io::Result<Self> {
+        TcpStream::connect_timeout(&to, PATIENCE).map(|stream| Self { wire: Wire::new(stream) })
     }
 
     /// Connects with a receive buffer so small that the other side soon cannot write.

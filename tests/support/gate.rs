@@ -48,6 +48,7 @@ impl Gate {
             gate.quiet = true;
             panic!("tidegate did not get ready with\n{}\nand said\n{}", gate.text(), gate.log());
         }
+        gate.setup.wait_for_first_connections();
         gate
     }
 

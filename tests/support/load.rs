@@ -73,7 +73,12 @@ fn send(to: SocketAddr, pause: Duration, stop: &AtomicBool, sent: &AtomicU64) ->
     let mut tally = Tally::default();
     let mut open = None;
     while !stop.load(Ordering::SeqCst) {
-        let mut client = open.take().unwrap_or_else(|| Client::connect(to));
+        let connected = open.take().map_or_else(|| Client::try_connect(to), Ok);
+        let Ok(mut client) = connected else {
+            *tally.0.entry("no connection".to_owned()).or_default() += 1;
+            thread::sleep(Duration::from_millis(20));
+            continue;
+        };
         let answer = match client.offer("GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n") {
             Err(error) => format!("send: {error}"),
             Ok(()) => match client.try_response("GET") {

@@ -3,9 +3,12 @@
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::gate::Gate;
-use super::upstream::Upstream;
+use super::upstream::{Shared, Upstream};
+use super::wait::within;
 
 /// A configuration in the making. Parts are YAML as a user would write it.
 #[derive(Clone, Debug)]
@@ -18,6 +21,7 @@ pub struct Setup {
     services: Vec<String>,
     top: Vec<String>,
     workers: usize,
+    first: Option<Arc<Shared>>,
 }
 
 /// Where a gate listens and keeps its files.
@@ -44,6 +48,7 @@ impl Default for Setup {
             services: Vec::new(),
             top: Vec::new(),
             workers: 1,
+            first: None,
         }
     }
 }
@@ -51,7 +56,8 @@ impl Default for Setup {
 impl Setup {
     /// One service `shop` whose live version `v1` is this upstream.
     pub fn to(upstream: &Upstream) -> Self {
-        Self::default().version("v1", &[upstream.address()])
+        let setup = Self::default().version("v1", &[upstream.address()]);
+        Self { first: Some(upstream.shared()), ..setup }
     }
 
     /// Adds a version of `shop`, or redefines it.
@@ -119,8 +125,17 @@ impl Setup {
     }
 
     /// Starts a gate with it.
+    #[track_caller]
     pub fn start(self) -> Gate {
         Gate::start(self)
+    }
+
+    /// Waits until each worker has the connection that it opens ahead of the first request. Scripts
+    /// count connections, so it matters which is the first.
+    pub fn wait_for_first_connections(&self) {
+        if let Some(first) = &self.first {
+            within(Duration::from_secs(1), || (first.connections() >= self.workers).then_some(()));
+        }
     }
 
     /// The file.

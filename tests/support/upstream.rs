@@ -19,13 +19,21 @@ pub struct Upstream {
     shared: Arc<Shared>,
 }
 
-#[derive(Default)]
-struct Shared {
+/// What an upstream has seen.
+#[derive(Debug, Default)]
+pub struct Shared {
     stopped: AtomicBool,
     connections: Mutex<Vec<Arc<Mutex<Seen>>>>,
     streams: Mutex<HashMap<usize, TcpStream>>,
     requests: Mutex<Vec<Request>>,
     busy: AtomicUsize,
+}
+
+impl Shared {
+    /// How many connections were accepted.
+    pub fn connections(&self) -> usize {
+        self.connections.lock().unwrap().len()
+    }
 }
 
 impl Upstream {
@@ -69,6 +77,11 @@ impl Upstream {
         self.address
     }
 
+    /// What it has seen, for who outlives it.
+    pub fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
     /// Every complete request so far, in order of completion.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()
@@ -101,7 +114,7 @@ impl Upstream {
 
     /// How many connections were accepted.
     pub fn connections(&self) -> usize {
-        self.shared.connections.lock().unwrap().len()
+        self.shared.connections()
     }
 
     /// How connection `number` ended, as far as its script has noticed.
