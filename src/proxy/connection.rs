@@ -1,7 +1,6 @@
 //! One client connection, from accepting it to closing it: waits for heads, hands each request to
 //! [`forward`], and closes in a way that lets the client read the last answer.
 
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -163,15 +162,18 @@ impl Client {
             if let Some(end) = self.idle(worker).await {
                 return end;
             }
-        } else if let Some(done) = self.look(&limits) {
+            return self.head_rest(worker, &limits, self.served == 0).await;
+        }
+        // The next request came along with the last one.
+        if let Some(done) = self.look(&limits) {
             return done;
         }
-        self.head_rest(worker, &limits).await
+        self.deadline.set(self.spec.timeouts.head);
+        self.head_rest(worker, &limits, true).await
     }
 
     /// Reads until the head is there. Its time is absolute: progress does not extend it.
-    async fn head_rest(&mut self, worker: &Worker, limits: &RequestLimits) -> Head {
-        let armed = Cell::new(self.served == 0);
+    async fn head_rest(&mut self, worker: &Worker, limits: &RequestLimits, mut armed: bool) -> Head {
         loop {
             if self.eof {
                 return Head::Gone;
@@ -179,6 +181,9 @@ impl Client {
             self.buffer(worker);
             let (stream, buffer, deadline) = (&mut self.stream, self.buffer.as_mut(), &self.deadline);
             let Some(buffer) = buffer else { return Head::Gone };
+            if buffer.is_full() {
+                return Head::Refused(Refusal::HeadTooLarge);
+            }
             let read = poll_fn(|cx| match buffer.poll_fill(stream, cx) {
                 Poll::Ready(done) => Poll::Ready(Some(done)),
                 Poll::Pending => deadline.poll(cx).map(|()| None),
@@ -194,7 +199,8 @@ impl Client {
             if let Some(done) = self.look(limits) {
                 return done;
             }
-            if !armed.replace(true) {
+            if !armed {
+                armed = true;
                 self.deadline.set(self.spec.timeouts.head);
             }
         }
