@@ -63,7 +63,8 @@ pub fn has_word(code: &str, word: &str) -> bool {
     let starts = word.starts_with(|it: char| it.is_alphanumeric());
     let ends = word.ends_with(|it: char| it.is_alphanumeric());
     code.match_indices(word).any(|(at, _)| {
-        !(starts && goes_on(code[..at].chars().next_back()))
-            && !(ends && goes_on(code[at + word.len()..].chars().next()))
+        let longer_before = starts && goes_on(code[..at].chars().next_back());
+        let longer_after = ends && goes_on(code[at + word.len()..].chars().next());
+        !longer_before && !longer_after
     })
 }
