@@ -24,7 +24,6 @@
 //! route.
 
 mod build;
-mod by_name;
 mod conditions;
 mod host;
 mod path;

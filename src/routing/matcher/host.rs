@@ -1,6 +1,7 @@
 //! Which host a route answers to, and an index from host to whatever is kept for it.
 
-use super::by_name::ByName;
+use std::collections::HashMap;
+
 use super::trie::Trie;
 
 /// A host that a route or service answers to.
@@ -22,7 +23,7 @@ pub(super) fn without_dot(host: &str) -> &str {
 /// Values by host pattern.
 #[derive(Debug)]
 pub(super) struct Hosts<T> {
-    exact: ByName<T>,
+    exact: HashMap<Box<str>, T>,
     wildcard: Trie<T>,
     any: Option<T>,
 }
@@ -57,7 +58,7 @@ impl<T: Default> Hosts<T> {
 
 impl<T> Default for Hosts<T> {
     fn default() -> Self {
-        Self { exact: ByName::default(), wildcard: Trie::default(), any: None }
+        Self { exact: HashMap::new(), wildcard: Trie::default(), any: None }
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the path must be, and the index by path within one host.
 
+use std::collections::HashMap;
+
 use super::RouteId;
-use super::by_name::ByName;
 use super::pattern::PatternError;
 use super::patterns::Patterns;
 use super::trie::Trie;
@@ -25,7 +26,7 @@ pub(super) type Candidates = Vec<RouteId>;
 /// The routes of one host.
 #[derive(Debug, Default)]
 pub(super) struct Paths {
-    exact: ByName<Candidates>,
+    exact: HashMap<Box<str>, Candidates>,
     patterns: Patterns,
     prefixes: Trie<Candidates>,
 }

@@ -4,7 +4,7 @@
 //! longest match comes first without a list of candidates. A walk ends where the tree ends: a request
 //! with ten thousand slashes costs no more than the deepest route.
 
-use super::by_name::ByName;
+use std::collections::HashMap;
 
 /// Values by lists of names.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Trie<T> {
 struct Node<T> {
     /// The root is its own parent.
     parent: usize,
-    children: ByName<usize>,
+    children: HashMap<Box<str>, usize>,
     value: Option<T>,
 }
 
@@ -65,7 +65,7 @@ impl<T> Default for Trie<T> {
 
 impl<T> Node<T> {
     fn below(parent: usize) -> Self {
-        Self { parent, children: ByName::default(), value: None }
+        Self { parent, children: HashMap::new(), value: None }
     }
 }
 
