@@ -1,5 +1,6 @@
 //! Where one message ends and the next begins: nothing that two readers could read differently may
 //! pass. Raw requests and responses are in `data/http1.json`; here is what may come of each.
+#![allow(clippy::disallowed_methods, reason = "real programs in real time")]
 
 mod support;
 

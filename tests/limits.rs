@@ -1,4 +1,5 @@
 //! Every limit and every clock, from both sides of its line.
+#![allow(clippy::disallowed_methods, reason = "real programs in real time")]
 
 mod support;
 

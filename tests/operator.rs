@@ -1,4 +1,5 @@
 //! What operators touch: readiness, metrics, status, commands and their exit codes, a quiet end.
+#![allow(clippy::disallowed_methods, reason = "real programs in real time")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Releases end to end: real traffic, real faults, the file and the command line.
+#![allow(clippy::disallowed_methods, reason = "real programs in real time")]
 
 mod support;
 
@@ -411,6 +412,65 @@ fn two_services_do_not_disturb_each_other() {
     gate.reaches("ROLLED BACK");
     load.stop();
     assert_eq!(gate.json("/api/v1/services/other")["state"], "CANARY");
+}
+
+/// Clients that lose patience say nothing about the version they were given.
+#[test]
+fn clients_that_leave_are_no_evidence_against_a_canary() {
+    let one = Upstream::answering("one");
+    let two = Upstream::start(|peer| {
+        while let Some(head) = peer.head() {
+            if head.has("x-leave") {
+                peer.note(&head);
+                peer.hold();
+                return;
+            }
+            peer.rest_of(head);
+            peer.answer("200 OK", "two");
+        }
+    });
+    let mut gate = two_versions(&one, &two).service("rollout: {steps: [50% for 1h]}").start();
+    gate.edit(|setup| setup.live("v2"));
+    until("it begins", || (gate.weight("v2") == 0.5).then_some(()));
+    let load = Load::start(gate.address(), 2, ms(1));
+    while two.requests().iter().filter(|it| it.head.has("x-leave")).count() < 150 {
+        let mut client = gate.connect();
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nX-Leave: 1\r\n\r\n");
+        let _ = client.end_within(ms(5));
+        client.reset();
+    }
+    load.stop().assert_all("200");
+    until("nothing is under way", || (gate.metric("tidegate_requests_in_flight", &[]) == 0.0).then_some(()));
+    assert_eq!((gate.weight("v2"), gate.state().as_str()), (0.5, "CANARY"), "{:#}", gate.release());
+}
+
+/// What began on a version stays there, through promotion and rollback.
+#[test]
+fn a_stream_stays_on_the_version_where_it_began() {
+    let latch = support::upstream::Latch::default();
+    let opened = latch.clone();
+    let one = Upstream::start(move |peer| {
+        while let Some(request) = peer.request() {
+            if request.target() == "/stream" {
+                peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\none \r\n");
+                opened.pass();
+                peer.send("4\r\nstay\r\n0\r\n\r\n");
+            } else {
+                peer.answer("200 OK", "one");
+            }
+        }
+    });
+    let two = Upstream::answering("two");
+    let mut gate = two_versions(&one, &two).start();
+    let mut client = gate.connect();
+    client.send("GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");
+    until("the stream has begun", || (one.count() == 1).then_some(()));
+    gate.edit(|setup| setup.live("v2"));
+    until("v2 has the traffic", || (gate.get("/").text() == "two").then_some(()));
+    assert_eq!(gate.command("rollback shop").code, 0);
+    until("v1 has the traffic", || (gate.get("/").text() == "one").then_some(()));
+    latch.open();
+    assert_eq!(client.response().text(), "one stay");
 }
 
 /// Killed at any moment, it comes back with the weight it had or a lower one, and stable is the same.

@@ -1,4 +1,5 @@
 //! The file changes while traffic flows: all of it takes effect or none, and no request notices.
+#![allow(clippy::disallowed_methods, reason = "real programs in real time")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Bodies pass through as they come, in both directions, in flat memory; tunnels carry bytes and ends.
+#![allow(clippy::disallowed_methods, reason = "real programs in real time")]
 
 mod support;
 
@@ -136,7 +137,7 @@ fn read_chunks(wire: &mut support::wire::Wire) -> u64 {
         while !line.ends_with(b"\r\n") {
             line.extend(wire.exactly(1).expect("a chunk size"));
         }
-        let digits = std::str::from_utf8(&line[..line.len() - 2]).unwrap();
+        let digits = std::str::from_utf8(&line[..line.len() - 2]).expect("ASCII");
         let size = u64::from_str_radix(digits, 16).expect("a chunk size");
         wire.skip(size + 2).expect("a chunk");
         if size == 0 {
@@ -420,7 +421,7 @@ fn a_tunnel_carries_every_byte_both_ways() {
         stream.write_all(&sent).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
     });
-    let got = client.wire().to_end().expect("everything and the end");
+    let got = client.wire().read_to_end().expect("everything and the end");
     writing.join().unwrap();
     assert!(got == [bytes.as_slice(), b"bye"].concat(), "{} bytes came back", got.len());
 }
@@ -435,7 +436,7 @@ fn a_tunnel_ends_one_direction_at_a_time() {
             peer.send("first");
             peer.finish();
             say.open();
-            let rest = peer.wire().to_end().expect("what the client says after we finished");
+            let rest = peer.wire().read_to_end().expect("what the client says after we finished");
             if rest == b"still talking" {
                 hear.open();
             }
@@ -446,7 +447,7 @@ fn a_tunnel_ends_one_direction_at_a_time() {
     client.send(UPGRADE);
     client.wire().head().expect("the switch");
     assert!(said.pass());
-    assert_eq!(client.wire().to_end().expect("the end of the upstream's side"), b"first");
+    assert_eq!(client.wire().read_to_end().expect("the end of the upstream's side"), b"first");
     client.send("still ");
     client.send("talking").finish();
     assert!(heard.pass(), "the client's words were lost after the upstream had finished");
@@ -638,6 +639,6 @@ fn tunnels_and_streams_survive_a_reload() {
         gate.reload(|setup| setup.service(format!("timeouts: {{head: {}s}}", 30 + number)));
     }
     client.finish();
-    assert!(matches!(client.wire().to_end(), Ok(rest) if rest.is_empty()));
+    assert!(matches!(client.wire().read_to_end(), Ok(rest) if rest.is_empty()));
     assert_eq!(client.try_response("GET"), Err(Broken::Ended(String::new())));
 }

@@ -50,6 +50,7 @@ pub struct Instance {
 impl Instance {
     /// Starts all parts and serves what was loaded from `path`. `seed` is where the workers' draws come
     /// from. Must be called within a tokio runtime, which admin requests and reloads share.
+    #[expect(clippy::disallowed_methods, reason = "the composition root starts the tasks")]
     pub async fn start(
         path: &Path,
         loaded: Loaded,

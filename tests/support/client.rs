@@ -106,7 +106,7 @@ impl Client {
         match framing(&response)? {
             Framing::Chunked => (response.body, response.trailers) = self.wire.chunked()?,
             Framing::Length(count) => response.body = self.wire.exactly(count)?,
-            Framing::Close => response.body = self.wire.to_end()?,
+            Framing::Close => response.body = self.wire.read_to_end()?,
         }
         Ok(response)
     }

@@ -31,7 +31,7 @@ impl Gate {
     /// Writes the file, starts the program and waits until it is ready.
     #[track_caller]
     pub fn start(setup: Setup) -> Self {
-        Self::start_laid_out(setup, |file, text| put(file, text))
+        Self::start_laid_out(setup, put)
     }
 
     /// Like [`Gate::start`], with the file put in place by `lay`.

@@ -154,7 +154,7 @@ impl Wire {
     }
 
     /// Reads until the other side finishes.
-    pub fn to_end(&mut self) -> Result<Vec<u8>, Broken> {
+    pub fn read_to_end(&mut self) -> Result<Vec<u8>, Broken> {
         loop {
             match self.fill() {
                 Ok(()) => {}
