@@ -18,7 +18,7 @@ use crate::model::ListenerName;
 use crate::proxy::{Proxy, Sockets};
 use crate::routing::{Publisher, Table};
 use crate::runtime::{Clock, ServiceManager, Shutdown, Signal, Signals, usable_cores};
-use crate::store::Store;
+use crate::store::{OpenError, Recovered, Store};
 use crate::telemetry::Registry;
 
 use super::places::{admin_socket, make_private, state_directory};
@@ -66,7 +66,7 @@ impl Instance {
         let state = state_directory(config.state.as_deref());
         make_private(&state).map_err(start_error("make the state directory"))?;
         // Before the doors: a second server on this state must not take the first one's socket away.
-        let (store, recovered) = Store::open(&state).map_err(start_error("open the state directory"))?;
+        let (store, recovered) = open_store(&state).await.map_err(start_error("open the state directory"))?;
         let admin = admin_doors(&config, &state)?;
         let proxy =
             Proxy::start(&publisher, &registry, &clock, seed).map_err(start_error("start the workers"))?;
@@ -227,6 +227,23 @@ async fn changed(watch: &mut Option<Watch>) {
         None => std::future::pending().await,
     }
 }
+
+/// Opens the journal. A process that was killed a moment ago may still hold the lock while the kernel
+/// takes it apart, so a locked directory is tried again for a while.
+async fn open_store(state: &Path) -> Result<(Store, Recovered), OpenError> {
+    let end = tokio::time::Instant::now() + LOCK_PATIENCE;
+    loop {
+        match Store::open(state) {
+            Err(OpenError::Locked { .. }) if tokio::time::Instant::now() < end => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// How long another process may take to let go of the state directory.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Between pings when nobody waits for them.
 const NEVER: Duration = Duration::from_secs(3600);

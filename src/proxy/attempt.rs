@@ -48,7 +48,7 @@ impl Attempt {
         evidence: Option<ClientShard>,
     ) -> Self {
         let it = Self {
-            began_us: worker.deadlines.now_us(),
+            began_us: worker.deadlines.recent_us(),
             worker: Rc::clone(worker),
             local: Rc::clone(local),
             version: Rc::clone(version),

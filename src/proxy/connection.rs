@@ -266,7 +266,11 @@ impl Client {
     pub async fn refused(&mut self, worker: &Worker, local: &Local, why: Refusal) -> Next {
         local.cells().rejected(reject_reason(why));
         let text = why.to_string();
-        self.answer(worker, &Answer { status: why.status(), text: &text, ..base(&worker.date()) }).await
+        // RFC 9110 section 15.5.6: a 405 names what would be allowed.
+        let allowed: &[(&str, &str)] = &[("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")];
+        let extra = if why.status() == 405 { allowed } else { &[] };
+        self.answer(worker, &Answer { status: why.status(), text: &text, extra, ..base(&worker.date()) })
+            .await
     }
 
     /// Sends an answer of our own. Closes afterwards if the answer says so.

@@ -565,6 +565,7 @@ impl<'a> Exchange<'a> {
     }
 
     fn next(&mut self, client: &Client) -> Next {
+        self.now_us = self.worker.deadlines.now_us();
         if !self.tunnel {
             let bad = self.attempt.status.is_some_and(|it| self.job.spec.error_status.counts(it));
             self.attempt.complete(bad);

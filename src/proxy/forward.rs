@@ -69,6 +69,8 @@ pub struct Job {
 
 /// Answers the request whose head is the first `len` bytes of the client's buffer.
 pub async fn exchange(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client, len: usize) -> Next {
+    // What follows counts from here.
+    worker.deadlines.now_us();
     match plan(worker, local, client, len) {
         Planned::Answered { status, error, text, location, close, head, http10 } => {
             let date = worker.date();

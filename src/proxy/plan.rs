@@ -249,7 +249,7 @@ impl Answering<'_> {
         // A body that nobody reads would be taken for the next request.
         let close = !self.head.keep_alive
             || !self.head.framing.is_empty()
-            || self.client.is_spent(self.worker, self.worker.deadlines.now_ms());
+            || self.client.is_spent(self.worker, self.worker.deadlines.recent_ms());
         Planned::Answered {
             status,
             error,
