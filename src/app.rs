@@ -8,7 +8,7 @@ mod run;
 mod watch;
 
 pub use disk::Disk;
-pub use instance::Instance;
+pub use instance::{Given, Instance};
 pub use places::{admin_socket, state_directory};
 pub use reload::{Configure, Parts, Reloader};
 pub use run::{Options, RunError, run};

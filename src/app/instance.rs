@@ -17,7 +17,7 @@ use crate::controller::{self, Controller, Handle};
 use crate::model::ListenerName;
 use crate::proxy::{Proxy, Sockets};
 use crate::routing::{Publisher, Table};
-use crate::runtime::{Clock, ServiceManager, Shutdown, Signal, Signals, usable_cores};
+use crate::runtime::{Clock, ServiceManager, Shutdown, Signal, Signals, spawn_thread, usable_cores};
 use crate::store::{OpenError, Recovered, Store};
 use crate::telemetry::Registry;
 
@@ -37,7 +37,7 @@ pub struct Instance {
     /// The time that all parts agree on.
     pub clock: Clock,
     controller: Handle,
-    controlling: JoinHandle<()>,
+    controlling: std::thread::JoinHandle<()>,
     proxy: Arc<Proxy>,
     manager: ServiceManager,
     shutdown: Shutdown,
@@ -47,20 +47,25 @@ pub struct Instance {
     to_follow: tokio::sync::Mutex<mpsc::UnboundedReceiver<Vec<PathBuf>>>,
 }
 
+/// What an instance is given from outside.
+pub struct Given {
+    /// Is told how the start, reloads and the end go.
+    pub manager: ServiceManager,
+    /// The time that all parts agree on.
+    pub clock: Clock,
+    /// Where the workers' draws come from.
+    pub seed: u64,
+}
+
 impl Instance {
-    /// Starts all parts and serves what was loaded from `path`. `seed` is where the workers' draws come
-    /// from. Must be called within a tokio runtime, which admin requests and reloads share.
+    /// Starts all parts and serves what was loaded from `path`. Must be called within a tokio runtime,
+    /// which admin requests and reloads share.
     #[expect(clippy::disallowed_methods, reason = "the composition root starts the tasks")]
-    pub async fn start(
-        path: &Path,
-        loaded: Loaded,
-        manager: ServiceManager,
-        seed: u64,
-    ) -> Result<Self, RunError> {
+    pub async fn start(path: &Path, loaded: Loaded, given: Given) -> Result<Self, RunError> {
+        let Given { manager, clock, seed } = given;
         let Some(config) = loaded.config.clone() else {
             return Err(RunError::Configuration(loaded.problems.render_human(false)));
         };
-        let clock = Clock::system();
         let registry = Registry::new(config.workers.unwrap_or_else(usable_cores));
         let publisher = Publisher::new(Table::empty());
         let state = state_directory(config.state.as_deref());
@@ -71,15 +76,14 @@ impl Instance {
         let proxy =
             Proxy::start(&publisher, &registry, &clock, seed).map_err(start_error("start the workers"))?;
         let proxy = Arc::new(proxy);
-        let (controller, controlled) = Controller::new(controller::Parts {
+        let (controller, controlling) = start_controller(controller::Parts {
             publisher: publisher.clone(),
             counts: Arc::clone(&registry) as Arc<dyn controller::Counts>,
             clock: clock.clone(),
             store,
             recovered,
         })
-        .map_err(start_error("start the journal"))?;
-        let controlling = tokio::task::spawn(controlled.run());
+        .map_err(start_error("start the controller"))?;
         let (followed, to_follow) = mpsc::unbounded_channel();
         let reloader = Arc::new(Reloader::new(
             path,
@@ -177,7 +181,7 @@ impl Instance {
         let _ = self.admin.await;
         self.controller.stop().await;
         // A controller that fell has said so in the log.
-        let _ = self.controlling.await;
+        let _ = self.controlling.join();
         drop(self.reloader);
         match Arc::into_inner(self.proxy).map_or(left, |proxy| proxy.stop().max(left)) {
             0 => Ok(()),
@@ -226,6 +230,15 @@ async fn changed(watch: &mut Option<Watch>) {
         Some(watch) => watch.changed().await,
         None => std::future::pending().await,
     }
+}
+
+/// The controller has a thread of its own: a slow scrape or a large file never delays a look at the
+/// canary.
+fn start_controller(parts: controller::Parts) -> std::io::Result<(Handle, std::thread::JoinHandle<()>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let (handle, controller) = Controller::new(parts)?;
+    let thread = spawn_thread("controller", None, move || runtime.block_on(controller.run()))?;
+    Ok((handle, thread))
 }
 
 /// Opens the journal. A process that was killed a moment ago may still hold the lock while the kernel

@@ -6,10 +6,10 @@ use std::time::Duration;
 use rand::TryRng;
 
 use crate::config::{Loaded, load};
-use crate::runtime::{ServiceManager, Signals, raise_open_files};
+use crate::runtime::{Clock, ServiceManager, Signals, raise_open_files};
 
 use super::disk::Disk;
-use super::instance::Instance;
+use super::instance::{Given, Instance};
 
 /// What `tidegate run` was told.
 #[derive(Clone, Debug)]
@@ -68,7 +68,8 @@ async fn serve(options: &Options, loaded: Loaded) -> Result<(), RunError> {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
     let manager = ServiceManager::from_environment();
-    let instance = Instance::start(&options.config, loaded, manager, fresh_seed()?).await?;
+    let given = Given { manager, clock: Clock::system(), seed: fresh_seed()? };
+    let instance = Instance::start(&options.config, loaded, given).await?;
     for (name, address) in instance.addresses().await {
         tracing::info!(listener = %name, %address, "accepting");
     }

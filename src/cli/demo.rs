@@ -1,10 +1,40 @@
 //! `tidegate demo`: three releases in one process, with measured numbers.
+//!
+//! Everything is the real thing: the server is started as `run` starts it, from a file that is edited as
+//! a person would edit it; versions and users have threads of their own and talk to it through sockets.
+//! What is printed was counted by the users ([`load`]) and by the versions ([`backend`]), not by the
+//! server. Ports are the kernel's choice and files lie in a folder of their own, so nothing of the
+//! machine is touched.
+
+mod acts;
+mod backend;
+mod folder;
+mod load;
+mod report;
+mod stage;
+mod tell;
+
+use std::error::Error;
+use std::time::Duration;
 
 use clap::Args;
+use rand::TryRng;
+
+use crate::app::{Disk, Given, Instance, RunError};
+use crate::config;
+use crate::runtime::{Clock, ServiceManager, Signals};
 
 use super::arguments::Global;
 use super::terminal::Terminal;
+use super::text::grouped;
 use super::{Failure, Outcome, exit};
+
+use backend::Backends;
+use folder::{BLOG_HOST, Folder};
+use load::{Aim, Load};
+use report::{Report, Requests};
+use stage::{Pace, Stage};
+use tell::Teller;
 
 /// Arguments of `demo`.
 #[derive(Args, Clone, Debug)]
@@ -24,6 +54,168 @@ pub struct DemoArgs {
 }
 
 /// Plays the demonstration.
-pub fn play(_global: &Global, _args: &DemoArgs, _terminal: &mut Terminal) -> Outcome {
-    Err(Failure::new(exit::FAILED, "the parts of the server are not joined in this build"))
+pub fn play(_global: &Global, args: &DemoArgs, terminal: &mut Terminal) -> Outcome {
+    let failed = |error: &dyn Error| Failure::of(exit::FAILED, error);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| failed(&error))?;
+    let for_program = args.ci || terminal.json;
+    let seed = match args.seed {
+        Some(seed) => seed,
+        None if args.ci => SEED_OF_CI,
+        None => rand::rngs::SysRng.try_next_u64().map_err(|error| failed(&error))?,
+    };
+    let seconds = args.seconds.unwrap_or(SECONDS).clamp(1, 3_600);
+    let (report, interrupted) = runtime.block_on(async {
+        let mut house = House::open(seed, Pace::of(seconds)).await.map_err(|it| failed(it.as_ref()))?;
+        let mut report = Report { seed, rate: RATE, ..Report::default() };
+        let mut tell = Teller::new(terminal, for_program);
+        introduce(&mut tell, &house);
+        let interrupted = house.play(tell, args.keep && !for_program, &mut report).await;
+        let closed = house.close(&mut report).await;
+        closed.map_err(|error| failed(&error)).map(|()| (report, interrupted))
+    })?;
+    if interrupted {
+        return Ok(if args.keep && report.flip.is_some() { exit::DONE } else { exit::INTERRUPTED });
+    }
+    end(report, for_program, terminal)
 }
+
+/// The server, its versions, its users and its folder. Dropped from the top down: users go first.
+struct House {
+    load: Load,
+    instance: Instance,
+    signals: Signals,
+    backends: Backends,
+    folder: Folder,
+    pace: Pace,
+}
+
+impl House {
+    async fn open(seed: u64, pace: Pace) -> Result<Self, Box<dyn Error>> {
+        let clock = Clock::system();
+        let signals = Signals::install()?;
+        let backends = Backends::start(&VERSIONS, &clock)?;
+        let mut folder = Folder::make()?;
+        let every: Vec<_> = backends.addresses().collect();
+        folder.write(folder::first_text(&every, pace.soak, pace.watch))?;
+        let loaded = config::load(&folder.file(), &Disk);
+        let given = Given { manager: ServiceManager::from_environment(), clock: clock.clone(), seed };
+        let instance = Instance::start(&folder.file(), loaded, given).await?;
+        let to = instance.addresses().await.first().ok_or("nothing listens")?.1;
+        let aim = Aim { to, per_second: RATE, host: "shop.localhost", host_elsewhere: BLOG_HOST };
+        let load = Load::start(aim, seed, &clock)?;
+        Ok(Self { load, instance, signals, backends, folder, pace })
+    }
+
+    /// Plays all acts while the server attends to its file. Returns whether somebody interrupted it.
+    async fn play(&mut self, tell: Teller<'_>, keep: bool, report: &mut Report) -> bool {
+        let Self { load, instance, signals, backends, folder, pace } = self;
+        let began = instance.clock.now();
+        let mut stage = Stage::new(instance, backends, folder, load, tell, *pace);
+        let acts = async {
+            if let Err(problem) = acts::play(&mut stage, report).await {
+                report.problems.push(problem);
+            } else if keep {
+                stay(&mut stage).await;
+            }
+        };
+        let interrupted = tokio::select! {
+            () = acts => false,
+            () = instance.attend(true, signals) => true,
+        };
+        report.seconds = instance.clock.now().since(began).as_secs_f64();
+        interrupted
+    }
+
+    /// Ends users, server and versions in this order, and adds up.
+    async fn close(mut self, report: &mut Report) -> Result<(), RunError> {
+        self.load.stop();
+        let ledger = self.load.ledger();
+        report.requests = Requests {
+            sent: ledger.sent(),
+            answered: ledger.count(|it| it.status.is_some()),
+            failed: ledger.count(|it| it.failed()),
+            failed_elsewhere: ledger.count(|it| it.failed() && !it.is_by("v3")),
+            late: ledger.late(),
+        };
+        report.check();
+        self.instance.stop(Duration::ZERO, Duration::from_secs(1)).await
+    }
+}
+
+fn introduce(tell: &mut Teller<'_>, house: &House) {
+    let rate = grouped(RATE.into());
+    tell.line(&format!(
+        "tidegate demo: a proxy with two workers, five versions of two services and {rate} requests a second,\n\
+         all in this process, over real sockets. Every number is measured now. The file:"
+    ));
+    tell.line("");
+    for line in house.folder.text().lines() {
+        let line = tell.paint.dim(&format!("   {line}"));
+        tell.line(&line);
+    }
+}
+
+/// Says where everything is, and goes on with a little traffic until somebody ends it.
+async fn stay(stage: &mut Stage<'_>) {
+    let program = std::env::args().next().unwrap_or_else(|| "tidegate".into());
+    let file = stage.folder.file();
+    let (program, file) = (program.as_str(), file.display());
+    let traffic = stage.instance.addresses().await.first().map(|it| it.1.to_string()).unwrap_or_default();
+    let admin = stage.instance.admin_address().map(|it| it.to_string()).unwrap_or_default();
+    stage.tell.title("It stays up until Ctrl-C. In another terminal:");
+    for (what, command) in [
+        ("traffic", format!("curl -i http://{traffic}/")),
+        ("metrics", format!("curl http://{admin}/metrics")),
+        ("status", format!("{program} status -c {file}")),
+        ("decisions", format!("{program} events -c {file}")),
+        ("once more", format!("{program} retry shop -c {file}    (v3 is still broken)")),
+        ("release", format!("edit `live` in {file}")),
+    ] {
+        stage.tell.line(&format!("   {what:<10} {command}"));
+    }
+    loop {
+        stage.wait(Duration::from_secs(5)).await;
+        stage.ledger().forget();
+    }
+}
+
+fn end(report: Report, for_program: bool, terminal: &mut Terminal) -> Outcome {
+    if for_program {
+        let text = serde_json::to_string(&report).expect("numbers and texts can be written as JSON");
+        terminal.print_line(&text)?;
+    } else {
+        let mut tell = Teller::new(terminal, false);
+        let all = &report.requests;
+        tell.line("");
+        tell.line(&format!(
+            "In all {} requests sent and {} answered in {:.0} s. {} failed: {} by v3 before it was out, {} by \
+             anybody else.",
+            grouped(all.sent),
+            grouped(all.answered),
+            report.seconds,
+            all.failed,
+            all.failed - all.failed_elsewhere,
+            all.failed_elsewhere
+        ));
+        for problem in &report.problems {
+            tell.failure(problem);
+        }
+        let next = ["tidegate init", "tidegate run", "tidegate demo --keep"].map(str::to_owned);
+        terminal.next(&next);
+    }
+    if report.ok { Ok(exit::DONE) } else { Err(Failure::silent(exit::FAILED)) }
+}
+
+/// What is served, in the order of the file.
+const VERSIONS: [&str; 5] = ["v1", "v2", "v3", "blue", "green"];
+
+/// Requests a second: enough that a tenth of them says something within a second, and little work for
+/// two cores that proxy, users and versions share.
+const RATE: u32 = 1_000;
+
+/// How long it takes when nobody says.
+const SECONDS: u64 = 20;
+
+/// Where chance begins in CI when nobody says, so that runs can be compared.
+const SEED_OF_CI: u64 = 1;

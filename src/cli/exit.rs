@@ -18,5 +18,5 @@ pub const IN_PROGRESS: u8 = 10;
 pub const ROLLED_BACK: u8 = 11;
 /// Held or paused.
 pub const HELD: u8 = 12;
-/// Interrupted: what a shell reports for `Ctrl-C`. It is never returned, because the signal ends us.
+/// Interrupted: what a shell reports for `Ctrl-C`. Most verbs are simply ended by the signal.
 pub const INTERRUPTED: u8 = 130;
