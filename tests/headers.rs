@@ -240,6 +240,8 @@ fn names_with_an_underscore_are_dropped_kept_or_refused() {
         assert_eq!(gate.answer_to(request).status, status, "{policy}");
         let got = upstream.requests().first().map(|it| it.head.has("x_user"));
         assert_eq!(got, seen, "{policy}");
+        let dropped = gate.metric("tidegate_rejected_total", &[("reason", "underscore_dropped")]);
+        assert_eq!(dropped, if seen == Some(false) { 1.0 } else { 0.0 }, "{policy}");
     }
 }
 

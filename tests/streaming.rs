@@ -642,3 +642,35 @@ fn tunnels_and_streams_survive_a_reload() {
     assert!(matches!(client.wire().read_to_end(), Ok(rest) if rest.is_empty()));
     assert_eq!(client.try_response("GET"), Err(Broken::Ended(String::new())));
 }
+
+/// A client that everybody has: a big upload that waits for the word, one without a length, a download.
+#[test]
+fn curl_is_served() {
+    let upstream = Upstream::start(|peer| {
+        while let Some(head) = peer.head() {
+            if head.has("expect") {
+                peer.send("HTTP/1.1 100 Continue\r\n\r\n");
+            }
+            let Some(request) = peer.rest_of(head) else { return };
+            let length = request.body.len().to_string();
+            peer.answer("200 OK", &length);
+        }
+    });
+    let gate = Setup::to(&upstream).start();
+    let file = gate.dir().join("body");
+    std::fs::write(&file, vec![b'c'; 3_000_000]).expect("a file");
+    let (url, data) = (format!("http://{}/", gate.address()), format!("@{}", file.display()));
+    for (arguments, expected) in [
+        (vec!["--data-binary", &data, "--expect100-timeout", "30"], "3000000"),
+        (vec!["--data-binary", &data, "-H", "Transfer-Encoding: chunked"], "3000000"),
+        (vec!["--http1.0"], "0"),
+        (vec!["--data", "abc", "-H", "Expect: 100-continue"], "3"),
+    ] {
+        let output =
+            std::process::Command::new("curl").args(["-sSf", "-m", "60"]).args(&arguments).arg(&url).output();
+        // Where there is no curl, the raw clients above have said it all.
+        let Ok(output) = output else { return };
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{arguments:?}");
+    }
+}

@@ -313,8 +313,15 @@ impl Gate {
 
 impl Drop for Gate {
     fn drop(&mut self) {
+        let ended = self.child.as_mut().and_then(|it| it.try_wait().ok().flatten());
         self.kill();
-        if std::thread::panicking() && !self.quiet {
+        if !std::thread::panicking() {
+            let log = self.log();
+            assert!(ended.is_none(), "tidegate ended by itself, {ended:?}:\n{log}");
+            assert!(!log.contains("panicked at"), "tidegate panicked:\n{log}");
+            return;
+        }
+        if !self.quiet {
             let text = fs::read_to_string(self.file()).unwrap_or_default();
             let log = self.log();
             let tail = &log[log.ceil_char_boundary(log.len().saturating_sub(20_000))..];

@@ -27,6 +27,7 @@ pub struct Shared {
     streams: Mutex<HashMap<usize, TcpStream>>,
     requests: Mutex<Vec<Request>>,
     busy: AtomicUsize,
+    faults: Mutex<Vec<String>>,
 }
 
 impl Shared {
@@ -151,6 +152,8 @@ impl Drop for Upstream {
         for stream in self.shared.streams.lock().unwrap().values() {
             let _ = stream.shutdown(Shutdown::Both);
         }
+        let faults = self.shared.faults.lock().unwrap();
+        assert!(faults.is_empty() || thread::panicking(), "the gate sent malformed requests: {faults:?}");
     }
 }
 
@@ -200,18 +203,36 @@ impl Peer {
 
     /// Reads a request's head only.
     pub fn head(&mut self) -> Option<Head> {
-        self.wire.as_mut()?.head().ok()
+        let head = self.wire.as_mut()?.head();
+        self.expect_sound(head)
+    }
+
+    /// Whatever a client sends, what the gate sends is well-formed, or broken off.
+    fn expect_sound<T>(&self, got: Result<T, Broken>) -> Option<T> {
+        match got {
+            Ok(it) => Some(it),
+            Err(Broken::Malformed(fault)) => {
+                self.shared.faults.lock().unwrap().push(fault);
+                None
+            }
+            Err(_) => None,
+        }
     }
 
     /// Reads the body that belongs to `head`, and records the request.
     pub fn rest_of(&mut self, head: Head) -> Option<Request> {
         let wire = self.wire.as_mut()?;
-        let (body, trailers) = match (head.one("transfer-encoding"), head.one("content-length")) {
-            (Some("chunked"), None) => wire.chunked().ok()?,
-            (None, Some(length)) => (wire.exactly(length.parse().ok()?).ok()?, Vec::new()),
-            (None, None) => (Vec::new(), Vec::new()),
-            other => panic!("the gate sent framing {other:?}"),
+        let (codings, lengths) = (head.all("transfer-encoding"), head.all("content-length"));
+        let got = match (codings.as_slice(), lengths.as_slice()) {
+            (["chunked"], []) => wire.chunked(),
+            ([], [length]) => match length.parse() {
+                Ok(length) => wire.exactly(length).map(|body| (body, Vec::new())),
+                Err(_) => Err(Broken::Malformed(format!("length {length:?}"))),
+            },
+            ([], []) => Ok((Vec::new(), Vec::new())),
+            other => Err(Broken::Malformed(format!("framing {other:?}"))),
         };
+        let (body, trailers) = self.expect_sound(got)?;
         let request = Request { head, body, trailers };
         self.shared.requests.lock().unwrap().push(request.clone());
         Some(request)
