@@ -46,6 +46,30 @@ fn a_client_that_leaves_cancels_its_request_and_the_version_is_not_charged() {
     assert_eq!(charged(&gate), 0.0, "{}", gate.metrics());
 }
 
+/// A client that closed looks like one that has only finished sending, until something is written to
+/// it. The answer then stops at once, and the version is not charged.
+#[test]
+fn a_client_that_closed_is_noticed_with_the_first_bytes_of_the_answer() {
+    let latch = Latch::default();
+    let opened = latch.clone();
+    let upstream = Upstream::start(move |peer| {
+        peer.request();
+        opened.pass();
+        peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+        while peer.send(&chunk) {}
+    });
+    let gate = Setup::to(&upstream).start();
+    let mut client = gate.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    until("the request is upstream", || (upstream.count() == 1).then_some(()));
+    drop(client);
+    latch.open();
+    until("the upstream is let go", || (upstream.busy() == 0).then_some(()));
+    settle(&gate);
+    assert_eq!(charged(&gate), 0.0, "{}", gate.metrics());
+}
+
 #[test]
 fn a_client_that_leaves_in_the_middle_of_a_response_cancels_it() {
     let upstream = Upstream::start(|peer| {

@@ -403,6 +403,31 @@ fn a_response_that_stalls_in_the_middle_is_cut() {
     }
 }
 
+/// A version that takes nothing of an upload holds neither the client nor the memory.
+#[test]
+fn an_upload_that_nobody_takes_is_given_up() {
+    let latch = support::upstream::Latch::default();
+    let opened = latch.clone();
+    let upstream = Upstream::start(move |_| {
+        opened.pass();
+    });
+    let gate = Setup::to(&upstream).service("timeouts: {idle: 600ms}").start();
+    let memory = gate.memory();
+    let mut client = gate.connect();
+    client.send(format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", 1 << 30));
+    let mut stream = client.wire().stream().try_clone().expect("a second handle");
+    let writing = std::thread::spawn(move || {
+        let piece = vec![b'u'; 1 << 16];
+        while std::io::Write::write_all(&mut stream, &piece).is_ok() {}
+    });
+    let answer = took(ms(500), LONG, || client.response());
+    assert_eq!((answer.status, answer.error()), (504, Some("upstream_timeout")));
+    let grown = gate.memory().saturating_sub(memory);
+    assert!(grown < 8 << 20, "grew by {grown} bytes");
+    writing.join().expect("no panic");
+    latch.open();
+}
+
 #[test]
 fn a_whole_exchange_may_have_a_limit() {
     let upstream = Upstream::start(|peer| {

@@ -329,6 +329,41 @@ fn an_ending_process_fails_no_request_of_steady_traffic() {
     assert_eq!(gate.exit_status().code(), Some(0));
 }
 
+/// A gate with one request under way that never ends.
+fn with_an_endless_request(arguments: &str) -> (Upstream, support::Gate, support::Client) {
+    let upstream = Upstream::start(|peer| {
+        peer.request();
+        peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n");
+        peer.hold();
+    });
+    let gate = Setup::to(&upstream).run_with(arguments).start();
+    let mut client = gate.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.wire().head().expect("a head");
+    (upstream, gate, client)
+}
+
+/// What does not finish in time is cut, visibly, and the exit code says so.
+#[test]
+fn an_ending_process_cuts_what_does_not_finish() {
+    let (_upstream, mut gate, mut client) = with_an_endless_request("--lame-duck 0s --drain 400ms");
+    gate.signal(Signal::TERM);
+    let status = support::wait::took(ms(300), Duration::from_secs(15), || gate.exit_status());
+    assert_eq!(status.code(), Some(1), "{}", gate.log());
+    assert!(client.wire().chunked().is_err(), "a cut answer looked whole");
+    assert!(gate.log().contains("cut"), "{}", gate.log());
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let (_upstream, mut gate, mut client) = with_an_endless_request("--lame-duck 1m --drain 1m");
+    gate.signal(Signal::TERM);
+    until("it is stopping", || gate.log().contains("stopping").then_some(()));
+    gate.signal(Signal::TERM);
+    assert_eq!(gate.exit_status().code(), Some(1), "{}", gate.log());
+    assert!(client.wire().chunked().is_err(), "a cut answer looked whole");
+}
+
 /// Nothing that a client sends can break a line of the log.
 #[test]
 fn clients_cannot_write_the_log() {

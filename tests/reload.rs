@@ -503,6 +503,17 @@ fn a_signal_and_a_command_reload_too() {
     assert!(outcome.out.contains(&gate.generation().to_string()), "{outcome:?}");
 }
 
+#[test]
+fn a_file_that_is_not_watched_waits_for_a_word() {
+    let (old, new) = (Upstream::answering("old"), Upstream::answering("new"));
+    let gate = Setup::to(&old).run_with("--no-watch").start();
+    gate.write(&gate.text_of(&gate.setup().version("v1", &[new.address()])));
+    let changed = within(SETTLED, || (gate.generation() > 1).then_some(()));
+    assert!(changed.is_none());
+    assert_eq!(gate.command("reload").code, 0);
+    assert_eq!(gate.get("/").text(), "new");
+}
+
 /// File, signal and command at the same moment: one after the other, and the last text wins.
 #[test]
 fn everything_at_once_is_one_after_the_other() {

@@ -289,6 +289,7 @@ impl Gate {
         let child = Command::new(program())
             .args(["run", "-c"])
             .arg(self.file())
+            .args(self.setup.arguments())
             .env("NO_COLOR", "1")
             .env_remove("NOTIFY_SOCKET")
             .stdin(Stdio::null())

@@ -22,6 +22,7 @@ pub struct Setup {
     top: Vec<String>,
     workers: usize,
     first: Option<Arc<Shared>>,
+    arguments: Vec<String>,
 }
 
 /// Where a gate listens and keeps its files.
@@ -49,6 +50,7 @@ impl Default for Setup {
             top: Vec::new(),
             workers: 1,
             first: None,
+            arguments: Vec::new(),
         }
     }
 }
@@ -122,6 +124,17 @@ impl Setup {
     pub fn workers(mut self, count: usize) -> Self {
         self.workers = count;
         self
+    }
+
+    /// Adds arguments of the command line: `--no-watch`.
+    pub fn run_with(mut self, arguments: &str) -> Self {
+        self.arguments.extend(arguments.split(' ').map(str::to_owned));
+        self
+    }
+
+    /// Arguments of the command line.
+    pub fn arguments(&self) -> &[String] {
+        &self.arguments
     }
 
     /// Starts a gate with it.
