@@ -151,14 +151,20 @@ impl Client {
         self.buffer.get_or_insert_with(|| worker.stock.buffer())
     }
 
+    /// Gives an empty buffer back: whoever waits holds none, so that a worker's connections share a few
+    /// that stay in its cache.
+    pub fn rest(&mut self, worker: &Worker) {
+        if let Some(buffer) = self.buffer.take_if(|it| it.is_empty()) {
+            worker.stock.put_buffer(buffer);
+        }
+    }
+
     /// Waits for a whole request head; `Ready` tells its length.
     async fn head(&mut self, worker: &Worker) -> Head {
         self.scanner.reset();
         let limits = self.request_limits();
         if self.buffer.as_ref().is_none_or(Buffer::is_empty) {
-            if let Some(buffer) = self.buffer.take() {
-                worker.stock.put_buffer(buffer);
-            }
+            self.rest(worker);
             if let Some(end) = self.idle(worker).await {
                 return end;
             }

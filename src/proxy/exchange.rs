@@ -219,6 +219,9 @@ impl<'a> Exchange<'a> {
         } else {
             self.upload(client, cx)?;
         }
+        if self.upload_done && !self.tunnel {
+            client.rest(self.worker);
+        }
         self.download(client, cx)
     }
 

@@ -88,7 +88,9 @@ pub async fn exchange(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Clien
             client.answer(worker, &answer).await
         }
         Planned::Refused(why) => client.refused(worker, local, why).await,
-        Planned::Forward(job) => forward(worker, local, client, *job).await,
+        // On the heap: an exchange is large, and a connection that rests between two of them would
+        // keep its place.
+        Planned::Forward(job) => Box::pin(forward(worker, local, client, *job)).await,
     }
 }
 
