@@ -200,6 +200,8 @@ fn held(it: &ServiceWire) -> Option<String> {
     let missing = it.requests_missing.filter(|it| *it > 0);
     let missing = missing.map(|it| format!("{} more canary requests needed", grouped(it)));
     match (it.held.clone().filter(|it| !it.is_empty()), missing) {
+        // The doubt itself may say how many are missing.
+        (Some(why), Some(_)) if why.contains("needed") => Some(why),
         (Some(why), Some(missing)) => Some(format!("{why}; {missing}")),
         (why, missing) => why.or(missing),
     }
