@@ -98,7 +98,9 @@ pub async fn serve(
         let next = match client.head(worker).await {
             Head::Ready(len) => {
                 client.served += 1;
-                forward::exchange(worker, local, &mut client, len).await
+                // In a box, so that a connection that waits for a request does not hold the room that
+                // an exchange takes.
+                Box::pin(forward::exchange(worker, local, &mut client, len)).await
             }
             Head::Gone => Next::Close,
             Head::TimedOut => client.timed_out(worker, local).await,

@@ -242,6 +242,13 @@ impl<'a> Exchange<'a> {
                 Flow::Done => {
                     self.upload_done = true;
                     self.patience.sent(self.now_us / 1000);
+                    // While the answer is awaited, nothing is held for the client: the few buffers in
+                    // use stay in the processor's cache however many requests are under way.
+                    if buffer.is_empty()
+                        && let Some(buffer) = client.buffer.take()
+                    {
+                        self.worker.stock.put_buffer(buffer);
+                    }
                     if self.tunnel {
                         shut(upstream, cx);
                         return Ok(());
