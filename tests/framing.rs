@@ -174,7 +174,7 @@ const ODD: &[u8] = b"\r\n\0 \t:;,=\"0aZ/\x0b\x7f\x80\xff";
 #[test]
 fn damaged_requests_do_no_harm() {
     let seed = std::env::var("TIDEGATE_TEST_SEED").ok().and_then(|it| it.parse().ok());
-    let mut state: u64 = seed.unwrap_or(0x5eed_0f_71de_9a7e);
+    let mut state: u64 = seed.unwrap_or(0x005e_ed0f_71de_9a7e);
     eprintln!("TIDEGATE_TEST_SEED={state}");
     let mut below = move |most: usize| {
         state ^= state << 13;
