@@ -14,6 +14,7 @@ mod buffer;
 mod connection;
 mod deadline;
 mod exchange;
+mod failure;
 mod forward;
 mod listener;
 mod patience;

@@ -98,9 +98,7 @@ pub async fn serve(
         let next = match client.head(worker).await {
             Head::Ready(len) => {
                 client.served += 1;
-                // In a box, so that a connection that waits for a request does not hold the room that
-                // an exchange takes.
-                Box::pin(forward::exchange(worker, local, &mut client, len)).await
+                forward::exchange(worker, local, &mut client, len).await
             }
             Head::Gone => Next::Close,
             Head::TimedOut => client.timed_out(worker, local).await,

@@ -11,7 +11,8 @@ use crate::telemetry::{ErrorKind, RejectReason};
 
 use super::attempt::Attempt;
 use super::connection::{Client, Next, base};
-use super::exchange::{Exchange, Failure, Verdict};
+use super::exchange::{Exchange, Verdict};
+use super::failure::Failure;
 use super::h1::Answer;
 use super::listener::Local;
 use super::message::{Framing, MethodKind};

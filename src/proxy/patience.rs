@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::config::ListenerSpec;
 use crate::routing::Timeouts;
 
-use super::exchange::Failure;
+use super::failure::Failure;
 
 /// What an exchange waits for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -8,7 +8,6 @@ const LINES_MAX: usize = 400;
 /// Files that are longer, and why.
 const LONGER: &[(&str, &str)] = &[
     ("src/controller/core.rs", "inputs in, effects out: the order of the two is read in one place"),
-    ("src/proxy/exchange.rs", "one exchange is one state machine; its states share every field"),
 ];
 
 /// Promises instead of code, leftovers of debugging, and tests that do not run.

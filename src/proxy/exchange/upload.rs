@@ -1,0 +1,95 @@
+//! The request's way: from the client to the endpoint, and an eye on the client meanwhile.
+
+use std::task::{Context, Poll};
+
+use super::{Client, Exchange, Failure, Flow, Next, Step, Verdict, Wait, shut};
+
+impl Exchange<'_> {
+    /// Passes the request on.
+    pub(super) fn upload(&mut self, client: &mut Client, cx: &mut Context<'_>) -> Step {
+        client.buffer(self.worker);
+        loop {
+            let (Some(upstream), Some(buffer)) = (&mut self.upstream, &mut client.buffer) else {
+                return Ok(());
+            };
+            let before = self.job.upload.moved;
+            let flow = self.job.upload.poll(buffer, upstream, cx);
+            let moved = self.job.upload.moved - before;
+            if moved > 0 {
+                self.patience.upload_moved(moved, self.now_us / 1000);
+            }
+            match flow {
+                Flow::Done => {
+                    self.upload_done = true;
+                    self.patience.sent(self.now_us / 1000);
+                    if self.tunnel {
+                        shut(upstream, cx);
+                        return Ok(());
+                    }
+                    return self.watch_client(client, cx);
+                }
+                Flow::Hungry if self.job.upload.held => {
+                    self.held_since_ms = Some(self.now_ms());
+                    self.patience.sent(self.now_ms());
+                    return self.watch_client(client, cx);
+                }
+                Flow::Hungry => {
+                    if !self.read_body(client, cx)? {
+                        return Ok(());
+                    }
+                }
+                Flow::Blocked => {
+                    self.patience.wait(Wait::UpstreamTakes);
+                    return Ok(());
+                }
+                Flow::Sink if self.tunnel => return Err(Verdict::Ended(Next::Close)),
+                // It may have answered before it closed: that answer is worth more than our error.
+                Flow::Sink => {
+                    self.upload_lost = true;
+                    return Ok(());
+                }
+                Flow::Source => return Err(Verdict::Failed(Failure::BadBody)),
+                Flow::TooLarge => return Err(Verdict::Failed(Failure::BodyTooLarge)),
+            }
+        }
+    }
+
+    /// Reads more of the client's body. False if there is nothing now.
+    pub(super) fn read_body(&mut self, client: &mut Client, cx: &mut Context<'_>) -> Result<bool, Verdict> {
+        let Some(buffer) = &mut client.buffer else { return Ok(false) };
+        let read = if client.eof { Poll::Ready(Ok(0)) } else { buffer.poll_fill(&mut client.stream, cx) };
+        match read {
+            Poll::Pending => {
+                self.patience.wait(if self.tunnel { Wait::Tunnel } else { Wait::ClientSends });
+                Ok(false)
+            }
+            Poll::Ready(Err(_)) => Err(Verdict::Failed(Failure::ClientGone)),
+            Poll::Ready(Ok(0)) => {
+                client.eof = true;
+                match self.job.upload.source_ended() {
+                    Ok(()) => Ok(true),
+                    Err(_) => Err(Verdict::Failed(Failure::BadBody)),
+                }
+            }
+            Poll::Ready(Ok(_)) => Ok(true),
+        }
+    }
+
+    /// While nothing is read from the client, a reset still shows. A client that has only finished
+    /// sending still gets its answer.
+    pub(super) fn watch_client(&mut self, client: &mut Client, cx: &mut Context<'_>) -> Step {
+        while !client.eof && client.stream.poll_read_ready(cx).is_ready() {
+            let buffer = client.buffer.get_or_insert_with(|| self.worker.stock.buffer());
+            if buffer.is_full() {
+                return Ok(());
+            }
+            match buffer.poll_fill(&mut client.stream, cx) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Err(_)) => return Err(Verdict::Failed(Failure::ClientGone)),
+                Poll::Ready(Ok(0)) => client.eof = true,
+                Poll::Ready(Ok(_)) => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+//! What can go wrong with an exchange, and what the client is told.
+
+/// Why there is no whole answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Failure {
+    /// No endpoint could be reached.
+    Connect,
+    /// No endpoint could be reached in time.
+    ConnectTimeout,
+    /// The version ended the connection early.
+    Reset,
+    /// The same, on a kept connection that may have been closing already.
+    Race,
+    /// The answer is not HTTP/1, or exceeds a limit.
+    Protocol,
+    /// The version was silent for too long.
+    Timeout,
+    /// The client's body breaks the rules of its framing.
+    BadBody,
+    /// The client's body exceeds the service's limit.
+    BodyTooLarge,
+    /// The client fell silent in the middle of its body.
+    BodyTimeout,
+    /// The client sent its body too slowly.
+    BodyRate,
+    /// The client did not take the answer.
+    WriteTimeout,
+    /// The client went away.
+    ClientGone,
+}
+
+impl Failure {
+    /// Status, `x-tidegate-error` and text of the answer that the client gets for it.
+    pub fn answer(self) -> (u16, &'static str, &'static str) {
+        match self {
+            Self::Connect => (502, "upstream_connect", "no endpoint could be reached\n"),
+            Self::ConnectTimeout => (504, "upstream_connect", "no endpoint could be reached in time\n"),
+            Self::Reset | Self::Race => (502, "upstream_reset", "the connection ended before the answer\n"),
+            Self::Protocol => (502, "upstream_reset", "the answer was malformed\n"),
+            Self::Timeout => (504, "upstream_timeout", "there was no answer in time\n"),
+            Self::BadBody => (400, "client_abort", "the body is malformed or incomplete\n"),
+            Self::BodyTooLarge => (413, "limit", "the body is larger than this service takes\n"),
+            Self::BodyTimeout | Self::BodyRate => (408, "limit", "the body did not arrive in time\n"),
+            Self::WriteTimeout | Self::ClientGone => (499, "client_abort", ""),
+        }
+    }
+}
