@@ -2,7 +2,7 @@
 //!
 //! Everything is the real thing: the server is started as `run` starts it, from a file that is edited as
 //! a person would edit it; versions and users have threads of their own and talk to it through sockets.
-//! What is printed was counted by the users ([`load`]) and by the versions ([`backend`]), not by the
+//! What is printed was counted by the users (`load`) and by the versions (`backend`), not by the
 //! server. Ports are the kernel's choice and files lie in a folder of their own, so nothing of the
 //! machine is touched.
 

@@ -16,7 +16,7 @@ pub enum NameError {
     /// Nothing was given.
     #[error("a name cannot be empty")]
     Empty,
-    /// More than [`NAME_BYTES_MAX`] bytes.
+    /// More than 63 bytes.
     #[error("a name has at most {NAME_BYTES_MAX} bytes")]
     TooLong,
     /// A character outside the alphabet, or a punctuation mark in front.

@@ -78,10 +78,12 @@ impl Pump {
     pub fn poll(&mut self, input: &mut Buffer, sink: &mut TcpStream, cx: &mut Context<'_>) -> Flow {
         loop {
             // A head waits for the first piece of its body, to leave together with it.
-            if self.range.is_empty() && self.back.is_empty() && self.written <= self.front.len() {
-                if let Err(flow) = self.load(input) {
-                    return flow;
-                }
+            if self.range.is_empty()
+                && self.back.is_empty()
+                && self.written <= self.front.len()
+                && let Err(flow) = self.load(input)
+            {
+                return flow;
             }
             if !self.loaded {
                 return if self.reader.is_done() { Flow::Done } else { Flow::Hungry };

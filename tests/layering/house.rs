@@ -6,9 +6,8 @@ use super::source::{self, Source, has_word};
 const LINES_MAX: usize = 400;
 
 /// Files that are longer, and why.
-const LONGER: &[(&str, &str)] = &[
-    ("src/controller/core.rs", "inputs in, effects out: the order of the two is read in one place"),
-];
+const LONGER: &[(&str, &str)] =
+    &[("src/controller/core.rs", "inputs in, effects out: the order of the two is read in one place")];
 
 /// Promises instead of code, leftovers of debugging, and tests that do not run.
 const UNFINISHED: &[&str] = &["todo!", "unimplemented!", "dbg!", "#[ignore"];
