@@ -174,7 +174,10 @@ async fn stay(stage: &mut Stage<'_>) {
     ] {
         stage.tell.line(&format!("   {what:<10} {command}"));
     }
-    loop {
+    // To the service with canaries, so that `retry` has something to see.
+    stage.load.ask_elsewhere(false);
+    // Until Ctrl-C, or until the terminal is closed: the hang-up itself means "reload" to a server.
+    while !stage.tell.is_alone() {
         stage.wait(Duration::from_secs(5)).await;
         stage.ledger().forget();
     }

@@ -81,22 +81,23 @@ async fn rollback(stage: &mut Stage<'_>) -> Result<Rollback, String> {
         why: why.map(|it| it.text).unwrap_or_default(),
     };
     let text = format!(
-        "rolled back: {:.0} ms from the first bad answer to weight 0. {} users got an error; {} got a good \
-         answer meanwhile",
-        result.ms_to_weight_zero, result.failed, result.served_meanwhile
+        "rolled back: {:.0} ms from the first bad answer to weight 0; {} users got an error",
+        result.ms_to_weight_zero, result.failed
     );
     stage.tell.proof(&text);
     let rest = percent(100.0 - result.weight_after_percent);
-    stage
-        .tell
-        .line(&format!("     {} has {rest}; v3 is in quarantine until `tidegate retry shop`", result.stable));
+    let text = format!(
+        "     {} others got a good answer meanwhile. {} has {rest}, v3 is in quarantine",
+        result.served_meanwhile, result.stable
+    );
+    stage.tell.line(&text);
     Ok(result)
 }
 
 /// Another service, without a rollout: one word in the file is a flip.
 async fn flip(stage: &mut Stage<'_>) -> Result<Flip, String> {
     stage.tell.title("3  Blue/green: the service `blog` has no rollout, so a changed `live` is a flip");
-    stage.load.go_elsewhere();
+    stage.load.ask_elsewhere(true);
     stage.wait(stage.pace.lead).await;
     let start = stage.now();
     stage.wait(stage.pace.lead).await;

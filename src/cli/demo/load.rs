@@ -58,7 +58,7 @@ pub(super) struct Aim {
     pub(super) per_second: u32,
     /// The host that is asked for first …
     pub(super) host: &'static str,
-    /// … and after [`Load::go_elsewhere`].
+    /// … and after [`Load::ask_elsewhere`].
     pub(super) host_elsewhere: &'static str,
 }
 
@@ -137,9 +137,9 @@ impl Load {
         &self.ledger
     }
 
-    /// From now on the other host is asked for.
-    pub(super) fn go_elsewhere(&self) {
-        self.elsewhere.store(true, Ordering::Release);
+    /// From now on the other host is asked for, or the first one again.
+    pub(super) fn ask_elsewhere(&self, elsewhere: bool) {
+        self.elsewhere.store(elsewhere, Ordering::Release);
     }
 
     /// Asks nothing more and waits for the answers that are due.

@@ -176,4 +176,4 @@ fn admin_failure(instance: &Instance) -> Option<String> {
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Between two looks after the audience.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_millis(200);

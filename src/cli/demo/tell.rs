@@ -13,6 +13,8 @@ pub(super) struct Teller<'a> {
     aside: bool,
     /// Whether the traffic line stands there, without an end.
     drawn: bool,
+    /// Whether nobody can read it any more.
+    gone: bool,
     /// Colours of the words.
     pub(super) paint: Paint,
 }
@@ -21,7 +23,7 @@ impl<'a> Teller<'a> {
     /// For a person, or beside data with `aside`.
     pub(super) fn new(terminal: &'a mut Terminal, aside: bool) -> Self {
         let paint = if aside { Paint::default() } else { terminal.paint };
-        Self { terminal, aside, drawn: false, paint }
+        Self { terminal, aside, drawn: false, gone: false, paint }
     }
 
     /// A line.
@@ -31,7 +33,12 @@ impl<'a> Teller<'a> {
         }
         let clear = if std::mem::take(&mut self.drawn) { CLEAR } else { "" };
         // An audience that has gone does not end the play: outcomes are still checked.
-        let _ = self.terminal.print(&format!("{clear}{text}\n"));
+        self.gone |= self.terminal.print(&format!("{clear}{text}\n")).is_err();
+    }
+
+    /// Whether the last of the audience has gone, with its terminal.
+    pub(super) fn is_alone(&self) -> bool {
+        self.gone
     }
 
     /// The title of an act.
@@ -81,10 +88,15 @@ impl<'a> Teller<'a> {
         let failed = answers.iter().filter(|it| it.failed()).count();
         let failed = if failed > 0 { format!("  {failed} failed") } else { String::new() };
         let text = format!("      {}   {} req/s", bars.join("  "), grouped(answers.len() as u64));
-        let text = format!("{CLEAR}{}{}", self.paint.cyan(&text), self.paint.red(&failed));
-        self.drawn = self.terminal.print(&text).is_ok();
+        // The rest of the old line goes last: cleared first, it would flicker.
+        let text = format!("\r{}{}{REST}", self.paint.cyan(&text), self.paint.red(&failed));
+        self.gone |= self.terminal.print(&text).is_err();
+        self.drawn = true;
     }
 }
 
 /// To the beginning of the line, and nothing on it.
 const CLEAR: &str = "\r\x1b[K";
+
+/// Nothing from here to the end of the line.
+const REST: &str = "\x1b[K";
