@@ -2,13 +2,14 @@
 //!
 //! Everything is the real thing: the server is started as `run` starts it, from a file that is edited as
 //! a person would edit it; versions and users have threads of their own and talk to it through sockets.
-//! What is printed was counted by the users (`load`) and by the versions (`backend`), not by the
+//! What is printed was counted by the users (`ledger`) and by the versions (`backend`), not by the
 //! server. Ports are the kernel's choice and files lie in a folder of their own, so nothing of the
 //! machine is touched.
 
 mod acts;
 mod backend;
 mod folder;
+mod ledger;
 mod load;
 mod report;
 mod stage;
@@ -22,7 +23,7 @@ use rand::TryRng;
 
 use crate::app::{Disk, Given, Instance, RunError};
 use crate::config;
-use crate::runtime::{Clock, ServiceManager, Signals};
+use crate::runtime::{Clock, ServiceManager, Signals, raise_open_files};
 
 use super::arguments::Global;
 use super::terminal::Terminal;
@@ -92,6 +93,8 @@ struct House {
 
 impl House {
     async fn open(seed: u64, pace: Pace) -> Result<Self, Box<dyn Error>> {
+        // Users, proxy and versions share the limit of one process. If it cannot be raised, it must do.
+        let _ = raise_open_files();
         let clock = Clock::system();
         let signals = Signals::install()?;
         let backends = Backends::start(&VERSIONS, &clock)?;
@@ -136,6 +139,7 @@ impl House {
             answered: ledger.count(|it| it.status.is_some()),
             failed: ledger.count(|it| it.failed()),
             failed_elsewhere: ledger.count(|it| it.failed() && !it.is_by("v3")),
+            reasons: ledger.reasons(|it| !it.is_by("v3")),
             late: ledger.late(),
         };
         report.check();

@@ -27,6 +27,7 @@ async fn canary(stage: &mut Stage<'_>) -> Result<Canary, String> {
     let service = stage.until("v2 is released", is_over).await?;
     let (began, end) = (stage.began(), stage.now());
     stage.wait(stage.pace.lead).await;
+    stage.settle().await?;
     let raised = stage.events().into_iter().filter(|it| it.to > it.from);
     let steps_percent = raised.map(|it| it.to.ratio() * 100.0).collect();
     let ledger = stage.ledger();
@@ -64,6 +65,7 @@ async fn rollback(stage: &mut Stage<'_>) -> Result<Rollback, String> {
     let is_out = |it: &Stage<'_>| (it.weight("shop", "v3") == Weight::NONE).then(|| it.now());
     let zero = stage.until("v3 is rolled back", is_out).await?;
     stage.wait(stage.pace.after).await;
+    stage.settle().await?;
     let first = v3.first_error().ok_or("v3 was out before it failed")?;
     let last = v3.last_request().unwrap_or(first);
     let service = stage.service("shop").ok_or("the service is gone")?;
@@ -98,20 +100,22 @@ async fn rollback(stage: &mut Stage<'_>) -> Result<Rollback, String> {
 async fn flip(stage: &mut Stage<'_>) -> Result<Flip, String> {
     stage.tell.title("3  Blue/green: the service `blog` has no rollout, so a changed `live` is a flip");
     stage.load.ask_elsewhere(true);
-    stage.wait(stage.pace.lead).await;
     let start = stage.now();
     stage.wait(stage.pace.lead).await;
+    stage.answered_by("blue", start).await?;
     stage.edit("live: blue", "live: green")?;
     let is_flipped = |it: &Stage<'_>| (it.weight("blog", "green") == Weight::ALL).then(|| it.now());
     let flipped = stage.until("green is live", is_flipped).await?;
     stage.wait(stage.pace.after).await;
+    stage.answered_by("green", flipped).await?;
+    stage.settle().await?;
     let (ledger, saved) = (stage.ledger(), stage.began());
     let result = Flip {
         ms_from_save: seconds(flipped, saved) * 1e3,
-        requests: ledger.count(|it| it.at >= start),
-        by_old: ledger.count(|it| it.at >= start && it.is_by("blue")),
-        by_new: ledger.count(|it| it.at >= start && it.is_by("green")),
-        failed: ledger.count(|it| it.at >= start && it.failed()),
+        requests: ledger.count(|it| it.sent >= start),
+        by_old: ledger.count(|it| it.sent >= start && it.is_by("blue")),
+        by_new: ledger.count(|it| it.sent >= start && it.is_by("green")),
+        failed: ledger.count(|it| it.sent >= start && it.failed()),
         strays: ledger.count(|it| it.sent > flipped && it.is_by("blue")),
     };
     let text = format!(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
+use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -40,8 +41,7 @@ impl Backends {
         let mut listeners = Vec::with_capacity(names.len());
         let mut every = Vec::with_capacity(names.len());
         for &name in names {
-            let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-            listener.set_nonblocking(true)?;
+            let listener = listen()?;
             every.push(Arc::new(Backend {
                 name,
                 address: listener.local_addr()?,
@@ -150,6 +150,18 @@ impl Backend {
         )
     }
 }
+
+fn listen() -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// A flip brings all connections at once, and a version that has not come round to accept them must not
+/// look broken: beyond this many, connects wait for a second and then fail.
+const BACKLOG: i32 = 1024;
 
 /// Longest request head that is understood; the proxy's own limit is as large. A longer one reads as the
 /// end of the connection.

@@ -1,12 +1,12 @@
-//! The users: requests at a constant rate, whatever became of the ones before (an open loop), and the
-//! ledger of what they were answered.
+//! The users: requests at a constant rate, whatever became of the ones before (an open loop). What they
+//! were answered goes into the [`ledger`](super::ledger).
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -21,26 +21,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use crate::model::Timestamp;
 use crate::runtime::{Clock, spawn_thread};
 
-/// What users asked and were answered.
-pub(super) struct Ledger {
-    clock: Clock,
-    sent: AtomicU64,
-    late: AtomicU64,
-    answers: Mutex<Vec<Answer>>,
-}
-
-/// The end of one request, as its user saw it.
-#[derive(Clone, Debug)]
-pub(super) struct Answer {
-    /// When the request left.
-    pub(super) sent: Timestamp,
-    /// When the answer was there, or given up.
-    pub(super) at: Timestamp,
-    /// `None` when there was none: connection lost, or too late.
-    pub(super) status: Option<u16>,
-    /// Which version wrote it; `None` is the proxy, or nobody.
-    pub(super) version: Option<String>,
-}
+use super::ledger::{Answer, Ledger};
 
 /// The users, until [`Load::stop`].
 pub(super) struct Load {
@@ -62,63 +43,10 @@ pub(super) struct Aim {
     pub(super) host_elsewhere: &'static str,
 }
 
-impl Answer {
-    /// Whether the user was let down.
-    pub(super) fn failed(&self) -> bool {
-        self.status.is_none_or(|it| it >= 500)
-    }
-
-    /// Whether that version wrote it.
-    pub(super) fn is_by(&self, version: &str) -> bool {
-        self.version.as_deref() == Some(version)
-    }
-}
-
-impl Ledger {
-    /// Requests that have left.
-    pub(super) fn sent(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed)
-    }
-
-    /// Requests that left more than [`LATE`] after they were due: the machine was busy.
-    pub(super) fn late(&self) -> u64 {
-        self.late.load(Ordering::Relaxed)
-    }
-
-    /// How many requests have ended that `wanted` picks.
-    pub(super) fn count(&self, wanted: impl Fn(&Answer) -> bool) -> u64 {
-        self.locked().iter().filter(|it| wanted(it)).count() as u64
-    }
-
-    /// What came within the last second, oldest first.
-    pub(super) fn last_second(&self) -> Vec<Answer> {
-        let since = self.clock.now() - Duration::from_secs(1);
-        let answers = self.locked();
-        let from = answers.iter().rposition(|it| it.at < since).map_or(0, |it| it + 1);
-        answers[from..].to_vec()
-    }
-
-    /// Forgets all answers but those of the last seconds.
-    pub(super) fn forget(&self) {
-        let mut answers = self.locked();
-        let old = answers.len().saturating_sub(ANSWERS_KEPT);
-        answers.drain(..old);
-    }
-
-    fn locked(&self) -> MutexGuard<'_, Vec<Answer>> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Load {
     /// Starts on a thread of its own. `seed` decides which connection takes which request.
     pub(super) fn start(aim: Aim, seed: u64, clock: &Clock) -> io::Result<Self> {
-        let ledger = Arc::new(Ledger {
-            clock: clock.clone(),
-            sent: AtomicU64::new(0),
-            late: AtomicU64::new(0),
-            answers: Mutex::default(),
-        });
+        let ledger = Arc::new(Ledger::new(clock));
         let elsewhere = Arc::new(AtomicBool::new(false));
         let (stop, stopped) = oneshot::channel();
         let (book, turned) = (Arc::clone(&ledger), Arc::clone(&elsewhere));
@@ -179,13 +107,13 @@ impl Users {
                 _ = &mut stopped => break,
                 at = due.tick() => at,
             };
-            if Instant::now().duration_since(at) > LATE {
-                self.ledger.late.fetch_add(1, Ordering::Relaxed);
-            }
-            self.ledger.sent.fetch_add(1, Ordering::Relaxed);
-            let connection = self.take(&mut opened);
-            under_way.spawn_local(Rc::clone(&self).request(connection));
             while under_way.try_join_next().is_some() {}
+            if under_way.len() >= UNDER_WAY_MAX {
+                under_way.join_next().await;
+            }
+            let connection = self.take(&mut opened);
+            let sent = self.ledger.leave(Instant::now().duration_since(at));
+            under_way.spawn_local(Rc::clone(&self).request(connection, sent));
         }
         // Each of them ends by itself: it has its time limit.
         while under_way.join_next().await.is_some() {}
@@ -203,9 +131,7 @@ impl Users {
         Err(*opened)
     }
 
-    async fn request(self: Rc<Self>, connection: Result<Connection, u32>) {
-        let clock = &self.ledger.clock;
-        let sent = clock.now();
+    async fn request(self: Rc<Self>, connection: Result<Connection, u32>, sent: Timestamp) {
         let elsewhere = self.elsewhere.load(Ordering::Acquire);
         let host = if elsewhere { self.aim.host_elsewhere } else { self.aim.host };
         let attempt = async {
@@ -216,17 +142,18 @@ impl Users {
             let head = connection.get(host).await?;
             io::Result::Ok((connection, head))
         };
-        let (status, version) = match timeout(PATIENCE, attempt).await {
+        let (status, version, error) = match timeout(PATIENCE, attempt).await {
             Ok(Ok((connection, head))) => {
                 let mut idle = self.idle.borrow_mut();
                 if !head.closes && idle.len() < CONNECTIONS {
                     idle.push(connection);
                 }
-                (Some(head.status), head.version)
+                (Some(head.status), head.version, head.error)
             }
-            Ok(Err(_)) | Err(_) => (None, None),
+            Ok(Err(error)) => (None, None, Some(error.to_string())),
+            Err(late) => (None, None, Some(late.to_string())),
         };
-        self.ledger.locked().push(Answer { sent, at: clock.now(), status, version });
+        self.ledger.enter(|at| Answer { sent, at, status, version, error });
     }
 }
 
@@ -239,6 +166,7 @@ struct Connection {
 struct Head {
     status: u16,
     version: Option<String>,
+    error: Option<String>,
     length: usize,
     closes: bool,
 }
@@ -297,21 +225,20 @@ impl Head {
         // Neither our backends nor the proxy's own answers are chunked.
         let length = field("content-length").and_then(|it| it.parse().ok()).ok_or_else(wrong)?;
         let closes = field("connection").is_some_and(|it| it.eq_ignore_ascii_case("close"));
-        Ok(Self { status, version: field("x-version").map(str::to_owned), length, closes })
+        let word = |name| field(name).map(str::to_owned);
+        Ok(Self { status, version: word("x-version"), error: word("x-tidegate-error"), length, closes })
     }
 }
 
 /// Connections that rest between requests.
 const CONNECTIONS: usize = 128;
 
+/// Requests under way at once. More of them wait and are late: each takes up to three of the files that
+/// a process may open.
+const UNDER_WAY_MAX: usize = 256;
+
 /// A request that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// A request this much behind its time says that the machine is busy.
-pub(super) const LATE: Duration = Duration::from_millis(20);
-
-/// Answers kept by [`Ledger::forget`].
-const ANSWERS_KEPT: usize = 10_000;
 
 #[cfg(test)]
 mod tests {
@@ -321,7 +248,7 @@ mod tests {
     fn heads() {
         let head = |text: &str| Head::parse(text.as_bytes()).ok();
         let answer = |status, version: Option<&str>, length, closes| {
-            Some(Head { status, version: version.map(str::to_owned), length, closes })
+            Some(Head { status, version: version.map(str::to_owned), error: None, length, closes })
         };
         assert_eq!(
             head("HTTP/1.1 200 OK\r\nX-Version: v1\r\ncontent-length: 3\r\n\r\n"),
@@ -332,13 +259,5 @@ mod tests {
             answer(502, None, 0, true)
         );
         assert_eq!(head("HTTP/1.1 200 OK\r\n\r\n"), None);
-    }
-
-    #[test]
-    fn what_lets_a_user_down() {
-        for (status, failed) in [(Some(200), false), (Some(404), false), (Some(500), true), (None, true)] {
-            let at = Timestamp(1);
-            assert_eq!(Answer { sent: at, at, status, version: None }.failed(), failed, "{status:?}");
-        }
     }
 }

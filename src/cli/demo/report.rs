@@ -36,6 +36,8 @@ pub(super) struct Requests {
     pub(super) failed: u64,
     /// Those of them that the broken version did not write.
     pub(super) failed_elsewhere: u64,
+    /// What the proxy, or the lack of an answer, said of those.
+    pub(super) reasons: Vec<String>,
     /// Sent late, because the machine was busy with something else.
     pub(super) late: u64,
 }
@@ -119,9 +121,9 @@ impl Report {
             hold(it.stable == "v2" && it.weight_after_percent == 0.0, "v3 was not rolled back");
             hold(it.requests_after == 0, "v3 got requests after its weight was 0");
             hold(it.failed > 0, "nobody noticed that v3 was broken");
-            // What a second costs: the goal is a tenth of it, but this may run on a busy machine.
-            let second = f64::from(self.rate) * it.weight_percent / 100.0;
-            hold(it.failed as f64 <= second, "v3 was rolled back too late");
+            // The bench has the goal (20) and a quiet machine; here anything may go on besides.
+            let limit = if all.late * 100 > all.sent { FAILED_MAX_BUSY } else { FAILED_MAX };
+            hold(it.failed <= limit, "v3 was rolled back too late");
         }
         if let Some(it) = &self.flip {
             hold(it.failed == 0, "requests failed during the flip");
@@ -133,3 +135,9 @@ impl Report {
         self.problems = wrong;
     }
 }
+
+/// Users whom a broken version may fail: what its tenth of the traffic is in half a second.
+const FAILED_MAX: u64 = 50;
+
+/// The same, when so many requests were late that the machine must have been busy.
+const FAILED_MAX_BUSY: u64 = 400;

@@ -8,7 +8,8 @@ use crate::model::{Timestamp, Weight};
 
 use super::backend::Backends;
 use super::folder::Folder;
-use super::load::{Ledger, Load};
+use super::ledger::Ledger;
+use super::load::Load;
 use super::tell::Teller;
 
 /// Everything that an act needs.
@@ -127,6 +128,22 @@ impl<'a> Stage<'a> {
         Err(format!("{what}: not within {PATIENCE:?}{refused}"))
     }
 
+    /// Waits until everything that users have asked by now is answered, so that counts are whole.
+    pub(super) async fn settle(&mut self) -> Result<(), String> {
+        let mark = self.ledger().mark();
+        self.until("users get their answers", |it| it.ledger().is_settled(mark).then_some(())).await
+    }
+
+    /// Waits until that version has answered some users since the act began.
+    pub(super) async fn answered_by(&mut self, version: &str, since: Timestamp) -> Result<(), String> {
+        let what = format!("{version} answers users");
+        let found = |it: &Self| {
+            let count = it.ledger().count(|it| it.sent >= since && it.is_by(version));
+            (count >= SOME).then_some(())
+        };
+        self.until(&what, found).await
+    }
+
     /// The share of a version, as the workers see it.
     pub(super) fn weight(&self, service: &str, version: &str) -> Weight {
         let table = self.instance.publisher.current();
@@ -174,6 +191,9 @@ fn admin_failure(instance: &Instance) -> Option<String> {
 /// Longest time that anything may take. It is much longer than anything should, because the machine may
 /// be busy: only what will never come runs into it.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Answers by which a version has shown itself.
+const SOME: u64 = 50;
 
 /// Between two looks after the audience.
 const LOOK_EVERY: Duration = Duration::from_millis(200);

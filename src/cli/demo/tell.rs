@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::terminal::{Paint, Terminal};
 use super::super::text::{bar, grouped};
-use super::load::Answer;
+use super::ledger::Answer;
 
 /// Writes to the terminal; with a program as the audience, to standard error.
 pub(super) struct Teller<'a> {
