@@ -1,6 +1,10 @@
 //! The demonstration: it plays in one process what the other tests show in parts, so here only its
 //! outcome counts, and that it leaves nothing behind.
-#![allow(clippy::disallowed_methods, reason = "real programs in real time")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "real programs; a test may fail by panicking"
+)]
 
 mod support;
 
