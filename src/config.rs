@@ -1,7 +1,7 @@
 //! The file as written, turned into the domain types, with diagnostics that name the place.
 //!
 //! Three stages. `yaml` makes a tree of texts, lists and maps in which every node knows its place; the
-//! readers (`listen`, `service`, `rollout`, `route`) walk it with the keys they know; `load` joins files
+//! readers (`listen`, `service`, `rollout`, `guard`, `route`) walk it with the keys they know; `load` joins files
 //! and references. None of them stops at a mistake, so that one run lists all of them. Files are read
 //! through [`Files`], so that this room stays pure.
 //!
@@ -13,6 +13,7 @@ mod domain;
 mod edit;
 mod endpoint;
 mod fields;
+mod guard;
 mod listen;
 mod load;
 mod node;

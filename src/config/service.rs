@@ -11,10 +11,11 @@ use super::code::Code;
 use super::condition;
 use super::domain::ServiceConfig;
 use super::fields::{self, Fields, Shape};
+use super::guard::{self, Guards};
 use super::listen::{bytes, count, timeout};
 use super::node::{Entry, Node};
 use super::problem::{Problems, Report};
-use super::rollout::{self, Guards};
+use super::rollout;
 use super::source::At;
 use super::text;
 use super::version::{Scope, versions};
@@ -74,8 +75,7 @@ pub(super) fn defaults(node: &Node, problems: &mut Problems) -> Option<Defaults>
         timeouts(node, base.timeouts, problems)
     });
     fields.set("limits", &mut it.limits, problems, |node, problems| limits(node, base.limits, problems));
-    fields
-        .set("guard", &mut it.guards, problems, |node, problems| rollout::guard(node, base.guards, problems));
+    fields.set("guard", &mut it.guards, problems, |node, problems| guard::guard(node, base.guards, problems));
     fields.set("balance", &mut it.balance, problems, balance);
     Some(it)
 }

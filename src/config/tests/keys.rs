@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::super::fields::Shape;
-use super::super::{condition, edit, listen, load, rollout, route, schema, service, version};
+use super::super::{condition, edit, guard, listen, load, rollout, route, schema, service, version};
 
 const SHAPES: [&Shape; 25] = [
     &condition::PATH,
@@ -20,7 +20,7 @@ const SHAPES: [&Shape; 25] = [
     &listen::LISTENER_TIMEOUTS,
     &load::FILE,
     &load::INCLUDED,
-    &rollout::GUARD,
+    &guard::GUARD,
     &rollout::ROLLOUT,
     &rollout::STEP,
     &route::MATCH,
