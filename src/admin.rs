@@ -12,6 +12,7 @@
 mod ask;
 mod control;
 mod door;
+mod history;
 mod reply;
 mod route;
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod demo;
 mod events;
 mod explain;
 mod failure;
+mod history;
 mod init;
 mod locate;
 mod pause;
@@ -70,6 +71,7 @@ pub fn perform(arguments: &Arguments, terminal: &mut Terminal) -> Outcome {
         Verb::Rollback(it) => rollback::roll_back(global, it, terminal),
         Verb::Retry(it) => retry::retry(global, it, terminal),
         Verb::Events(it) => events::events(global, it, terminal),
+        Verb::History(it) => history::history(global, it, terminal),
         Verb::Completions(it) => completions::completions(it, terminal),
         Verb::Version => version::version(terminal),
     }

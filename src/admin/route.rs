@@ -12,6 +12,7 @@ use crate::runtime::Phase;
 
 use super::ask::{self, Query};
 use super::door::Door;
+use super::history;
 use super::reply::{Problem, Reply, json, whole};
 use super::server::House;
 use super::wire::{
@@ -52,6 +53,10 @@ async fn try_answer(house: &House, door: &Door, request: Request<Incoming>) -> R
             let status = newest(house, query).await?;
             let service = service_wire(house, &status, name).ok_or_else(|| unknown_service(&status, name))?;
             Ok(json(&service))
+        }
+        ["api", "v1", "services", name, "history"] => {
+            read(&head.method)?;
+            history::page(house, name, query)
         }
         ["api", "v1", "services", name, verb] => {
             let make = command_named(verb).ok_or_else(|| no_such_path(head.uri.path()))?;

@@ -9,6 +9,6 @@ mod service;
 mod status;
 
 pub use command::{CommandAsk, CommandDone, ConfigState, NothingAsk, ProblemWire, ReloadReply};
-pub use event::{EventWire, EventsPage, EvidenceWire, TallyWire};
+pub use event::{EventWire, EventsPage, EvidenceWire, HistoryPage, TallyWire};
 pub use service::{ActorWire, GuardWire, LaneWire, ServiceWire, StepNumber, StepWire, WithdrawnWire};
 pub use status::{JournalWire, ListenerWire, RefusedConfig, ServicesPage, StatusWire};

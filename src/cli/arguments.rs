@@ -9,6 +9,7 @@ use super::completions::CompletionsArgs;
 use super::demo::DemoArgs;
 use super::events::EventsArgs;
 use super::explain::ExplainArgs;
+use super::history::HistoryArgs;
 use super::init::InitArgs;
 use super::pause::PauseArgs;
 use super::promote::PromoteArgs;
@@ -112,6 +113,8 @@ pub enum Verb {
     Retry(RetryArgs),
     /// Show decisions and what they rested on
     Events(EventsArgs),
+    /// Show the decisions about a service with their evidence, newest first
+    History(HistoryArgs),
     /// Print the completions of a shell
     Completions(CompletionsArgs),
     /// Print the version

@@ -92,19 +92,7 @@ fn print(events: &[EventWire], terminal: &mut Terminal) -> Result<(), Failure> {
 }
 
 fn line(it: &EventWire, paint: Paint) -> String {
-    let what = match it.what.as_str() {
-        "rolled_back" | "barred" => {
-            paint.red("rolled back").replace("rolled back", &it.what.replace('_', " "))
-        }
-        "completed" | "promoted" => paint.green(&it.what),
-        other => other.replace('_', " "),
-    };
-    let moved = match it.from_percent == it.to_percent {
-        true => percent(it.to_percent),
-        false => format!("{} → {}", percent(it.from_percent), percent(it.to_percent)),
-    };
-    // To the second: the rest is for programs.
-    let at = it.at.get(..19).map_or_else(|| it.at.clone(), |at| format!("{at}Z"));
+    let (at, what, moved) = (at(it), what(it, paint), moved(it));
     let mut text = format!(
         "{at}  #{}  {}  {what}  {} {moved}  by {}: {}",
         it.id,
@@ -133,6 +121,29 @@ fn parse_since(text: Option<&str>, clock: &Clock) -> Result<Since, Failure> {
             Err(failure.hint("use the number of an event, or a time such as 30m"))
         }
     }
+}
+
+/// What happened, in its colour.
+pub fn what(it: &EventWire, paint: Paint) -> String {
+    let text = it.what.replace('_', " ");
+    match it.what.as_str() {
+        "rolled_back" | "barred" => paint.red(&text),
+        "completed" | "promoted" => paint.green(&text),
+        _ => text,
+    }
+}
+
+/// The canary's share before and after.
+pub fn moved(it: &EventWire) -> String {
+    match it.from_percent == it.to_percent {
+        true => percent(it.to_percent),
+        false => format!("{} → {}", percent(it.from_percent), percent(it.to_percent)),
+    }
+}
+
+/// When, to the second: the rest is for programs.
+pub fn at(it: &EventWire) -> String {
+    it.at.get(..19).map_or_else(|| it.at.clone(), |at| format!("{at}Z"))
 }
 
 /// The server keeps no more.

@@ -270,6 +270,19 @@ fn events_are_lines() {
 }
 
 #[test]
+fn history_goes_back_page_by_page() {
+    let house = House::start();
+    let said = house.run("history shop");
+    assert_eq!(said.code, exit::DONE, "{said:?}");
+    let newest = said.out.lines().next().unwrap_or_default();
+    assert!(newest.contains("advanced"), "{}", said.out);
+    let page: serde_json::Value = serde_json::from_str(&house.run("history shop --all --json").out).unwrap();
+    assert!(page["events"].as_array().unwrap().iter().all(|it| it["service"] == "shop"));
+    let unknown = house.run("history shpo");
+    assert!(unknown.err.contains("did you mean `shop`?"), "{}", unknown.err);
+}
+
+#[test]
 fn a_reload_prints_the_generation_or_the_problems() {
     let house = House::start();
     let said = house.run("reload --wait");

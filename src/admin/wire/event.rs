@@ -16,6 +16,16 @@ pub struct EventsPage {
     pub last: u64,
 }
 
+/// A stretch of the history of a service.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct HistoryPage {
+    /// Newest first.
+    pub events: Vec<EventWire>,
+    /// To be sent as `cursor` for what came before; missing when nothing did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
 /// One decision.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct EventWire {
