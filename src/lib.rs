@@ -11,6 +11,7 @@ pub mod release;
 pub mod routing;
 
 // Machinery: talks to the world, decides nothing.
+pub mod checks;
 pub mod proxy;
 pub mod runtime;
 pub mod store;

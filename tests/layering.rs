@@ -23,9 +23,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("telemetry", &["model", "runtime"]),
     // Weights and endpoints reach it in a table; it has never heard of a release.
     ("proxy", &["model", "routing", "config", "runtime", "telemetry"]),
+    // It runs what it is told to run and has never heard of a release.
+    ("checks", &["model", "runtime"]),
     ("store", &["model", "release", "config", "runtime"]),
     // It publishes tables and has never heard of a socket.
-    ("controller", &["model", "analysis", "routing", "release", "config", "runtime", "telemetry", "store"]),
+    (
+        "controller",
+        &["model", "analysis", "routing", "release", "config", "runtime", "telemetry", "checks", "store"],
+    ),
     // Through the controller's handle; what it wants done it asks for.
     ("admin", &["model", "analysis", "release", "config", "runtime", "telemetry", "controller"]),
     ("cli", ANYTHING),
@@ -42,6 +47,7 @@ const ANYTHING: &[&str] = &[
     "runtime",
     "telemetry",
     "proxy",
+    "checks",
     "store",
     "controller",
     "admin",
