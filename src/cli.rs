@@ -26,6 +26,7 @@ mod retry;
 mod rollback;
 pub mod run;
 mod schema;
+mod simulate;
 mod status;
 mod terminal;
 mod text;
@@ -72,6 +73,7 @@ pub fn perform(arguments: &Arguments, terminal: &mut Terminal) -> Outcome {
         Verb::Retry(it) => retry::retry(global, it, terminal),
         Verb::Events(it) => events::events(global, it, terminal),
         Verb::History(it) => history::history(global, it, terminal),
+        Verb::Simulate(it) => simulate::simulate(global, it, terminal),
         Verb::Completions(it) => completions::completions(it, terminal),
         Verb::Version => version::version(terminal),
     }

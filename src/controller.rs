@@ -32,5 +32,6 @@ pub use status::{
     GuardStatus, JournalHealth, LaneStatus, ServiceStatus, Status, StepStatus, WithdrawnStatus,
 };
 
+pub use self::watch::finding;
 pub use crate::release::{Actor, Command, RefusalCode, Via, What};
 pub use crate::store::EvidenceLine;

@@ -18,6 +18,7 @@ use super::resume::ResumeArgs;
 use super::retry::RetryArgs;
 use super::rollback::RollbackArgs;
 use super::run::RunArgs;
+use super::simulate::SimulateArgs;
 use super::status::StatusArgs;
 
 /// A reverse proxy that releases: weighted routing between versions, judged on every response, rolled
@@ -115,6 +116,8 @@ pub enum Verb {
     Events(EventsArgs),
     /// Show the decisions about a service with their evidence, newest first
     History(HistoryArgs),
+    /// Try a plan and its guards on made-up or recorded traffic: false rollbacks, misses, time to decide
+    Simulate(SimulateArgs),
     /// Print the completions of a shell
     Completions(CompletionsArgs),
     /// Print the version

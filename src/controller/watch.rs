@@ -153,7 +153,8 @@ fn since(newest: &LaneTally, seen: &LaneTally) -> LaneTally {
     if newest.total().requests < seen.total().requests { newest.clone() } else { newest.since(seen) }
 }
 
-fn finding(verdict: Verdict) -> Finding {
+/// What a verdict means to a release.
+pub fn finding(verdict: Verdict) -> Finding {
     match verdict {
         Verdict::Worse(breach) => Finding::Worse(breach.to_string()),
         Verdict::Fine => Finding::Fine,
