@@ -57,9 +57,9 @@ mod tests {
     fn counts_have_the_mean_and_the_spread_that_they_should() {
         let mut chance = Chance::of(7, 0);
         for mean in [0.05, 3.0, 80.0] {
-            let counts: Vec<f64> = (0..4_000).map(|_| chance.poisson(mean) as f64).collect();
-            let found = counts.iter().sum::<f64>() / 4_000.0;
-            let spread = counts.iter().map(|it| (it - found).powi(2)).sum::<f64>() / 4_000.0;
+            let counts: Vec<f64> = (0..40_000).map(|_| chance.poisson(mean) as f64).collect();
+            let found = counts.iter().sum::<f64>() / 40_000.0;
+            let spread = counts.iter().map(|it| (it - found).powi(2)).sum::<f64>() / 40_000.0;
             assert!((found / mean - 1.0).abs() < 0.1 && (spread / mean - 1.0).abs() < 0.15, "{mean} {found}");
         }
     }

@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_step_without_traffic_says_so() {
-        let plan = plan("1% 1m | 50% 1h, watch 5m");
+        let plan = plan("1% 1m | 50% 60m, watch 5m");
         let steps = forecast(&plan, 10.0, 0.001, Some(0.05));
         assert!(!steps[0].enough_traffic && steps[1].enough_traffic);
         assert!(steps[0].finds_points > steps[1].finds_points, "{steps:?}");

@@ -35,10 +35,11 @@ pub struct Outcome {
 pub fn play(plan: &Plan, mut traffic: Traffic<'_>, seconds_max: f64) -> Outcome {
     let mut judge = Judge::new(&plan.guard, traffic.history());
     let mut state = begin(plan);
-    let (mut seconds, mut canary) = (0.0, Tally::default());
+    let (mut looks, mut seconds, mut canary) = (0_u64, 0.0, Tally::default());
     let (mut this_step, mut step_of) = (Tally::default(), state.moves);
     while let Some(trial) = state.trial().cloned() {
-        let until = seconds + LOOK_SECONDS;
+        looks += 1;
+        let until = looks as f64 * LOOK_SECONDS;
         let seen = traffic.between(seconds, until, trial.weight.ratio()).filter(|_| until <= seconds_max);
         let Some(seen) = seen else {
             return Outcome { end: End::Undecided, seconds, canary };
