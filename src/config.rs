@@ -17,6 +17,7 @@ mod guard;
 mod listen;
 mod load;
 mod node;
+mod preview;
 mod problem;
 mod render;
 mod rollout;

@@ -18,8 +18,8 @@ pub use matcher::{
 };
 pub use publisher::{Publisher, Reader};
 pub use spec::{
-    Balance, EndpointHost, EndpointSpec, ErrorStatus, Pin, ServiceLimits, ServiceSpec, StickyBy, Timeouts,
-    VersionSpec,
+    Balance, EndpointHost, EndpointSpec, ErrorStatus, Pin, Preview, ServiceLimits, ServiceSpec, StickyBy,
+    Timeouts, VersionSpec,
 };
 pub use split::{Assignment, Split};
 pub use table::{Route, Service, ServiceIndex, Table, Target, VersionIndex};

@@ -15,7 +15,7 @@ use super::text;
 use super::yaml::shown;
 
 pub(super) const ROLLOUT: Shape =
-    Shape { name: "Rollout", what: "`rollout`", keys: &["steps", "guard", "watch"] };
+    Shape { name: "Rollout", what: "`rollout`", keys: &["preview", "steps", "guard", "watch"] };
 
 pub(super) const STEP: Shape = Shape { name: "Step", what: "a step", keys: &["weight", "for", "requests"] };
 

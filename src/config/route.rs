@@ -222,7 +222,7 @@ fn hosts_of_services(
     for (index, service) in services.iter().enumerate() {
         let mut own = Vec::new();
         let any = catching.contains(&index).then_some((HostPattern::Any, service.at));
-        for (host, at) in service.hosts.iter().chain(&any) {
+        for (host, at) in service.hosts.iter().chain(&service.preview).chain(&any) {
             match taken.entry(host.clone()) {
                 Entry::Vacant(free) => {
                     free.insert((index, *at));

@@ -14,6 +14,7 @@ use super::fields::{self, Fields, Shape};
 use super::guard::{self, Guards};
 use super::listen::{bytes, count, timeout};
 use super::node::{Entry, Node};
+use super::preview;
 use super::problem::{Problems, Report};
 use super::rollout;
 use super::source::At;
@@ -64,6 +65,8 @@ pub(super) struct Placed {
     pub(super) name: String,
     pub(super) at: At,
     pub(super) hosts: Vec<(HostPattern, At)>,
+    /// The host of its testers.
+    pub(super) preview: Option<(HostPattern, At)>,
     pub(super) config: Option<ServiceConfig>,
 }
 
@@ -85,8 +88,9 @@ pub(super) fn service(entry: &Entry, defaults: &Defaults, problems: &mut Problem
     let name: Option<ServiceName> = fields::name(&entry.key, "service", problems);
     let fields = Fields::of(&entry.value, at, &SERVICE, problems);
     let hosts = fields.as_ref().and_then(|it| it.read("hosts", problems, condition::hosts));
+    let preview = fields.as_ref().and_then(|it| preview::place(it.get("rollout")?));
     let config = fields.and_then(|it| config(name, &it, defaults, problems));
-    Placed { name: entry.key.text.clone(), at, hosts: hosts.unwrap_or_default(), config }
+    Placed { name: entry.key.text.clone(), at, hosts: hosts.unwrap_or_default(), preview, config }
 }
 
 fn config(
@@ -105,6 +109,7 @@ fn config(
         balance: defaults.balance,
         sticky: fields.read("sticky", problems, sticky),
         pins: Vec::new(),
+        preview: fields.get("rollout").and_then(|it| preview::preview(it, problems)),
         timeouts: defaults.timeouts,
         limits: defaults.limits,
         error_status: Default::default(),

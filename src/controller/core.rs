@@ -286,14 +286,16 @@ impl Core {
     fn publish(&self, now: Timestamp) {
         let Some(loaded) = &self.loaded else { return };
         let (config, generation) = (&loaded.config, loaded.generation);
-        let shares = |it: &ServiceConfig| self.desks.get(&it.spec.name).map(|it| &it.shares);
-        self.house.publisher.publish(table::build(config, generation, shares));
+        let routed = |it: &ServiceConfig| self.desks.get(&it.spec.name).map(Desk::routed);
+        self.house.publisher.publish(table::build(config, generation, routed));
         let alone: BTreeMap<&ServiceName, Shares> = self
             .desks
             .iter()
             .map(|(name, it)| (name, Shares { canary: None, ..it.shares.clone() }))
             .collect();
-        let fallback = table::build(config, generation, |it| alone.get(&it.spec.name));
+        let fallback = table::build(config, generation, |it| {
+            Some(table::Routed { shares: alone.get(&it.spec.name)?, preview: None })
+        });
         *self.house.fallback.lock().unwrap_or_else(PoisonError::into_inner) = Some(fallback);
         let versions = config.services.iter().flat_map(|it| {
             it.spec.versions.iter().map(|version| (it.spec.name.clone(), version.name.clone()))

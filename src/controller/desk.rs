@@ -16,6 +16,7 @@ use crate::store::{Change, Evidence, Line};
 use super::counts::Counts;
 use super::event::Event;
 use super::outbox::{Outbox, Purpose, Reply, answer, records, refuse};
+use super::table::Routed;
 use super::watch::Watch;
 
 #[derive(Debug)]
@@ -163,6 +164,11 @@ impl Desk {
                 refuse(pending.reply, RefusalCode::NotDurable, reason);
             }
         }
+    }
+
+    /// What the table says of this service.
+    pub fn routed(&self) -> Routed<'_> {
+        Routed { shares: &self.shares, preview: self.state.trial().map(|it| &it.canary.name) }
     }
 
     /// Whether a raise waits for the disk.

@@ -7,13 +7,28 @@ use crate::model::{Generation, Salt, VersionName, Weight};
 use crate::release::Shares;
 use crate::routing::{Service, Split, Table, VersionIndex};
 
-/// A table of `config` in which each service is split by what `shares` says of it.
+/// What a service's release says about its requests.
+#[derive(Clone, Copy)]
+pub(super) struct Routed<'a> {
+    pub shares: &'a Shares,
+    /// What testers reach.
+    pub preview: Option<&'a VersionName>,
+}
+
+/// A table of `config` in which each service is routed by what `routed` says of it.
 pub(super) fn build<'a>(
     config: &Config,
     generation: Generation,
-    mut shares: impl FnMut(&ServiceConfig) -> Option<&'a Shares>,
+    mut routed: impl FnMut(&ServiceConfig) -> Option<Routed<'a>>,
 ) -> Table {
-    let service = |it: &ServiceConfig| Service { spec: Arc::clone(&it.spec), split: split(it, shares(it)) };
+    let service = |it: &ServiceConfig| {
+        let routed = routed(it);
+        Service {
+            spec: Arc::clone(&it.spec),
+            split: split(it, routed.map(|it| it.shares)),
+            preview: routed.and_then(|routed| index_of(it, routed.preview?)),
+        }
+    };
     Table {
         generation,
         matcher: Arc::clone(&config.matcher),

@@ -125,6 +125,7 @@ fn config(live: &str, versions: &[&str], plan_text: &str) -> Config {
         balance: Balance::default(),
         sticky: None,
         pins: Vec::new(),
+        preview: None,
         timeouts: Timeouts::default(),
         limits: ServiceLimits::default(),
         error_status: ErrorStatus::default(),

@@ -116,8 +116,10 @@ fn choose(
         return answer.with(413, Some("limit"), "the body is larger than this service takes\n");
     }
     let assigned = match &spec.sticky {
-        None => service.assign(&header, None, || worker.bits()),
-        Some(by) => with_unit(by, client, head, buf, |unit| service.assign(&header, unit, || worker.bits())),
+        None => service.assign(facts.host, &header, None, || worker.bits()),
+        Some(by) => with_unit(by, client, head, buf, |unit| {
+            service.assign(facts.host, &header, unit, || worker.bits())
+        }),
     };
     let version = Rc::clone(&view.services[index.0].versions[assigned.version.0]);
     let request = request_of(head);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::{Fingerprint, ServiceName, VersionName};
 
-use super::matcher::HeaderCondition;
+use super::matcher::{HeaderCondition, HeaderLookup};
 use super::table::VersionIndex;
 
 /// What users call. Shared by every table that is built from one configuration.
@@ -21,6 +21,8 @@ pub struct ServiceSpec {
     pub sticky: Option<StickyBy>,
     /// Forced versions, looked at before any weight.
     pub pins: Vec<Pin>,
+    /// How testers reach a version that is being released.
+    pub preview: Option<Preview>,
     /// Time limits of an exchange with a version.
     pub timeouts: Timeouts,
     /// Size and count limits.
@@ -96,6 +98,24 @@ pub struct Pin {
     pub when: Vec<HeaderCondition>,
     /// The version they go to.
     pub to: VersionIndex,
+}
+
+/// Which requests come from testers, who reach a version before its users do. Never judged, whoever
+/// answers them.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Preview {
+    /// A host of their own, in lower case.
+    pub host: Option<String>,
+    /// Headers that must all be there; none are not enough.
+    pub headers: Vec<HeaderCondition>,
+}
+
+impl Preview {
+    /// Whether this request is a tester's.
+    pub fn holds(&self, host: &str, header: HeaderLookup<'_>) -> bool {
+        let by_host = self.host.as_ref().is_some_and(|it| host.strip_suffix('.').unwrap_or(host) == it);
+        by_host || (!self.headers.is_empty() && self.headers.iter().all(|it| it.holds(header)))
+    }
 }
 
 /// Time limits of an exchange with a version.

@@ -35,6 +35,8 @@ pub struct Service {
     pub spec: Arc<ServiceSpec>,
     /// Who gets how much.
     pub split: Split,
+    /// What testers reach by [`ServiceSpec::preview`]; `None` when nothing is being released.
+    pub preview: Option<VersionIndex>,
 }
 
 /// Where a matched request goes, and what is changed on the way.
@@ -77,16 +79,22 @@ impl Table {
 }
 
 impl Service {
-    /// The version for a request, decided once and kept: a pin first, then the bucket of its unit where
-    /// the service is sticky, then a draw. A sticky service draws for a request without a unit.
+    /// The version for a request, decided once and kept: a preview first, then a pin, then the bucket of
+    /// its unit where the service is sticky, then a draw. A sticky service draws for a request without a
+    /// unit. A preview of nothing goes the way of all others, and is no more judged than any preview.
     ///
     /// `bits` are 64 uniform random bits, asked for only when a draw is needed.
     pub fn assign(
         &self,
+        host: &str,
         header: HeaderLookup<'_>,
         unit: Option<&[u8]>,
         bits: impl FnOnce() -> u64,
     ) -> Assignment {
+        let tester = self.spec.preview.as_ref().is_some_and(|it| it.holds(host, header));
+        if let Some(version) = self.preview.filter(|_| tester) {
+            return Assignment { version, judged: false };
+        }
         let pinned = self.spec.pins.iter().find(|pin| pin.when.iter().all(|it| it.holds(header)));
         if let Some(pin) = pinned {
             return Assignment { version: pin.to, judged: false };
@@ -96,6 +104,6 @@ impl Service {
             _ if self.split.is_shared() => self.split.drawn(bits()),
             _ => self.split.drawn(0),
         };
-        Assignment { version, judged: true }
+        Assignment { version, judged: !tester }
     }
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::super::fields::Shape;
-use super::super::{condition, edit, guard, listen, load, rollout, route, schema, service, version};
+use super::super::{condition, edit, guard, listen, load, preview, rollout, route, schema, service, version};
 
-const SHAPES: [&Shape; 25] = [
+const SHAPES: [&Shape; 26] = [
     &condition::PATH,
     &condition::PRESENT,
     &edit::EDITED,
@@ -21,6 +21,7 @@ const SHAPES: [&Shape; 25] = [
     &load::FILE,
     &load::INCLUDED,
     &guard::GUARD,
+    &preview::PREVIEW,
     &rollout::ROLLOUT,
     &rollout::STEP,
     &route::MATCH,

@@ -218,3 +218,24 @@ fn a_warning_does_not_stop_loading() {
     assert_eq!(loaded.problems.counts(), (0, 1));
     assert!(loaded.config.is_some());
 }
+
+/// The testers' host leads to their service, whether it has hosts or catches all.
+#[test]
+fn previews() {
+    for hosts in ["", "hosts: shop.example.com"] {
+        let more = format!("{{preview: {{host: Next.example.com, header: {{x-preview: b}}}}}}\n    {hosts}");
+        let config = service(&format!("rollout: {more}"));
+        let preview = config.services[0].spec.preview.clone().expect("a preview");
+        assert_eq!(preview.host.as_deref(), Some("next.example.com"));
+        assert_eq!(preview.headers[0].name, "x-preview");
+        let facts = RequestFacts {
+            host: "next.example.com",
+            path: "/any",
+            method: "GET",
+            query: None,
+            header: &|_, _| {},
+        };
+        assert!(config.matcher.find(&facts).is_some(), "{hosts}");
+    }
+    assert!(service("rollout: {watch: 1m}").services[0].spec.preview.is_none());
+}

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::{Fingerprint, ServiceName, VersionName};
 use crate::routing::{
-    Balance, ErrorStatus, HeaderCondition, Pin, Service, ServiceLimits, ServiceSpec, StickyBy, TextCondition,
-    Timeouts, VersionSpec,
+    Balance, ErrorStatus, HeaderCondition, HeaderLookup, Pin, Preview, Service, ServiceLimits, ServiceSpec,
+    StickyBy, TextCondition, Timeouts, VersionSpec,
 };
 
 proptest! {
@@ -120,18 +120,48 @@ fn pin_then_unit_then_draw() {
     let no_draw = || panic!("no draw is needed");
 
     let pinned = Assignment { version: VersionIndex(2), judged: false };
-    assert_eq!(sticky.assign(&beta, Some(b"alice"), no_draw), pinned);
-    let keyed = sticky.assign(&half, Some(b"alice"), no_draw);
+    assert_eq!(sticky.assign("shop.example", &beta, Some(b"alice"), no_draw), pinned);
+    let keyed = sticky.assign("shop.example", &half, Some(b"alice"), no_draw);
     assert_eq!(keyed, judged(sticky.split.keyed(b"alice").0));
-    assert_eq!(sticky.assign(&none, None, || 0), judged(0));
-    assert_eq!(sticky.assign(&none, None, || u64::MAX), judged(1));
+    assert_eq!(sticky.assign("shop.example", &none, None, || 0), judged(0));
+    assert_eq!(sticky.assign("shop.example", &none, None, || u64::MAX), judged(1));
 
     let unkeyed = service(None);
-    assert_eq!(unkeyed.assign(&none, Some(b"alice"), || 0), judged(0));
-    assert_eq!(unkeyed.assign(&none, Some(b"alice"), || u64::MAX), judged(1));
+    assert_eq!(unkeyed.assign("shop.example", &none, Some(b"alice"), || 0), judged(0));
+    assert_eq!(unkeyed.assign("shop.example", &none, Some(b"alice"), || u64::MAX), judged(1));
 
     let alone = Service { split: Split::all(VersionIndex(1)), ..unkeyed };
-    assert_eq!(alone.assign(&none, None, no_draw), judged(1));
+    assert_eq!(alone.assign("shop.example", &none, None, no_draw), judged(1));
+}
+
+#[test]
+fn testers_reach_what_is_previewed_and_are_never_judged() {
+    let header = |pairs: &'static [(&'static str, &'static str)]| {
+        move |name: &str, each: &mut dyn FnMut(&[u8])| {
+            pairs.iter().filter(|it| it.0 == name).for_each(|it| each(it.1.as_bytes()));
+        }
+    };
+    let (none, tester, other) = (
+        header(&[]),
+        header(&[("x-preview", "c"), ("x-group", "beta"), ("x-b", "1")]),
+        header(&[("x-preview", "d")]),
+    );
+    let idle = Service { split: Split::all(VersionIndex(0)), ..service(None) };
+    let busy = Service { preview: Some(VersionIndex(1)), ..idle.clone() };
+    for (host, header, on_busy, on_idle) in [
+        ("shop.example", &none as HeaderLookup<'_>, (0, true), (0, true)),
+        ("shop.example", &other, (0, true), (0, true)),
+        // Before any pin.
+        ("shop.example", &tester, (1, false), (2, false)),
+        ("new.example", &none, (1, false), (0, false)),
+        ("new.example.", &none, (1, false), (0, false)),
+        ("renew.example", &none, (0, true), (0, true)),
+    ] {
+        for (service, (version, judged)) in [(&busy, on_busy), (&idle, on_idle)] {
+            let expected = Assignment { version: VersionIndex(version), judged };
+            assert_eq!(service.assign(host, header, None, || 0), expected, "{host}");
+        }
+    }
 }
 
 /// Version 0 has half, 1 the rest; 2 can be reached by a pin only.
@@ -141,6 +171,7 @@ fn service(sticky: Option<StickyBy>) -> Service {
         condition("x-group", TextCondition::Exact("beta".to_owned())),
         condition("x-b", TextCondition::Present),
     ];
+    let preview = vec![condition("x-preview", TextCondition::Exact("c".to_owned()))];
     let version = |name: &str| VersionSpec {
         name: name.parse::<VersionName>().unwrap(),
         endpoints: Vec::new(),
@@ -152,11 +183,12 @@ fn service(sticky: Option<StickyBy>) -> Service {
         balance: Balance::default(),
         sticky,
         pins: vec![Pin { when, to: VersionIndex(2) }],
+        preview: Some(Preview { host: Some("new.example".into()), headers: preview }),
         timeouts: Timeouts::default(),
         limits: ServiceLimits::default(),
         error_status: ErrorStatus::default(),
     };
-    Service { spec: Arc::new(spec), split: split(&[5_000], SEED) }
+    Service { spec: Arc::new(spec), split: split(&[5_000], SEED), preview: None }
 }
 
 /// Versions 0, 1, … with these weights in basis points; the version after them has the rest.

@@ -149,6 +149,9 @@ pub(in super::super) struct Limits {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(in super::super) struct Rollout {
+    /// How testers reach the new version from the moment its release begins, before any user does.
+    /// Their requests are never judged. Default: they do not.
+    preview: Option<Preview>,
     /// Rising weights, each with the time it is held: `[5% for 5m, 50% for 10m]`. The way from the last
     /// one to 100 % is the promotion. Default: none, the flip is instant.
     steps: Option<Vec<StepForm>>,
@@ -157,6 +160,17 @@ pub(in super::super) struct Rollout {
     guard: Option<GuardForm>,
     /// How long the guards stay armed after 100 %. Default: `5m`.
     watch: Option<Duration>,
+}
+
+/// Which requests are testers'. With both keys either is enough. A header is no lock: choose a value that
+/// nobody guesses, or a host that users cannot reach.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Preview {
+    /// A host of their own: `next.shop.example.com`. While nothing is released it leads to what users get.
+    host: Option<String>,
+    /// Headers that must all be there: `{x-preview: v42}`, or `{x-preview: {present: true}}`.
+    header: Option<BTreeMap<String, Condition>>,
 }
 
 #[derive(JsonSchema)]
