@@ -7,6 +7,10 @@
 //! failed write or sync the file is not trusted any more (a sync that failed once says nothing when it
 //! succeeds the second time) and the next append writes a fresh one.
 //!
+//! A file of an older format is kept beside the new one before anything is written; one of a newer format
+//! is refused and left alone. A directory that cannot be written to is no reason not to serve: what is
+//! there is read, every append fails, and so no weight rises.
+//!
 //! Records have types of their own (`record`), so that the machine may change without old journals
 //! becoming unreadable.
 //!
@@ -21,6 +25,7 @@ pub(crate) mod memory;
 mod record;
 #[cfg(test)]
 mod tests;
+mod unwritable;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,6 +35,7 @@ use crate::release::{Entry, State};
 
 use self::frame::{Damage, Journal};
 use self::image::Image;
+use self::unwritable::Unwritable;
 
 pub use self::directory::Directory;
 pub use self::disk::Disk;
@@ -47,6 +53,10 @@ pub struct Store {
     compact_bytes_min: usize,
     /// Whether the file on disk is known to be what was written.
     trusted: bool,
+    /// A file of an older format, to be kept before it is replaced: its name and what it holds.
+    keep: Option<(String, Vec<u8>)>,
+    /// Why nothing can be written here, whatever happens.
+    unwritable: Option<String>,
 }
 
 /// What was written down about a service.
@@ -198,9 +208,24 @@ pub struct AppendError {
 }
 
 impl Store {
-    /// Opens the journal in `directory`, which is made if it is missing, and locks it against others.
+    /// Opens the journal in `directory`, which is made if it is missing, and locks it against others. One
+    /// that we may not write to is read as it is; see [`Store::unwritable`].
     pub fn open(directory: &Path) -> Result<(Self, Recovered), OpenError> {
-        Self::on(Box::new(Directory::open(directory)?))
+        match Directory::open(directory) {
+            Ok(it) => Self::on(Box::new(it)),
+            Err(OpenError::Io { source, .. }) if unwritable::is_meant_by(&source) => {
+                let why = format!("`{}` cannot be written to: {source}", directory.display());
+                let (store, recovered) = Self::on(Box::new(Unwritable::new(directory, &source)))?;
+                Ok((Self { unwritable: Some(why), ..store }, recovered))
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Why nothing can be written down, if the directory is read-only or belongs to somebody else. Then
+    /// everything is in memory only: no weight rises, and a restart knows nothing of rollbacks.
+    pub fn unwritable(&self) -> Option<&str> {
+        self.unwritable.as_deref()
     }
 
     /// Opens the journal on any disk.
@@ -210,6 +235,7 @@ impl Store {
         let found = disk.read(JOURNAL, JOURNAL_BYTES_MAX).map_err(failed)?;
         let mut image = Image::default();
         let (mut torn, mut frame, mut bytes, mut snapshot_bytes) = (None, 0, 0, 0);
+        let mut keep = None;
         let trusted = match &found {
             None => false,
             Some(found) => {
@@ -225,11 +251,22 @@ impl Store {
                     frame = next.number;
                 }
                 torn = journal.torn();
-                torn.is_none()
+                keep = journal.older().map(|it| (format!("{JOURNAL}.format-{it}"), found.clone()));
+                torn.is_none() && keep.is_none()
             }
         };
         let compact_bytes_min = COMPACT_BYTES_MIN;
-        let mut store = Self { disk, image, frame, bytes, snapshot_bytes, compact_bytes_min, trusted };
+        let mut store = Self {
+            disk,
+            image,
+            frame,
+            bytes,
+            snapshot_bytes,
+            compact_bytes_min,
+            trusted,
+            keep,
+            unwritable: None,
+        };
         if !trusted {
             // A disk that refuses now is reported by the first append, which tries again.
             let _ = store.write_anew(&[]);
@@ -268,6 +305,12 @@ impl Store {
     fn write_anew(&mut self, records: &[Record]) -> io::Result<()> {
         // Whatever happens half-way, the old file is not appended to before this has succeeded.
         self.trusted = false;
+        if let Some((name, bytes)) = &self.keep {
+            self.disk.create(name, bytes)?;
+            self.disk.sync(name)?;
+            self.disk.sync_directory()?;
+            self.keep = None;
+        }
         let mut image = self.image.clone();
         image.apply_all(records);
         let mut bytes = frame::MAGIC.to_vec();

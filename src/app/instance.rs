@@ -14,14 +14,14 @@ use tokio::task::JoinHandle;
 use crate::admin::{self, Control, Server};
 use crate::config::{Config, Loaded};
 use crate::controller::{self, Controller, Handle};
-use crate::model::ListenerName;
+use crate::model::{ListenerName, Timestamp};
 use crate::proxy::{Proxy, Sockets};
 use crate::routing::{Publisher, Table};
 use crate::runtime::{Clock, ServiceManager, Shutdown, Signal, Signals, spawn_thread, usable_cores};
 use crate::store::{OpenError, Recovered, Store};
 use crate::telemetry::Registry;
 
-use super::places::{admin_socket, make_private, state_directory};
+use super::places::{admin_socket, make_own, state_directory};
 use super::reload::{Configure, Parts, Reloader};
 use super::run::{RunError, start_error};
 use super::watch::Watch;
@@ -69,10 +69,10 @@ impl Instance {
         let registry = Registry::new(config.workers.unwrap_or_else(usable_cores));
         let publisher = Publisher::new(Table::empty());
         let state = state_directory(config.state.as_deref());
-        make_private(&state).map_err(start_error("make the state directory"))?;
         // Before the doors: a second server on this state must not take the first one's socket away.
         let (store, recovered) = open_store(&state).await.map_err(start_error("open the state directory"))?;
-        let admin = admin_doors(&config, &state)?;
+        let doors = doors_directory(&state, &store, &recovered, clock.now())?;
+        let admin = admin_doors(&config, &doors)?;
         let proxy =
             Proxy::start(&publisher, &registry, &clock, seed).map_err(start_error("start the workers"))?;
         let proxy = Arc::new(proxy);
@@ -217,6 +217,33 @@ impl Instance {
         }
         proxy.connections()
     }
+}
+
+/// Says what the journal found, and where the admin socket and token can be kept: in the state directory,
+/// or, if nothing can be written there, in a directory of this process alone.
+fn doors_directory(
+    state: &Path,
+    store: &Store,
+    recovered: &Recovered,
+    now: Timestamp,
+) -> Result<PathBuf, RunError> {
+    if let Some(bytes) = recovered.torn {
+        tracing::warn!(
+            bytes,
+            "the journal ended in the middle of a record, as a crash leaves it; that was cut off"
+        );
+    }
+    let Some(why) = store.unwritable() else {
+        return Ok(state.to_owned());
+    };
+    let doors = std::env::temp_dir().join(format!("tidegate-{}-{}", std::process::id(), now.0));
+    make_own(&doors).map_err(start_error("make a directory for the admin socket"))?;
+    tracing::error!(
+        why,
+        doors = %doors.display(),
+        "EPHEMERAL: nothing is written down. No weight rises, and a restart will know nothing of rollbacks"
+    );
+    Ok(doors)
 }
 
 /// Opens the ways for operators to get in.

@@ -16,9 +16,10 @@ pub fn admin_socket(configured: Option<&Path>, state: &Path) -> PathBuf {
     resolve_socket(configured, state, &|name| env::var_os(name).map(PathBuf::from))
 }
 
-/// Makes a directory that only its owner can enter, unless it is there.
-pub fn make_private(directory: &Path) -> std::io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
+/// Makes a directory that only its owner can enter. It must not be there: in a directory that everybody
+/// may write to, it could be somebody else's.
+pub fn make_own(directory: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().mode(0o700).create(directory)
 }
 
 type Variable<'a> = &'a dyn Fn(&str) -> Option<PathBuf>;

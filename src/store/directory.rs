@@ -45,6 +45,12 @@ impl Directory {
         Ok(Self { path: path.to_owned(), directory, _lock: lock.into(), open: None })
     }
 
+    /// Takes the directory up again after somebody has deleted it, unless another process was faster.
+    fn make_again(&mut self) -> io::Result<()> {
+        *self = Self::open(&self.path).map_err(io::Error::other)?;
+        Ok(())
+    }
+
     fn opened(&mut self, name: &str, flags: OFlags) -> io::Result<&mut File> {
         let known = self.open.as_ref().is_some_and(|(it, _)| it == name);
         if !known || flags.contains(OFlags::TRUNC) {
@@ -60,21 +66,20 @@ impl Disk for Directory {
     }
 
     fn read(&mut self, name: &str, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
-        let mut file = match open_file(&self.directory, name, OFlags::RDONLY) {
-            Ok(it) => it,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let mut bytes = Vec::new();
-        Read::by_ref(&mut file).take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
-        if bytes.len() > bytes_max {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "far larger than any journal"));
-        }
-        Ok(Some(bytes))
+        read_in(&self.directory, name, bytes_max)
     }
 
     fn create(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.opened(name, OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY)?.write_all(bytes)
+        let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY;
+        match self.opened(name, flags) {
+            Ok(file) => file.write_all(bytes),
+            // The directory itself was deleted: a file in it would belong to nobody.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.make_again()?;
+                self.opened(name, flags)?.write_all(bytes)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
@@ -111,6 +116,30 @@ fn make(path: &Path) -> io::Result<()> {
         std::fs::create_dir_all(parent)?;
     }
     std::fs::DirBuilder::new().mode(0o700).create(path)
+}
+
+/// The whole file in a directory that is only read; `None` if there is none.
+pub(super) fn read(directory: &Path, name: &str, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+    match rustix::fs::openat(CWD, directory, flags, Mode::empty()) {
+        Ok(directory) => read_in(&directory, name, bytes_max),
+        Err(rustix::io::Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn read_in(directory: &OwnedFd, name: &str, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
+    let mut file = match open_file(directory, name, OFlags::RDONLY) {
+        Ok(it) => it,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::new();
+    Read::by_ref(&mut file).take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > bytes_max {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "far larger than any journal"));
+    }
+    Ok(Some(bytes))
 }
 
 /// A plain file for our eyes only. Symbolic links are not followed, and a pipe in its place does not

@@ -17,8 +17,12 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::OpenError;
 
-/// First bytes of the file; the number is the version of the format.
-pub(super) const MAGIC: &[u8] = b"TIDEGATE JOURNAL 1\n";
+/// First bytes of the file; the number is the version of the format. It rises when records hold what the
+/// version before would not understand, so that an older tidegate refuses the file with a clear word.
+pub(super) const MAGIC: &[u8] = b"TIDEGATE JOURNAL 2\n";
+
+/// First bytes of files that can be read as well, and the version of each.
+const OLDER: &[(&[u8], u32)] = &[(b"TIDEGATE JOURNAL 1\n", 1)];
 
 const HEAD: usize = 24;
 /// What a disk writes whole or not at all.
@@ -42,6 +46,7 @@ pub(super) struct Journal<'a> {
     at: usize,
     number: u64,
     torn: Option<usize>,
+    older: Option<u32>,
 }
 
 /// A frame that is whole.
@@ -63,8 +68,11 @@ pub(super) struct Damage {
 impl<'a> Journal<'a> {
     pub fn of(file: &'a [u8]) -> Result<Self, Damage> {
         let (family, _) = MAGIC.split_at(MAGIC.len() - 2);
+        let older = OLDER.iter().find(|(magic, _)| file.starts_with(magic)).map(|it| it.1);
         match file {
-            _ if file.starts_with(MAGIC) => Ok(Self { file, at: MAGIC.len(), number: 0, torn: None }),
+            _ if file.starts_with(MAGIC) || older.is_some() => {
+                Ok(Self { file, at: MAGIC.len(), number: 0, torn: None, older })
+            }
             _ if file.starts_with(family) && file.len() > MAGIC.len() => {
                 Err(Damage { place: None, what: String::new() })
             }
@@ -107,6 +115,11 @@ impl<'a> Journal<'a> {
     /// Bytes that a crash left at the end.
     pub fn torn(&self) -> Option<usize> {
         self.torn
+    }
+
+    /// The version of the format, if it is an older one.
+    pub fn older(&self) -> Option<u32> {
+        self.older
     }
 
     fn cut(&mut self) -> Result<Option<Frame<'a>>, Damage> {

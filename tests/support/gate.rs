@@ -25,6 +25,8 @@ pub struct Gate {
     admin: u16,
     setup: Setup,
     quiet: bool,
+    /// A program that starts the next process, and its arguments.
+    under: Vec<String>,
 }
 
 impl Gate {
@@ -40,7 +42,7 @@ impl Gate {
         let dir = TempDir::with_prefix("tidegate-test-").expect("temporary directory");
         let ip = own_ip();
         let (http, admin) = (free_port(ip), free_port(ip));
-        let mut gate = Self { child: None, dir, ip, http, admin, setup, quiet: false };
+        let mut gate = Self { child: None, dir, ip, http, admin, setup, quiet: false, under: Vec::new() };
         fs::create_dir(gate.conf_dir()).expect("a directory for the configuration");
         lay(&gate.file(), &gate.text());
         gate.spawn();
@@ -257,6 +259,20 @@ impl Gate {
         assert!(self.ready(), "did not get ready again");
     }
 
+    /// Starts it again under another program, which must become the process itself. `false` when it ended
+    /// before it was ready.
+    pub fn try_start_under(&mut self, words: &[&str]) -> bool {
+        assert!(self.child.is_none(), "still running");
+        self.under = words.iter().map(|it| (*it).to_owned()).collect();
+        self.spawn();
+        self.under.clear();
+        let ready = self.ready();
+        if !ready {
+            self.kill();
+        }
+        ready
+    }
+
     /// Whether it still runs.
     pub fn runs(&mut self) -> bool {
         self.child.as_mut().is_some_and(|it| it.try_wait().expect("own child").is_none())
@@ -286,7 +302,12 @@ impl Gate {
 
     fn spawn(&mut self) {
         let open = || fs::OpenOptions::new().create(true).append(true).open(self.log_file()).expect("log");
-        let child = Command::new(program())
+        let (first, rest) = self.under.split_first().map_or((program(), &[][..]), |it| (it.0.as_str(), it.1));
+        let mut command = Command::new(first);
+        if !self.under.is_empty() {
+            command.args(rest).arg(program());
+        }
+        let child = command
             .args(["run", "-c"])
             .arg(self.file())
             .args(self.setup.arguments())

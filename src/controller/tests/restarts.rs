@@ -67,3 +67,29 @@ fn a_file_that_changed_meanwhile_is_met_like_a_reload() {
     rig.load_config(config("v3", &["v3"], CANARY)).unwrap();
     assert_eq!((rig.shares().as_str(), rig.status().word), ("v3 100%", "LIVE"));
 }
+
+/// The wall clock of the next process is somewhere else: what is left of a soak is never shortened by a
+/// clock that went back, and never longer than the plan says.
+#[test]
+fn a_clock_that_jumps_between_two_runs_neither_hurries_nor_hangs() {
+    const HOUR: u64 = 3_600_000_000;
+    const YEARS: u64 = 10 * 365 * 24 * HOUR;
+    for jump in [-(YEARS as i64), -(HOUR as i64), HOUR as i64] {
+        let mut rig = Rig::new(CANARY);
+        rig.now = Timestamp(2 * YEARS);
+        rig.load("v2", CANARY).unwrap();
+        rig.run("30s");
+        rig.restart("1s");
+        rig.now = Timestamp(rig.now.0.checked_add_signed(jump).unwrap());
+        rig.load("v2", CANARY).unwrap();
+        let left = rig.status().left.unwrap_or_default().as_secs();
+        assert!(left <= 60, "{jump}: {left}");
+        assert_eq!(rig.shares(), "v1 95% v2 5%", "{jump}");
+        if jump < 0 {
+            rig.run("20s");
+            assert_eq!(rig.shares(), "v1 95% v2 5%", "{jump}: hurried");
+        }
+        rig.run("2m");
+        assert_ne!(rig.shares(), "v1 95% v2 5%", "{jump}: hangs");
+    }
+}

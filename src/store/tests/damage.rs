@@ -1,6 +1,7 @@
 //! Journals that are cut, flipped, or something else altogether.
 
 use super::*;
+use crate::store::memory::Trouble;
 
 fn journal_of(batches: &[Vec<Record>]) -> Vec<u8> {
     let disk = MemoryDisk::default();
@@ -69,8 +70,35 @@ fn a_missing_record_in_the_middle_is_noticed() {
 
 #[test]
 fn a_newer_format_is_refused_and_left_alone() {
-    let journal = b"TIDEGATE JOURNAL 2\nwhatever".to_vec();
+    let journal = b"TIDEGATE JOURNAL 3\nwhatever".to_vec();
     let disk = MemoryDisk::with(JOURNAL, journal.clone());
     assert!(matches!(reopened(&disk), Err(OpenError::Unknown { .. })));
     assert_eq!(disk.content(JOURNAL), journal);
+}
+
+/// An older format is read, kept as it was, and written anew; a disk that is full then changes nothing.
+#[test]
+fn an_older_format_is_kept_beside_the_new_one() {
+    let batches = changes();
+    let mut old = journal_of(&batches[..3]);
+    old[..frame::MAGIC.len()].copy_from_slice(b"TIDEGATE JOURNAL 1\n");
+    for full in [false, true] {
+        let disk = MemoryDisk::with(JOURNAL, old.clone());
+        if full {
+            disk.trouble(Trouble::Full);
+        }
+        let (mut store, recovered) = Store::on(Box::new(disk.clone())).unwrap();
+        assert_eq!(only_state(&recovered), Some(state_of(&batches[2])));
+        if full {
+            assert!(store.append(&batches[3]).is_err());
+            assert_eq!(disk.content(JOURNAL), old);
+            disk.trouble(Trouble::None);
+        }
+        store.append(&batches[3]).unwrap();
+        for left in disk.after_power_loss() {
+            assert_eq!(left.content("journal.format-1"), old);
+            assert!(left.content(JOURNAL).starts_with(frame::MAGIC));
+            assert_eq!(only_state(&reopened(&left).unwrap()), Some(state_of(&batches[3])));
+        }
+    }
 }

@@ -89,3 +89,69 @@ fn a_journal_deleted_while_running_is_written_again() {
     assert_eq!(only_state(&recovered), Some(state_of(&batches[2])));
     assert_eq!(recovered.lines.len(), 3);
 }
+
+#[test]
+fn a_directory_deleted_while_running_is_made_again() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("state");
+    let batches = changes();
+    let (mut store, _) = Store::open(&directory).unwrap();
+    store.append(&batches[0]).unwrap();
+    std::fs::remove_dir_all(&directory).unwrap();
+    store.append(&batches[1]).unwrap();
+    store.append(&batches[2]).unwrap();
+    assert_eq!(mode(&directory), 0o700);
+    assert!(matches!(Store::open(&directory), Err(OpenError::Locked { .. })), "it is locked again");
+    drop(store);
+    let (_, recovered) = Store::open(&directory).unwrap();
+    assert_eq!(only_state(&recovered), Some(state_of(&batches[2])));
+}
+
+/// A file that is copied while it is written to is whole, or ends in the middle of a record.
+#[test]
+fn a_live_copy_is_a_state_that_was_there() {
+    let place = tempfile::tempdir().unwrap();
+    let batches = changes();
+    let states: Vec<State> = batches.iter().map(|it| state_of(it)).collect();
+    let (mut store, _) = Store::open(place.path()).unwrap();
+    store.compact_bytes_min = 3_000;
+    store.append(&batches[0]).unwrap();
+    let (path, stop) = (place.path().join(JOURNAL), std::sync::atomic::AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let copier = scope.spawn(|| {
+            let mut copies = 0;
+            while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+                let Ok(bytes) = std::fs::read(&path) else { continue };
+                let recovered = reopened(&MemoryDisk::with(JOURNAL, bytes)).unwrap();
+                assert!(states.contains(&only_state(&recovered).unwrap()));
+                copies += 1;
+            }
+            copies
+        });
+        for _ in 0..30 {
+            batches.iter().for_each(|it| store.append(it).unwrap());
+        }
+        stop.store(true, std::sync::atomic::Ordering::SeqCst);
+        assert!(copier.join().unwrap() > 0);
+    });
+}
+
+/// Years of history cost a bounded file and a bounded start.
+#[test]
+fn a_long_history_is_bounded() {
+    let disk = MemoryDisk::default();
+    let (mut store, _) = Store::on(Box::new(disk.clone())).unwrap();
+    let batches = changes();
+    let Some(Record::Change(first)) = batches[0].last() else { panic!() };
+    let entry = first.line.as_ref().unwrap().entry.clone();
+    let mut largest = 0;
+    for part in 0..1_000 {
+        let records: Vec<Record> =
+            (0..100).map(|it| Record::Line(Box::new(line(part * 100 + it + 1, &entry)))).collect();
+        store.append(&records).unwrap();
+        largest = largest.max(disk.content(JOURNAL).len());
+    }
+    assert!(largest < 8 << 20, "{largest} bytes");
+    let recovered = reopened(&disk).unwrap();
+    assert_eq!(recovered.lines.last().unwrap().id, 100_000);
+}
