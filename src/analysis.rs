@@ -1,7 +1,8 @@
 //! How a verdict is reached: sequential tests on plain counts, valid however often one looks.
 //!
 //! The one to call is [`Judge`]: all evidence of one release. Behind it stand a [`Comparison`] of the
-//! canary with stable, a [`Ceiling`] on one lane, and a [`Breaker`]. A test is a fortune that a gambler
+//! canary with stable, a [`Ceiling`] on one lane, and a [`Breaker`]; latency is judged by the same two
+//! tests, with "slower than" for "failed". A test is a fortune that a gambler
 //! makes by betting against "the canary is fine"; if it is fine, the fortune hardly ever grows
 //! twenty-thousandfold, however long the game and however often one looks.
 //!
@@ -22,7 +23,10 @@ mod mixture;
 mod numerics;
 mod planner;
 mod policy;
+mod proof;
 mod saved;
+mod shown;
+mod slowness;
 mod verdict;
 
 pub use bet::{Bet, Block};
@@ -35,6 +39,6 @@ pub use history::History;
 pub use interval::Interval;
 pub use judge::{Judge, StepEvidence};
 pub use planner::{responses_until_found, smallest_found};
-pub use policy::{ErrorGuard, GuardPolicy, Tolerance};
+pub use policy::{ErrorGuard, GuardPolicy, LatencyGuard, Pass, Quantile, Slack, Tolerance};
 pub use saved::{RestoreError, Saved};
 pub use verdict::{Breach, Doubt, Verdict};

@@ -13,10 +13,12 @@ mod exposition;
 mod facts;
 mod listener;
 mod registry;
+mod slow;
 mod version;
 
 pub use alarm::Alarm;
 pub use facts::{GuardFacts, ReleaseFacts, ReleaseState};
 pub use listener::{ListenerCells, ListenerCounts, ListenerSeries, RejectReason};
 pub use registry::Registry;
+pub use slow::Passed;
 pub use version::{Ended, ErrorKind, VersionCells, VersionCounts, VersionSeries};

@@ -188,6 +188,7 @@ fn shop() -> ServiceStatus {
             canary_interval: Some((0.0015, 0.0033)),
             limit: Some(0.005),
             evidence: 0.12,
+            proof: 0.0,
             text: "no worse than v1".into(),
         }],
         steps: vec![

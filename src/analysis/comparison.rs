@@ -12,7 +12,7 @@ use super::bet::{Bet, Block};
 use super::history::History;
 use super::mixture::{Mixture, Purse, SIZES};
 use super::policy::Tolerance;
-use crate::model::{CLIENT_SHARDS, Observation, Tally};
+use crate::model::{CLIENT_SHARDS, LaneTally, Observation, Tally};
 
 /// What a comparison tries to show.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -121,8 +121,18 @@ impl Comparison {
     /// When a block ends may depend on the clock, on the number of responses and on failures of the
     /// canary (an early wake-up), but never on failures of stable: those would bias it.
     pub fn observe(&mut self, elapsed: Duration, seen: &Observation) -> bool {
+        self.observe_lanes(elapsed, &seen.canary, &seen.stable)
+    }
+
+    /// The same for other counts than failures.
+    pub(super) fn observe_lanes(
+        &mut self,
+        elapsed: Duration,
+        canary: &LaneTally,
+        stable: &LaneTally,
+    ) -> bool {
         let now = elapsed.as_secs_f64().max(self.open.since);
-        self.open.add(seen);
+        self.open.add(canary, stable);
         let (total, age) = (self.open.total, now - self.open.since);
         if total.compares() && (total.stable.requests >= STABLE_MIN || age >= WAIT_S) {
             self.close(now);
@@ -240,8 +250,8 @@ impl Aim {
 }
 
 impl Open {
-    fn add(&mut self, seen: &Observation) {
-        let lanes = seen.canary.shards.iter().zip(&seen.stable.shards);
+    fn add(&mut self, canary: &LaneTally, stable: &LaneTally) {
+        let lanes = canary.shards.iter().zip(&stable.shards);
         for (block, (canary, stable)) in self.shards.iter_mut().zip(lanes) {
             block.add(*canary, *stable);
             self.total.add(*canary, *stable);

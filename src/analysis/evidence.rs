@@ -1,6 +1,7 @@
 //! What the status page shows of the guards. Nothing here decides.
 
 use super::interval::Interval;
+use super::policy::Quantile;
 use crate::model::Tally;
 
 /// How things stand, in numbers.
@@ -37,6 +38,14 @@ pub struct GuardEvidence {
     pub interval: Interval,
     /// Tolerated difference or ceiling, as a share.
     pub limit: f64,
+    /// The counts behind it: failures, or slow requests.
+    pub canary: Tally,
+    /// Stable's over the same time; by its own limit for latency.
+    pub stable: Tally,
+    /// Canary's and stable's limits of age in microseconds, for latency.
+    pub ages_us: Option<(u64, u64)>,
+    /// How far the evidence is on the way to a proof that the canary is hardly worse; 0 without `pass`.
+    pub proof: f64,
     /// How far the evidence is on the way to a rollback, on a logarithmic scale: 0 is none, 1 is there.
     pub evidence: f64,
     /// Whether it can decide by itself now: a comparison needs stable's traffic, a ceiling decides alone
@@ -51,4 +60,10 @@ pub enum Guard {
     ErrorsAgainstStable,
     /// Errors never above a ceiling.
     ErrorsCeiling,
+    /// A quantile of latency no higher than stable's.
+    LatencyAgainstStable(Quantile),
+    /// A quantile of latency never above a ceiling.
+    LatencyCeiling(Quantile),
+    /// Failed responses within a budget.
+    Failures,
 }

@@ -259,7 +259,7 @@ fn observation(parts: &[[u64; 4]]) -> Observation {
         let block = block(*part);
         (canary.shards[shard], stable.shards[shard]) = (block.canary, block.stable);
     }
-    Observation { canary, stable }
+    Observation { canary, stable, slow: Vec::new() }
 }
 
 /// One row of four, or one for each shard.

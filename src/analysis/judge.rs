@@ -13,10 +13,10 @@ use std::time::Duration;
 use super::breaker::Breaker;
 use super::ceiling::{Ceiling, Side};
 use super::comparison::{Aim, Comparison};
-use super::evidence::{Evidence, Guard, GuardEvidence, LaneEvidence};
 use super::history::History;
-use super::interval::Interval;
-use super::policy::{ErrorGuard, GuardPolicy};
+use super::policy::{ErrorGuard, GuardPolicy, Pass};
+use super::proof::Proof;
+use super::slowness::{Scale, Slowness};
 use super::verdict::{Breach, Doubt, Verdict};
 use crate::model::{LaneTally, Observation, Tally};
 
@@ -35,6 +35,10 @@ pub struct Judge {
     /// The ceiling without a comparator, once there was none.
     pub(super) alone: Option<Alone>,
     pub(super) breaker: Breaker,
+    /// One for each latency guard in use.
+    pub(super) latency: Vec<Slowness>,
+    /// What the present step has shown, when steps may end early.
+    pub(super) proof: Option<Proof>,
 }
 
 /// The last tick, and the last half minute.
@@ -67,19 +71,26 @@ pub struct StepEvidence {
 impl Judge {
     /// Nothing seen yet. `history` is what is remembered of stable from before the release.
     pub fn new(policy: &GuardPolicy, history: History) -> Self {
-        Self::with(policy, history, |aim| Comparison::new(aim, history))
+        Self::with(policy, history, None, |aim| Comparison::new(aim, history))
     }
 
     /// The evidence was lost `elapsed` after the release began: starts again with what was left of the
     /// allowed chance of a mistake.
     pub fn after_loss(policy: &GuardPolicy, history: History, elapsed: Duration) -> Self {
-        let mut it = Self::with(policy, history, |aim| Comparison::after_loss(aim, history, elapsed));
+        let after_loss = |aim| Comparison::after_loss(aim, history, elapsed);
+        let mut it = Self::with(policy, history, Some(elapsed), after_loss);
         it.latest.at = elapsed;
         it
     }
 
-    fn with(policy: &GuardPolicy, history: History, compare: impl FnOnce(Aim) -> Comparison) -> Self {
+    fn with(
+        policy: &GuardPolicy,
+        history: History,
+        lost: Option<Duration>,
+        compare: impl FnOnce(Aim) -> Comparison,
+    ) -> Self {
         let guard = policy.errors.unwrap_or_default();
+        let proof = |pass: &Pass| Proof::new(policy, pass, history, lost.unwrap_or_default());
         Self {
             policy: policy.clone(),
             rate_before: history.rate(),
@@ -89,7 +100,15 @@ impl Judge {
             beside: guard.ceiling.map(|it| Ceiling::new(it, Side::Above)),
             alone: None,
             breaker: Breaker::default(),
+            latency: policy.latencies().map(|(at, guard)| Slowness::new(at, guard, lost)).collect(),
+            proof: policy.pass.as_ref().map(proof),
         }
+    }
+
+    /// A step begins: what lets it end early must be shown anew.
+    pub fn begin_step(&mut self) {
+        let (history, now) = (self.history(), self.latest.at);
+        self.proof = self.policy.pass.as_ref().map(|it| Proof::new(&self.policy, it, history, now));
     }
 
     /// Adds what one tick saw, `elapsed` after the release began. `comparator` says whether stable gets
@@ -99,6 +118,10 @@ impl Judge {
         add(&mut self.seen.stable, &seen.stable);
         let elapsed = elapsed.max(self.latest.at);
         self.latest.observe(elapsed, seen, comparator);
+        self.latency.iter_mut().for_each(|it| it.observe(elapsed, seen, comparator));
+        if let Some(proof) = self.proof.as_mut().filter(|_| comparator) {
+            proof.observe(elapsed, seen);
+        }
         let Some(guard) = self.policy.errors else { return };
         self.breaker.observe(seen, comparator);
         if comparator {
@@ -114,24 +137,30 @@ impl Judge {
     /// What the evidence says now. A step that saw nothing is never fine.
     pub fn verdict(&self, step: &StepEvidence) -> Verdict {
         let breach = self.policy.errors.and_then(|_| self.breach());
-        let doubt = || self.doubt(step);
-        breach.map_or_else(|| doubt().map_or(Verdict::Fine, Verdict::Unsure), Verdict::Worse)
+        let slow = || self.latency.iter().find_map(|it| it.breach(&self.scale(1)));
+        if let Some(breach) = breach.or_else(slow).or_else(|| self.spent()) {
+            return Verdict::Worse(breach);
+        }
+        match self.doubt(step) {
+            Some(doubt) => Verdict::Unsure(doubt),
+            None if self.is_proven(step) => Verdict::Proven,
+            None => Verdict::Fine,
+        }
     }
 
-    /// The numbers behind the verdict, for people.
-    pub fn evidence(&self) -> Evidence {
-        let (canary, stable) = (self.seen.canary.total(), self.seen.stable.total());
-        let lane = |seen| LaneEvidence { seen, interval: Interval::of_rate(seen, DISPLAY_ALPHA) };
-        let guards = match self.policy.errors {
-            Some(_) => [Some(self.comparison_evidence(canary, stable)), self.ceiling_evidence(canary)],
-            None => [None, None],
-        };
-        Evidence {
-            canary: lane(canary),
-            stable: lane(stable),
-            guards: guards.into_iter().flatten().collect(),
-            one_source: self.source().is_some(),
-        }
+    fn spent(&self) -> Option<Breach> {
+        let failures = self.seen.canary.total().bad;
+        let budget = self.policy.failures_max.filter(|it| failures >= *it)?;
+        Some(Breach::Spent { failures, budget })
+    }
+
+    fn is_proven(&self, step: &StepEvidence) -> bool {
+        let (Some(pass), Some(proof)) = (&self.policy.pass, &self.proof) else { return false };
+        let time = self.latest.at.saturating_sub(proof.since);
+        self.latest.comparator
+            && time >= pass.after
+            && step.canary.requests >= pass.requests
+            && proof.holds(self.source())
     }
 
     /// What is remembered of stable by now, including from before the release.
@@ -144,10 +173,9 @@ impl Judge {
         let alone = self.alone.get_or_insert_with(|| {
             // Without a ceiling of its own a service is held to what it was like before.
             let limit = guard.ceiling.unwrap_or(f64::max(LIMIT_ALONE, 3.0 * history.rate()));
-            Alone { since: elapsed, ceiling: Ceiling::new(limit, Side::Above), seen: Tally::default() }
+            Alone::begin(elapsed, limit)
         });
-        alone.ceiling.observe(elapsed - alone.since, canary);
-        alone.seen = alone.seen.plus(canary.total());
+        alone.observe(elapsed, canary);
     }
 
     fn breach(&self) -> Option<Breach> {
@@ -175,7 +203,11 @@ impl Judge {
         if seen < needed {
             return Some(Doubt::TooFew { needed, seen });
         }
-        self.policy.errors?;
+        let leaning = self.latency.iter().map(|it| it.deciding_share(&self.scale(1))).fold(0.0, f64::max);
+        let leaning = (leaning >= LEANING).then_some(Doubt::Leaning { evidence: leaning });
+        if leaning.is_some() || self.policy.errors.is_none() {
+            return leaning;
+        }
         let comparator = self.latest.comparator;
         if comparator && !self.relative.is_matched(self.latest.at.as_secs_f64()) {
             return Some(Doubt::NoComparator);
@@ -204,49 +236,54 @@ impl Judge {
 
     /// The shard that most responses of each lane come from, if there is one: all clients behind one
     /// gateway. It depends on the number of responses only, never on failures.
-    fn source(&self) -> Option<usize> {
+    pub(super) fn source(&self) -> Option<usize> {
+        if self.latest.comparator && self.seen.canary.total().requests == 0 {
+            // A canary that answers nothing at all is judged by its age alone.
+            return majority(&self.seen.stable);
+        }
         let canary = majority(&self.seen.canary)?;
         (!self.latest.comparator || majority(&self.seen.stable) == Some(canary)).then_some(canary)
     }
 
     /// Share of the way to a rollback by comparison.
-    fn relative_share(&self) -> f64 {
-        let log_w = self.relative.log_w_min(self.source());
-        (log_w / threshold(self.policy.false_rollback * RELATIVE_SHARE)).max(0.0)
+    pub(super) fn relative_share(&self) -> f64 {
+        (self.relative.log_w_min(self.source()) / self.scale(0).relative).max(0.0)
     }
 
-    fn ceiling_share(&self, ceiling: &Ceiling) -> f64 {
-        let log_w = ceiling.log_w_min(self.source());
-        (log_w / threshold(self.policy.false_rollback * (1.0 - RELATIVE_SHARE))).max(0.0)
+    pub(super) fn ceiling_share(&self, ceiling: &Ceiling) -> f64 {
+        self.scale(0).ceiling(ceiling)
     }
 
-    fn comparison_evidence(&self, canary: Tally, stable: Tally) -> GuardEvidence {
-        let half = |seen| Interval::of_rate(seen, DISPLAY_ALPHA / 2.0);
-        GuardEvidence {
-            guard: Guard::ErrorsAgainstStable,
-            estimate: canary.rate().zip(stable.rate()).map(|(canary, stable)| canary - stable),
-            interval: Interval::of_difference(half(canary), half(stable)),
-            limit: self.relative.margin(),
-            evidence: self.relative_share(),
-            decides: self.latest.comparator,
+    /// How the allowed chance of a mistake is shared out over what is in use: five parts to the errors'
+    /// comparison, four to latency, one to ceilings. `metric` 0 is the errors, 1 is latency.
+    pub(super) fn scale(&self, metric: usize) -> Scale {
+        let errors = self.policy.errors.is_some();
+        let quantiles = self.latency.len() as f64;
+        let ceilings = self.latency.iter().filter(|it| it.guard.ceiling_us.is_some()).count();
+        let ceilings = ceilings + usize::from(errors);
+        let parts = |used: bool, it: f64| if used { it } else { 0.0 };
+        let all = parts(errors, ERRORS_PART)
+            + parts(quantiles > 0.0, LATENCY_PART)
+            + parts(ceilings > 0, CEILING_PART);
+        let alpha = self.policy.false_rollback / all;
+        let relative = if metric == 0 { ERRORS_PART } else { LATENCY_PART / quantiles.max(1.0) };
+        Scale {
+            relative: threshold(alpha * relative),
+            ceiling: threshold(alpha * CEILING_PART / ceilings.max(1) as f64),
+            source: self.source(),
+            comparator: self.latest.comparator,
         }
     }
+}
 
-    fn ceiling_evidence(&self, canary: Tally) -> Option<GuardEvidence> {
-        let alone = self.alone.as_ref().filter(|_| !self.latest.comparator);
-        let (ceiling, seen) = match (alone, &self.beside) {
-            (Some(it), _) => (&it.ceiling, it.seen),
-            (None, Some(it)) => (it, canary),
-            (None, None) => return None,
-        };
-        Some(GuardEvidence {
-            guard: Guard::ErrorsCeiling,
-            estimate: seen.rate(),
-            interval: Interval::of_rate(seen, DISPLAY_ALPHA),
-            limit: ceiling.limit(),
-            evidence: self.ceiling_share(ceiling),
-            decides: alone.is_some(),
-        })
+impl Alone {
+    pub(super) fn begin(elapsed: Duration, limit: f64) -> Self {
+        Self { since: elapsed, ceiling: Ceiling::new(limit, Side::Above), seen: Tally::default() }
+    }
+
+    pub(super) fn observe(&mut self, elapsed: Duration, canary: &LaneTally) {
+        self.ceiling.observe(elapsed - self.since, canary);
+        self.seen = self.seen.plus(canary.total());
     }
 }
 
@@ -277,8 +314,10 @@ fn threshold(alpha: f64) -> f64 {
     -alpha.ln()
 }
 
-/// Of the chance of a mistake, five parts are the comparison's and one is the ceiling's.
-const RELATIVE_SHARE: f64 = 0.5 / (0.5 + 0.1);
+/// Parts of the allowed chance of a mistake, of ten, when all are in use.
+const ERRORS_PART: f64 = 0.5;
+const LATENCY_PART: f64 = 0.4;
+const CEILING_PART: f64 = 0.1;
 
 /// Above this share of the way to a rollback a step does not end.
 const LEANING: f64 = 0.5;
@@ -295,13 +334,10 @@ const OUTAGE_FAILURES: f64 = 2.0;
 /// What "recently" means for an outage.
 const OUTAGE_HALF_LIFE: Duration = Duration::from_secs(30);
 
-/// Intervals that are shown hold with 95 %.
-const DISPLAY_ALPHA: f64 = 0.05;
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{Saved, Tolerance};
+    use crate::analysis::{Guard, Saved, Tolerance};
     use crate::model::CLIENT_SHARDS;
 
     #[test]
@@ -472,6 +508,10 @@ mod tests {
                 Verdict::Worse(Breach::Relative { .. }) => breach("relative"),
                 Verdict::Worse(Breach::Absolute { .. }) => breach("absolute"),
                 Verdict::Worse(Breach::Breaker { .. }) => breach("breaker"),
+                Verdict::Worse(Breach::Slower { .. }) => breach("slower"),
+                Verdict::Worse(Breach::TooSlow { .. }) => breach("too slow"),
+                Verdict::Worse(Breach::Spent { .. }) => breach("spent"),
+                Verdict::Proven => "proven".to_owned(),
                 Verdict::Fine => "fine".to_owned(),
                 Verdict::Unsure(Doubt::TooFew { .. }) => "too few".to_owned(),
                 Verdict::Unsure(Doubt::Leaning { .. }) => "leaning".to_owned(),
@@ -493,7 +533,8 @@ mod tests {
 
     impl Setting {
         fn of(text: &str) -> Self {
-            let mut it = Self { policy: GuardPolicy::default(), gateway: false, alone: false };
+            let policy = GuardPolicy { latency: [None; 4], ..GuardPolicy::default() };
+            let mut it = Self { policy, gateway: false, alone: false };
             let mut guard = ErrorGuard::default();
             let share = |text: &str| text.parse::<f64>().unwrap() / 100.0;
             for word in text.split_whitespace() {
@@ -599,6 +640,7 @@ mod tests {
             let seen = Observation {
                 canary: phase.canary.lane(phase.played, self.gateway),
                 stable: phase.stable.lane(phase.played, self.gateway),
+                slow: Vec::new(),
             };
             phase.played += 1;
             self.ticks += 1;

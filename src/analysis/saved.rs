@@ -12,7 +12,9 @@ use super::comparison::{Aim, Comparison, Memory, Open, Stakes};
 use super::history::History;
 use super::judge::{Alone, Judge, Latest};
 use super::mixture::{Mixture, Purse};
-use super::policy::GuardPolicy;
+use super::policy::{GuardPolicy, LatencyGuard, Quantile};
+use super::proof::Proof;
+use super::slowness::{Slowness, TOLERANCE};
 use crate::model::{LaneTally, Observation, Tally};
 
 /// The evidence of a release as numbers without meaning of their own.
@@ -42,6 +44,9 @@ impl Judge {
         out.some(self.beside.as_ref(), Saved::ceiling);
         out.some(self.alone.as_ref(), Saved::alone);
         out.breaker(&self.breaker);
+        out.count(self.latency.len() as u64);
+        self.latency.iter().for_each(|it| out.slowness(it));
+        out.some(self.proof.as_ref(), Saved::proof);
         out
     }
 
@@ -129,12 +134,42 @@ impl Saved {
         self.ceiling(&it.ceiling);
     }
 
+    fn slowness(&mut self, it: &Slowness) {
+        self.count(it.quantile as u64);
+        self.comparison(&it.relative);
+        self.some(it.guard.ceiling_us.as_ref(), |out, it| out.count(*it));
+        self.some(it.beside.as_ref(), Self::ceiling);
+        self.some(it.alone.as_ref(), Self::alone);
+        self.tally(it.canary);
+        self.tally(it.stable);
+        self.counts.extend([it.canary_us, it.stable_us]);
+    }
+
+    fn proof(&mut self, it: &Proof) {
+        self.time(it.since);
+        self.some(it.errors.as_ref(), Self::comparison);
+        self.count(it.latency.len() as u64);
+        for (quantile, it) in &it.latency {
+            self.count(*quantile as u64);
+            self.comparison(it);
+        }
+    }
+
     fn breaker(&mut self, it: &Breaker) {
         self.count(it.failures);
         self.tally(it.stable);
         self.count(it.shards);
         self.count(u64::from(it.comparator));
     }
+}
+
+/// The saved evidence on `new`'s quantile. Another slack only moves the limits that the proxy counts by;
+/// another ceiling is another question and starts anew.
+fn carried_on(old: &[Slowness], new: &Slowness) -> Option<Slowness> {
+    let old = old.iter().find(|it| it.quantile == new.quantile)?.clone();
+    let same = old.guard.ceiling_us == new.guard.ceiling_us;
+    let (beside, alone) = if same { (old.beside, old.alone) } else { (new.beside.clone(), None) };
+    Some(Slowness { guard: new.guard, beside, alone, ..old })
 }
 
 /// Takes numbers from the front, in the order in which they were written. `None` means that they do not
@@ -146,18 +181,32 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn judge(&mut self, policy: &GuardPolicy) -> Option<Judge> {
-        if self.count()? != FORMAT {
+        let format = self.count()?;
+        if !(FORMAT_WITHOUT_LATENCY..=FORMAT).contains(&format) {
             return None;
         }
         let guard = policy.errors.unwrap_or_default();
         let rate_before = self.value()?;
-        let seen = Observation { canary: self.lane()?, stable: self.lane()? };
+        let seen = Observation { canary: self.lane()?, stable: self.lane()?, slow: Vec::new() };
         let latest = self.latest()?;
         let relative = self.comparison(Aim::Rollback(guard.tolerance))?;
         let beside = self.some(Self::ceiling)?;
         let alone = self.some(Self::alone)?;
         let breaker = self.breaker()?;
-        let fresh = Judge::new(policy, relative.history());
+        let (old, proof) = match format {
+            FORMAT_WITHOUT_LATENCY => (Vec::new(), None),
+            _ => (self.slownesses()?, self.some(|from| from.proof(policy))?),
+        };
+        let fresh = Judge::after_loss(policy, relative.history(), latest.at);
+        let kept = |new: Slowness| carried_on(&old, &new).unwrap_or(new);
+        let guarded = |it: &Proof| {
+            let quantiles = it.latency.iter().map(|it| it.0);
+            it.errors.is_some() == policy.errors.is_some() && quantiles.eq(policy.latencies().map(|it| it.0))
+        };
+        let proof = match (fresh.proof, proof) {
+            (Some(_), Some(old)) if guarded(&old) => Some(old),
+            (new, _) => new,
+        };
         let unchanged = |limit: f64| guard.ceiling.is_none_or(|it| it == limit);
         Some(Judge {
             rate_before,
@@ -170,8 +219,46 @@ impl Reader<'_> {
             },
             alone: alone.filter(|it| unchanged(it.ceiling.limit)),
             breaker,
+            latency: fresh.latency.into_iter().map(kept).collect(),
+            proof,
             policy: fresh.policy,
         })
+    }
+
+    fn quantile(&mut self) -> Option<Quantile> {
+        Quantile::ALL.get(usize::try_from(self.count()?).ok()?).copied()
+    }
+
+    fn slownesses(&mut self) -> Option<Vec<Slowness>> {
+        let count = self.count()?.min(Quantile::ALL.len() as u64 + 1);
+        (0..count).map(|_| self.slowness()).collect()
+    }
+
+    fn slowness(&mut self) -> Option<Slowness> {
+        let quantile = self.quantile()?;
+        let relative = self.comparison(Aim::Rollback(TOLERANCE))?;
+        let ceiling_us = self.some(Self::count)?;
+        let guard = LatencyGuard { ceiling_us, ..LatencyGuard::default() };
+        Some(Slowness {
+            quantile,
+            guard,
+            relative,
+            beside: self.some(Self::ceiling)?,
+            alone: self.some(Self::alone)?,
+            canary: self.tally()?,
+            stable: self.tally()?,
+            canary_us: self.count()?,
+            stable_us: self.count()?,
+        })
+    }
+
+    fn proof(&mut self, policy: &GuardPolicy) -> Option<Proof> {
+        let aim = Aim::Pass(policy.pass.unwrap_or_default().within);
+        let since = self.time()?;
+        let errors = self.some(|from| from.comparison(aim))?;
+        let count = self.count()?.min(Quantile::ALL.len() as u64 + 1);
+        let latency = (0..count).map(|_| Some((self.quantile()?, self.comparison(aim)?)));
+        Some(Proof { since, errors, latency: latency.collect::<Option<_>>()? })
     }
 
     fn count(&mut self) -> Option<u64> {
@@ -291,4 +378,7 @@ impl Reader<'_> {
 }
 
 /// Names the order of the numbers; to be raised whenever it changes.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
+
+/// Errors only. What it lacks begins with the chance of a mistake that is left.
+const FORMAT_WITHOUT_LATENCY: u64 = 1;

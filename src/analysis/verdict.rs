@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::policy::Quantile;
 use crate::model::Tally;
 
 /// What the evidence says now.
@@ -9,8 +10,10 @@ use crate::model::Tally;
 pub enum Verdict {
     /// A promise is broken: roll back.
     Worse(Breach),
-    /// Seen enough, and nothing speaks against the canary: the step may end.
+    /// Seen enough, and nothing speaks against the canary: the step may end when its time is over.
     Fine,
+    /// It is proven that the canary is hardly worse: the step may end now.
+    Proven,
     /// Neither can be said: hold.
     Unsure(Doubt),
 }
@@ -35,6 +38,37 @@ pub enum Breach {
         stable: Option<Tally>,
         /// The ceiling, as a share.
         limit: f64,
+    },
+    /// The canary is slower than stable under the same conditions.
+    Slower {
+        /// The quantile that is promised.
+        quantile: Quantile,
+        /// Canary requests, and those that passed its limit.
+        canary: Tally,
+        /// Stable's, by its own limit.
+        stable: Tally,
+        /// The canary's limit, latest, in microseconds.
+        limit_us: u64,
+        /// Stable's limit, latest: its own recent quantile.
+        stable_us: u64,
+    },
+    /// The canary is slower than the ceiling allows.
+    TooSlow {
+        /// The quantile that is promised.
+        quantile: Quantile,
+        /// Canary requests, and slow ones (since stable lost its traffic, if it has).
+        canary: Tally,
+        /// What stable did, if it had traffic; it did better.
+        stable: Option<Tally>,
+        /// The ceiling in microseconds.
+        limit_us: u64,
+    },
+    /// The release has cost as many failed responses as it may.
+    Spent {
+        /// Failed responses of the canary.
+        failures: u64,
+        /// How many there may be.
+        budget: u64,
     },
     /// The canary failed many times in a row.
     Breaker {
@@ -76,6 +110,7 @@ impl fmt::Display for Verdict {
         match self {
             Self::Worse(breach) => write!(f, "worse: {breach}"),
             Self::Fine => f.write_str("fine"),
+            Self::Proven => f.write_str("fine: proven to be hardly worse"),
             Self::Unsure(doubt) => write!(f, "unsure: {doubt}"),
         }
     }
@@ -100,6 +135,24 @@ impl fmt::Display for Breach {
             ),
             Self::Absolute { canary, stable: None, limit } => {
                 write!(f, "canary failed {}, above the limit of {}", Failed(canary), Percent(limit))
+            }
+            Self::Slower { quantile, canary, stable, limit_us, stable_us } => write!(
+                f,
+                "canary {} is slower: {} took more than {}, stable {} more than {}",
+                quantile.as_str(),
+                Failed(canary),
+                Span(limit_us),
+                Failed(stable),
+                Span(stable_us)
+            ),
+            Self::TooSlow { quantile, canary, stable, limit_us } => {
+                let (name, allowed) = (quantile.as_str(), Percent(quantile.rest()));
+                write!(f, "canary {name} is above {}: {} took longer, ", Span(limit_us), Failed(canary))?;
+                write!(f, "{allowed} may")?;
+                stable.map_or(Ok(()), |_| f.write_str("; stable is faster"))
+            }
+            Self::Spent { failures, budget } => {
+                write!(f, "canary failed {failures} times, and one release may cost {budget}")
             }
             Self::Breaker { failures, stable: Some(stable) } => {
                 write!(f, "canary failed {failures} times in a row, while stable failed {}", Failed(stable))
@@ -140,6 +193,18 @@ impl fmt::Display for Failed {
         let Tally { requests, bad } = self.0;
         write!(f, "{bad} of {requests}")?;
         self.0.rate().map_or(Ok(()), |rate| write!(f, " ({})", Percent(rate)))
+    }
+}
+
+/// Microseconds as people say them: `800ms`, `1.5s`, `0.35ms`.
+pub(super) struct Span(pub(super) u64);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            us if us < 1_000_000 => write!(f, "{}ms", digits(us as f64 / 1e3)),
+            us => write!(f, "{}s", digits(us as f64 / 1e6)),
+        }
     }
 }
 
@@ -204,6 +269,31 @@ mod tests {
                 Verdict::Unsure(Doubt::SharedCause { canary: 0.5, stable: 0.481 }),
                 "unsure: both versions fail alike (canary 50%, stable 48.1%): a shared cause",
             ),
+            (
+                Verdict::Worse(Breach::Slower {
+                    quantile: Quantile::P95,
+                    canary,
+                    stable,
+                    limit_us: 18_200,
+                    stable_us: 12_000,
+                }),
+                "worse: canary p95 is slower: 10 of 63 (15.9%) took more than 18.2ms, stable 1 of 570 (0.18%) more \
+                 than 12ms",
+            ),
+            (
+                Verdict::Worse(Breach::TooSlow {
+                    quantile: Quantile::P99,
+                    canary,
+                    stable: None,
+                    limit_us: 1_500_000,
+                }),
+                "worse: canary p99 is above 1.5s: 10 of 63 (15.9%) took longer, 1% may",
+            ),
+            (
+                Verdict::Worse(Breach::Spent { failures: 200, budget: 200 }),
+                "worse: canary failed 200 times, and one release may cost 200",
+            ),
+            (Verdict::Proven, "fine: proven to be hardly worse"),
             (Verdict::Fine, "fine"),
         ] {
             assert_eq!(verdict.to_string(), text);

@@ -3,7 +3,7 @@
 //! Who writes a guard changes that guard and leaves the others at their defaults; `off` switches all of
 //! them off.
 
-use crate::analysis::{ErrorGuard, GuardPolicy, Tolerance};
+use crate::analysis::{ErrorGuard, GuardPolicy, LatencyGuard, Quantile, Slack, Tolerance};
 use crate::routing::ErrorStatus;
 
 use super::code::Code;
@@ -13,8 +13,11 @@ use super::problem::{Problems, Report};
 use super::text;
 use super::yaml::shown;
 
-pub(super) const GUARD: Shape =
-    Shape { name: "Guard", what: "`guard`", keys: &["errors", "false_rollback", "error_status"] };
+pub(super) const GUARD: Shape = Shape {
+    name: "Guard",
+    what: "`guard`",
+    keys: &["errors", "p50", "p90", "p95", "p99", "failures_max", "false_rollback", "error_status"],
+};
 
 /// The guards and what counts as a failure, which the file says in one place.
 #[derive(Clone, Debug, Default)]
@@ -27,15 +30,28 @@ pub(super) struct Guards {
 pub(super) fn guard(node: &Node, base: Guards, problems: &mut Problems) -> Option<Guards> {
     let mut guards = base;
     if node.is_word("off") {
-        guards.policy.errors = None;
+        guards.policy = GuardPolicy { false_rollback: guards.policy.false_rollback, ..GuardPolicy::off() };
         return Some(guards);
     }
     let fields = Fields::of(node, node.at, &GUARD, problems)?;
-    if let Some(errors) = fields.read("errors", problems, errors) {
-        guards.policy.errors = Some(errors);
-    } else if guards.policy.errors.is_none() {
+    if guards.policy.is_off() {
         // The defaults are off and this service says something about its guards: on again.
-        guards.policy.errors = Some(ErrorGuard::default());
+        let false_rollback = guards.policy.false_rollback;
+        guards.policy = GuardPolicy { false_rollback, ..GuardPolicy::default() };
+    }
+    let policy = &mut guards.policy;
+    fields.set("errors", &mut policy.errors, problems, |node, problems| {
+        if node.is_word("off") { Some(None) } else { errors(node, problems).map(Some) }
+    });
+    for (quantile, guard) in Quantile::ALL.into_iter().zip(&mut policy.latency) {
+        fields.set(quantile.as_str(), guard, problems, |node, problems| {
+            if node.is_word("off") { Some(None) } else { latency(node, problems).map(Some) }
+        });
+    }
+    if let Some(most) = fields
+        .read("failures_max", problems, |node, problems| fields::integer(node, 1, 1_000_000_000, problems))
+    {
+        policy.failures_max = Some(most);
     }
     fields.set("false_rollback", &mut guards.policy.false_rollback, problems, |node, problems| {
         let share = fields::parsed(node, text::ratio, problems)?;
@@ -51,6 +67,54 @@ pub(super) fn guard(node: &Node, base: Guards, problems: &mut Problems) -> Optio
         fields::choice(node, &choices, problems)
     });
     Some(guards)
+}
+
+/// `800ms`, `+20%`, `+30ms` or a list of a ceiling and a difference.
+fn latency(node: &Node, problems: &mut Problems) -> Option<LatencyGuard> {
+    let items = fields::one_or_more(node, "a latency guard is a duration, a difference, or both", problems)?;
+    let (mut ceiling_us, mut slack) = (None, None);
+    for item in items {
+        let written = fields::text(item, problems)?;
+        let twice = match age(written) {
+            Ok(Age::Ceiling(us)) => ceiling_us.replace(us).is_some(),
+            Ok(Age::Slack(it)) => slack.replace(it).is_some(),
+            Err(message) => {
+                let report = Report::error(Code::Guard, item.at, message);
+                problems.push(report.help(
+                    "a ceiling: 800ms; slower than stable by: +20% or +30ms; both: [800ms, +20%]; or off",
+                ));
+                return None;
+            }
+        };
+        if twice {
+            problems.push(Report::error(Code::Guard, item.at, "one ceiling and one difference at most"));
+            return None;
+        }
+    }
+    Some(LatencyGuard { ceiling_us, slack: slack.unwrap_or_default() })
+}
+
+enum Age {
+    Ceiling(u64),
+    Slack(Slack),
+}
+
+fn age(written: &str) -> Result<Age, String> {
+    let us = |text: &str| text::duration(text).map(|it| u64::try_from(it.as_micros()).unwrap_or(u64::MAX));
+    match written.strip_prefix('+') {
+        None if written.ends_with('%') => {
+            Err(format!("a difference begins with a plus: +{}", shown(written)))
+        }
+        None => match us(written)? {
+            0 => Err("nothing is answered in no time".into()),
+            us => Ok(Age::Ceiling(us)),
+        },
+        // A share of next to nothing is next to nothing: what the clock and the buckets blur stays allowed.
+        Some(share) if share.ends_with('%') => {
+            Ok(Age::Slack(Slack { relative: text::ratio(share)?, ..Slack::default() }))
+        }
+        Some(time) => Ok(Age::Slack(Slack { relative: 0.0, absolute_us: us(time)? })),
+    }
 }
 
 /// `1%`, `+0.5pp`, `+10%` or `[2%, +0.5pp]`.

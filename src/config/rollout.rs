@@ -33,7 +33,7 @@ pub(super) fn rollout(node: &Node, at: At, guards: &mut Guards, problems: &mut P
     fields
         .set("watch", &mut watch, problems, |node, problems| fields::parsed(node, text::duration, problems));
     let steps = fields.get("steps").map_or(Some(Vec::new()), |node| steps(node, problems));
-    if let (None, Some(node)) = (&guards.policy.errors, fields.get("steps")) {
+    if let (true, Some(node)) = (guards.policy.is_off(), fields.get("steps")) {
         problems.push(
             Report::warning(Code::GuardOff, node.at, "these steps are not guarded").label("only time passes"),
         );

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::model::{Histogram, LaneTally, ServiceName, Timestamp, VersionName};
+use crate::model::{Histogram, LaneTally, SLOW_SLOTS, ServiceName, Timestamp, VersionName};
 use crate::telemetry::{Registry, ReleaseFacts};
 
 /// Counts of versions and the bell that rings when one fails.
@@ -14,6 +14,16 @@ pub trait Counts: Send + Sync {
     fn tally(&self, service: &ServiceName, version: &VersionName) -> LaneTally;
     /// Durations of a version's requests since its series began; for display.
     fn latency(&self, service: &ServiceName, version: &VersionName) -> Histogram;
+    /// Times until a version's response heads, since its series began.
+    fn answer_latency(&self, service: &ServiceName, version: &VersionName) -> Histogram {
+        self.latency(service, version)
+    }
+    /// Judged requests of a version by one of its limits of age; it only grows.
+    fn slow(&self, _: &ServiceName, _: &VersionName, _slot: usize) -> LaneTally {
+        LaneTally::default()
+    }
+    /// Sets a version's limits of age in microseconds; `u64::MAX` is no limit.
+    fn limit_ages(&self, _: &ServiceName, _: &VersionName, _limits_us: &[u64; SLOW_SLOTS]) {}
     /// Lets the next failure ring the bell.
     fn arm(&self);
     /// Waits for the bell.
@@ -35,6 +45,18 @@ impl Counts for Registry {
 
     fn latency(&self, service: &ServiceName, version: &VersionName) -> Histogram {
         Registry::latency(self, service, version)
+    }
+
+    fn answer_latency(&self, service: &ServiceName, version: &VersionName) -> Histogram {
+        Registry::answer_latency(self, service, version)
+    }
+
+    fn slow(&self, service: &ServiceName, version: &VersionName, slot: usize) -> LaneTally {
+        Registry::slow(self, service, version, slot)
+    }
+
+    fn limit_ages(&self, service: &ServiceName, version: &VersionName, limits_us: &[u64; SLOW_SLOTS]) {
+        Registry::limit_ages(self, service, version, limits_us);
     }
 
     fn arm(&self) {

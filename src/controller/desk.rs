@@ -251,6 +251,7 @@ impl Desk {
     fn attend(&mut self, world: &mut World<'_>) {
         let Some(trial) = self.state.trial() else {
             if let Some(watch) = self.watch.take() {
+                watch.leave(&self.name, world.counts);
                 let same = self.remembered.version == self.state.stable;
                 self.history = if same { watch.judge.history() } else { History::default() };
                 self.forget(world);

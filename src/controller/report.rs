@@ -3,19 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::analysis::{Guard, GuardEvidence};
 use crate::config::{Config, ServiceConfig};
 use crate::model::{ServiceName, Tally, Timestamp, VersionName, Weight};
 use crate::release::{Phase, Stance, State};
-use crate::telemetry::{GuardFacts, ReleaseFacts, ReleaseState};
+use crate::telemetry::{ReleaseFacts, ReleaseState};
 
 use super::counts::Counts;
 use super::desk::Desk;
+use super::guards::{guard_facts, guards};
 use super::handle::Configure;
-use super::status::{
-    GuardStatus, JournalHealth, LaneStatus, ServiceStatus, Status, StepStatus, WithdrawnStatus,
-};
-use super::watch::Watch;
+use super::status::{JournalHealth, LaneStatus, ServiceStatus, Status, StepStatus, WithdrawnStatus};
 
 /// Responses per second of every version, over the last second or more.
 #[derive(Debug, Default)]
@@ -162,41 +159,6 @@ fn lane(version: &VersionName, desk: &Desk, rates: &Rates, counts: &dyn Counts) 
     }
 }
 
-fn guards(watch: &Watch, stable: &VersionName) -> Vec<GuardStatus> {
-    let evidence = watch.judge.evidence();
-    let status = |it: &GuardEvidence| GuardStatus {
-        name: match it.guard {
-            Guard::ErrorsAgainstStable => "errors",
-            Guard::ErrorsCeiling => "errors_ceiling",
-        },
-        canary: evidence.canary.seen,
-        stable: evidence.stable.seen,
-        difference: it.estimate,
-        interval: it.estimate.map(|_| (it.interval.lower, it.interval.upper)),
-        canary_interval: Some((evidence.canary.interval.lower, evidence.canary.interval.upper)),
-        limit: Some(it.limit),
-        evidence: it.evidence,
-        text: text(it, evidence.canary.seen, stable),
-    };
-    evidence.guards.iter().map(status).collect()
-}
-
-fn text(it: &GuardEvidence, canary: Tally, stable: &VersionName) -> String {
-    if canary.requests == 0 {
-        return "no response seen yet".into();
-    }
-    let share = format!("evidence {:.0}% of a rollback", it.evidence.min(1.0) * 100.0);
-    match (it.guard, it.evidence >= 0.5, it.decides) {
-        (_, true, true) => share,
-        (Guard::ErrorsAgainstStable, _, true) => format!("ok: no worse than {stable}"),
-        (Guard::ErrorsAgainstStable, _, false) => format!("{stable} has no traffic to compare with"),
-        (Guard::ErrorsCeiling, _, true) => "ok: below the limit".into(),
-        (Guard::ErrorsCeiling, _, false) => {
-            format!("decides only together with the comparison with {stable}")
-        }
-    }
-}
-
 fn steps(desk: &Desk) -> Vec<StepStatus> {
     let (now, past) = match &desk.state.phase {
         Phase::Canary(it) => (Some(it.weight), it.weight),
@@ -240,15 +202,4 @@ pub(super) fn facts(status: &Status) -> Vec<(ServiceName, ReleaseFacts)> {
         guards: it.guards.iter().map(guard_facts).collect(),
     };
     status.services.iter().map(|it| (it.name.clone(), facts(it))).collect()
-}
-
-fn guard_facts(it: &GuardStatus) -> GuardFacts {
-    GuardFacts {
-        guard: it.name,
-        delta: it.difference,
-        limit: it.limit.unwrap_or_default(),
-        worse: it.evidence,
-        // Early promotion is not there yet, so nobody gathers evidence for it.
-        fine: 0.0,
-    }
 }

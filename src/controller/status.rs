@@ -98,13 +98,13 @@ pub struct LaneStatus {
 /// A guard and what it knows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GuardStatus {
-    /// `errors`.
+    /// `errors`, `errors_ceiling`, `p95`, `p95_ceiling` and so on, `failures`.
     pub name: &'static str,
-    /// The canary's judged responses.
+    /// The canary's judged responses and failures, or slow ones for latency.
     pub canary: Tally,
     /// Stable's over the same time.
     pub stable: Tally,
-    /// Canary's error rate less stable's, as a share.
+    /// Canary's rate less stable's, as a share. For latency, of requests that were slow.
     pub difference: Option<f64>,
     /// Where the true difference lies.
     pub interval: Option<(f64, f64)>,
@@ -114,6 +114,8 @@ pub struct GuardStatus {
     pub limit: Option<f64>,
     /// How far the evidence is on its way to a rollback, 0 to 1.
     pub evidence: f64,
+    /// How far it is on the way to a proof that the canary is hardly worse; 0 without `pass`.
+    pub proof: f64,
     /// One sentence.
     pub text: String,
 }

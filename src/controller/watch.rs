@@ -1,11 +1,12 @@
 //! The evidence of one release: counts of both lanes since it began, and the judge that weighs them.
 
 use crate::analysis::{Doubt, GuardPolicy, History, Judge, Saved, StepEvidence, Verdict};
-use crate::model::{LaneTally, Observation, ServiceName, Tally, Timestamp, VersionName, Weight};
+use crate::model::{Observation, ServiceName, Tally, Timestamp, VersionName, Weight};
 use crate::release::{Finding, Shortfall, Trial};
 use crate::store::{Evidence, EvidenceLine};
 
 use super::counts::Counts;
+use super::pace::{Pace, since};
 
 /// What is known of the release that is going on.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(super) struct Watch {
     stable: VersionName,
     /// Counters at the last look.
     seen: Observation,
+    /// How old requests may get, and how many got older.
+    pace: Pace,
     /// Canary responses of the present step, and the move that began it.
     step: Tally,
     step_of: u64,
@@ -40,8 +43,9 @@ impl Watch {
         now: Timestamp,
     ) -> Self {
         let canary = trial.canary.name.clone();
-        let seen =
-            Observation { canary: counts.tally(service, &canary), stable: counts.tally(service, stable) };
+        let seen = look_at(service, (&canary, stable), counts);
+        let mut pace = Pace::new(policy);
+        pace.look(service, (&canary, stable), counts, now);
         Self {
             release,
             began: now,
@@ -50,6 +54,7 @@ impl Watch {
             canary,
             stable: stable.clone(),
             seen,
+            pace,
             step: Tally::default(),
             step_of: moves,
             saved: now,
@@ -79,6 +84,7 @@ impl Watch {
                 self.judge = judge;
             }
             self.policy = policy.clone();
+            self.pace.judge_by(policy);
         }
     }
 
@@ -93,14 +99,13 @@ impl Watch {
     ) -> Finding {
         if self.step_of != moves {
             (self.step_of, self.step) = (moves, Tally::default());
+            self.judge.begin_step();
         }
-        let newest = Observation {
-            canary: counts.tally(service, &self.canary),
-            stable: counts.tally(service, &self.stable),
-        };
+        let newest = look_at(service, (&self.canary, &self.stable), counts);
         let fresh = Observation {
             canary: since(&newest.canary, &self.seen.canary),
             stable: since(&newest.stable, &self.seen.stable),
+            slow: self.pace.look(service, (&self.canary, &self.stable), counts, now),
         };
         self.seen = newest;
         self.step = self.step.plus(fresh.canary.total());
@@ -108,6 +113,11 @@ impl Watch {
         let comparator = trial.weight < Weight::ALL;
         self.judge.observe(now.since(self.began), &fresh, comparator);
         finding(self.judge.verdict(&StepEvidence { canary: self.step, requests: trial.requests }))
+    }
+
+    /// The release is over.
+    pub fn leave(&self, service: &ServiceName, counts: &dyn Counts) {
+        Pace::leave(service, [&self.canary, &self.stable], counts);
     }
 
     /// For the journal.
@@ -148,16 +158,21 @@ impl Watch {
     }
 }
 
-/// What came since the last look. A series that began anew has smaller counters, all of them fresh.
-fn since(newest: &LaneTally, seen: &LaneTally) -> LaneTally {
-    if newest.total().requests < seen.total().requests { newest.clone() } else { newest.since(seen) }
+/// The counters as they are.
+fn look_at(
+    service: &ServiceName,
+    (canary, stable): (&VersionName, &VersionName),
+    counts: &dyn Counts,
+) -> Observation {
+    let (canary, stable) = (counts.tally(service, canary), counts.tally(service, stable));
+    Observation { canary, stable, slow: Vec::new() }
 }
 
 /// What a verdict means to a release.
 pub fn finding(verdict: Verdict) -> Finding {
     match verdict {
         Verdict::Worse(breach) => Finding::Worse(breach.to_string()),
-        Verdict::Fine => Finding::Fine,
+        Verdict::Fine | Verdict::Proven => Finding::Fine,
         Verdict::Unsure(doubt) => {
             let requests = match doubt {
                 Doubt::TooFew { needed, seen } => needed.saturating_sub(seen),

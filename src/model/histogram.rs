@@ -52,6 +52,14 @@ impl Histogram {
         self.sum_us += us;
     }
 
+    /// What came since `earlier`. Counts only grow; a smaller one counts as zero.
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            counts: std::array::from_fn(|at| self.counts[at].saturating_sub(earlier.counts[at])),
+            sum_us: self.sum_us.saturating_sub(earlier.sum_us),
+        }
+    }
+
     /// Number of durations.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()

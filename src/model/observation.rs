@@ -57,9 +57,30 @@ impl LaneTally {
     }
 }
 
-/// What both lanes of a service did between two looks.
+/// What both lanes of a service did between two looks: everything that the guards are fed.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Observation {
+    /// The version being tried.
+    pub canary: LaneTally,
+    /// The version that has proven itself.
+    pub stable: LaneTally,
+    /// How many requests were slow, for each limit that is in force.
+    pub slow: Vec<SlowTally>,
+}
+
+/// Most limits of age that can be in force at once for one version.
+pub const SLOW_SLOTS: usize = 8;
+
+/// Requests whose age passed a limit before the version answered (`bad`), among those for which that is
+/// known (`requests`).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SlowTally {
+    /// Which of the limits, below [`SLOW_SLOTS`].
+    pub slot: usize,
+    /// The canary's limit in microseconds.
+    pub canary_us: u64,
+    /// Stable's limit in microseconds.
+    pub stable_us: u64,
     /// The version being tried.
     pub canary: LaneTally,
     /// The version that has proven itself.

@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use crate::model::ClientShard;
-use crate::telemetry::{Ended, ErrorKind, VersionCells};
+use crate::telemetry::{Ended, ErrorKind, Passed, VersionCells};
 
 use super::listener::Local;
 use super::view::VersionView;
@@ -20,6 +20,10 @@ pub struct Attempt {
     began_us: u64,
     asked_us: Option<u64>,
     answered_us: Option<u64>,
+    /// Since when the version has had the whole request.
+    handed_us: Option<u64>,
+    /// Limits of age that were passed, and counted.
+    passed: Passed,
     evidence: Option<ClientShard>,
     /// The status sent to the client.
     pub status: Option<u16>,
@@ -54,6 +58,8 @@ impl Attempt {
             version: Rc::clone(version),
             asked_us: None,
             answered_us: None,
+            handed_us: None,
+            passed: 0,
             evidence,
             status: None,
             request_bytes: 0,
@@ -74,12 +80,32 @@ impl Attempt {
     pub fn sent(&mut self, now_us: u64) {
         self.cells().attempt();
         self.asked_us = Some(now_us);
+        self.handed_us = None;
+    }
+
+    /// The version has the whole request: from now on it is the one that takes its time.
+    pub fn handed(&mut self, now_us: u64) {
+        self.handed_us = Some(now_us);
+    }
+
+    /// Counts the limits of age that a request without an answer has passed by now; when it will pass the
+    /// next one, if ever.
+    pub fn aged(&mut self, now_us: u64) -> Option<u64> {
+        let (handed_us, shard) = self.handed_us.zip(self.evidence)?;
+        let cells = self.version.series.worker(self.worker.index);
+        self.passed = cells.aged(shard, now_us.saturating_sub(handed_us), self.passed);
+        handed_us.checked_add(cells.slow_at_us(self.passed))
     }
 
     /// The version's response head is there.
     pub fn answered(&mut self, status: u16, now_us: u64) {
         self.answered_us = Some(now_us);
         self.status = Some(status);
+        if let Some(shard) = self.evidence {
+            // A version that answers before it has the whole request has not kept anybody waiting.
+            let age_us = self.handed_us.map_or(0, |it| now_us.saturating_sub(it));
+            self.cells().answered(shard, age_us, self.passed);
+        }
     }
 
     /// When the request was read, in the worker's microseconds.

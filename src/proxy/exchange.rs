@@ -188,6 +188,12 @@ impl<'a> Exchange<'a> {
             return Poll::Ready(Verdict::Failed(failure));
         }
         let mut until_ms = self.patience.until_ms();
+        if self.answer == Answer::Head
+            && let Some(at_us) = self.attempt.aged(self.now_us)
+        {
+            // Nobody is cut off then: this pass comes again and counts.
+            until_ms = until_ms.min(at_us.div_ceil(1000));
+        }
         if let Some(since_ms) = self.held_since_ms {
             if now_ms >= since_ms + EXPECT_MS_MAX {
                 self.stop_holding();

@@ -90,7 +90,8 @@ mod tests {
         listener.worker(1).rejected(RejectReason::HeadTimeout);
         listener.worker(1).overhead_us(21);
         let weight = Weight::from_basis_points(2_500).unwrap();
-        let guard = GuardFacts { guard: "errors", delta: Some(0.25), limit: 0.005, worse: 0.5, fine: 0.0 };
+        let guard =
+            GuardFacts { guard: "errors", delta: Some(0.25), limit: Some(0.005), worse: 0.5, fine: 0.0 };
         registry.set_release(
             &shop,
             ReleaseFacts {

@@ -70,8 +70,8 @@ pub struct GuardFacts {
     pub guard: &'static str,
     /// Canary minus stable, as a share; `None` without responses.
     pub delta: Option<f64>,
-    /// The difference that still counts as fine, as a share.
-    pub limit: f64,
+    /// The difference that still counts as fine, as a share; `None` for a budget.
+    pub limit: Option<f64>,
     /// Evidence that the canary is worse: 1 decides.
     pub worse: f64,
     /// Evidence that the canary is fine: 1 decides.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::model::{Generation, Histogram, LaneTally, ListenerName, ServiceName, Timestamp, VersionName};
+use crate::model::{
+    Generation, Histogram, LaneTally, ListenerName, SLOW_SLOTS, ServiceName, Timestamp, VersionName,
+};
 
 use super::alarm::Alarm;
 use super::exposition;
@@ -85,6 +87,23 @@ impl Registry {
     /// Whole durations of a version's requests.
     pub fn latency(&self, service: &ServiceName, version: &VersionName) -> Histogram {
         self.find(service, version).map(|it| it.latency()).unwrap_or_default()
+    }
+
+    /// Times until a version's response heads.
+    pub fn answer_latency(&self, service: &ServiceName, version: &VersionName) -> Histogram {
+        self.find(service, version).map(|it| it.answer_latency()).unwrap_or_default()
+    }
+
+    /// Judged requests of a version by one of its limits of age.
+    pub fn slow(&self, service: &ServiceName, version: &VersionName, slot: usize) -> LaneTally {
+        self.find(service, version).map(|it| it.slow(slot)).unwrap_or_default()
+    }
+
+    /// Sets a version's limits of age in microseconds; `u64::MAX` is no limit.
+    pub fn limit_ages(&self, service: &ServiceName, version: &VersionName, limits_us: &[u64; SLOW_SLOTS]) {
+        if let Some(it) = self.find(service, version) {
+            it.limit_ages(limits_us);
+        }
     }
 
     /// Requests of a version that are under way.

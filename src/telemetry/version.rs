@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
-use crate::model::{CLIENT_SHARDS, ClientShard, Histogram, LaneTally, ServiceName, Tally, VersionName};
+use crate::model::{
+    CLIENT_SHARDS, ClientShard, Histogram, LaneTally, SLOW_SLOTS, ServiceName, Tally, VersionName,
+};
 
 use super::alarm::Alarm;
 use super::cell::{Count, Durations};
+use super::slow::{Passed, SlowCells, SlowLimits};
 
 /// The counts of one version: cells for each worker. It stays the same object across reloads.
 #[derive(Debug)]
@@ -15,6 +18,7 @@ pub struct VersionSeries {
     service: ServiceName,
     version: VersionName,
     workers: Box<[CachePadded<VersionCells>]>,
+    limits: Arc<CachePadded<SlowLimits>>,
 }
 
 /// One worker's counts of one version. Only that worker's thread may record.
@@ -33,6 +37,8 @@ pub struct VersionCells {
     attempts: Count,
     retries: Count,
     errors: [Count; ErrorKind::ALL.len()],
+    slow: SlowCells,
+    limits: Arc<CachePadded<SlowLimits>>,
     alarm: Arc<Alarm>,
 }
 
@@ -99,8 +105,9 @@ impl VersionSeries {
         workers: usize,
         alarm: &Arc<Alarm>,
     ) -> Self {
-        let workers = (0..workers).map(|_| CachePadded::new(VersionCells::new(alarm))).collect();
-        Self { service, version, workers }
+        let limits = Arc::default();
+        let workers = (0..workers).map(|_| CachePadded::new(VersionCells::new(alarm, &limits))).collect();
+        Self { service, version, workers, limits }
     }
 
     /// The service it belongs to.
@@ -135,6 +142,23 @@ impl VersionSeries {
         sum
     }
 
+    /// Judged requests by one of the limits of age, from all workers since the series began.
+    pub fn slow(&self, slot: usize) -> LaneTally {
+        let mut sum = LaneTally::default();
+        self.workers.iter().for_each(|it| it.slow.add_to(slot, &mut sum));
+        sum
+    }
+
+    /// From now on a request is slow at these ages in microseconds; `u64::MAX` is no limit.
+    pub fn limit_ages(&self, limits_us: &[u64; SLOW_SLOTS]) {
+        self.limits.set(limits_us);
+    }
+
+    /// Times until the version's response head.
+    pub fn answer_latency(&self) -> Histogram {
+        self.folded(|it| &it.upstream)
+    }
+
     /// Requests that have begun and not ended.
     pub fn in_flight(&self) -> u64 {
         // Ends are read before beginnings, so that a request that ends meanwhile is counted once.
@@ -161,7 +185,7 @@ impl VersionSeries {
             gone: sum(|it| &it.gone),
             in_flight: self.in_flight(),
             total: self.latency(),
-            upstream: self.folded(|it| &it.upstream),
+            upstream: self.answer_latency(),
             request_bytes: sum(|it| &it.request_bytes),
             response_bytes: sum(|it| &it.response_bytes),
             attempts: sum(|it| &it.attempts),
@@ -206,7 +230,7 @@ pub struct VersionCounts {
 }
 
 impl VersionCells {
-    fn new(alarm: &Arc<Alarm>) -> Self {
+    fn new(alarm: &Arc<Alarm>, limits: &Arc<CachePadded<SlowLimits>>) -> Self {
         Self {
             begun: Count::default(),
             ended: Count::default(),
@@ -221,6 +245,8 @@ impl VersionCells {
             attempts: Count::default(),
             retries: Count::default(),
             errors: std::array::from_fn(|_| Count::default()),
+            slow: SlowCells::default(),
+            limits: Arc::clone(limits),
             alarm: Arc::clone(alarm),
         }
     }
@@ -251,6 +277,22 @@ impl VersionCells {
             }
         }
         self.ended.add_last(1);
+    }
+
+    /// The age in microseconds at which a request passes its next limit; `u64::MAX` is never.
+    pub fn slow_at_us(&self, passed: Passed) -> u64 {
+        self.limits.next_us(passed)
+    }
+
+    /// A request that waits for its answer has come of this age; counts the limits that it has passed
+    /// since `passed`.
+    pub fn aged(&self, shard: ClientShard, age_us: u64, passed: Passed) -> Passed {
+        self.slow.aged(&self.limits, shard, age_us, passed)
+    }
+
+    /// Its answer has begun at this age.
+    pub fn answered(&self, shard: ClientShard, age_us: u64, passed: Passed) {
+        self.slow.answered(&self.limits, shard, age_us, passed);
     }
 
     /// An attempt failed.

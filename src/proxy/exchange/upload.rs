@@ -22,6 +22,7 @@ impl Exchange<'_> {
                 Flow::Done => {
                     self.upload_done = true;
                     self.patience.sent(self.now_us / 1000);
+                    self.attempt.handed(self.now_us);
                     if self.tunnel {
                         shut(upstream, cx);
                         return Ok(());

@@ -64,7 +64,9 @@ fn guards_of(facts: &Facts) -> [MetricFamily; 3] {
             if let Some(known) = it.delta {
                 delta.add(&labels, known);
             }
-            limit.add(&labels, it.limit);
+            if let Some(known) = it.limit {
+                limit.add(&labels, known);
+            }
             for (claim, value) in [("worse", it.worse), ("fine", it.fine)] {
                 evidence.add(&[labels[0], labels[1], ("claim", claim)], value);
             }

@@ -156,7 +156,8 @@ pub(in super::super) struct Rollout {
     /// one to 100 % is the promotion. Default: none, the flip is instant.
     steps: Option<Vec<StepForm>>,
     /// What is judged all the time, or `off`. Default: errors no worse than stable by more than 0.1
-    /// percentage points or a tenth of its rate, whichever is larger.
+    /// percentage points or a tenth of its rate, whichever is larger; `p95` and `p99` of latency no higher
+    /// than stable's by more than 10 % and 5 ms.
     guard: Option<GuardForm>,
     /// How long the guards stay armed after 100 %. Default: `5m`.
     watch: Option<Duration>,
@@ -200,7 +201,8 @@ pub(in super::super) enum GuardForm {
     Guard(Guard),
 }
 
-/// What is judged all the time; `off` judges nothing.
+/// What is judged all the time; `off` judges nothing. Every guard is also switched off by itself:
+/// `{p99: off}`.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(in super::super) struct Guard {
@@ -208,6 +210,20 @@ pub(in super::super) struct Guard {
     /// percentage points, `+10%` of stable's rate), or both in a list. Default: no ceiling, and `+0.1pp` or
     /// `+10%`, whichever is larger.
     errors: Option<OneOrMany<String>>,
+    /// The time in which half of the requests are answered: a ceiling (`800ms`), how much slower than
+    /// stable still counts as fine (`+20%`, which leaves 5 ms besides, or `+30ms`), or both in a list.
+    /// Measured from the moment the version has the whole request to the head of its answer. Default:
+    /// `off`.
+    p50: Option<OneOrMany<String>>,
+    /// The same for nine in ten requests. Default: `off`.
+    p90: Option<OneOrMany<String>>,
+    /// The same for nineteen in twenty. Default: `+10%`.
+    p95: Option<OneOrMany<String>>,
+    /// The same for ninety-nine in a hundred. Default: `+10%`.
+    p99: Option<OneOrMany<String>>,
+    /// Failed answers of the canary that one release may cost; the last of them rolls it back. Default:
+    /// no limit.
+    failures_max: Option<u64>,
     /// Chance that a healthy release is rolled back, over the whole release; at most `10%`. Default:
     /// `0.01%`.
     false_rollback: Option<Percent>,

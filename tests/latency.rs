@@ -1,0 +1,97 @@
+//! Guards on latency with real programs: slow, hanging and healthy canaries.
+#![allow(clippy::disallowed_methods, reason = "real programs in real time")]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use support::load::Load;
+use support::wait::within;
+use support::{Gate, Setup, Upstream, until};
+
+fn ms(it: u64) -> Duration {
+    Duration::from_millis(it)
+}
+
+/// Answers after this time.
+fn after(pause: Duration, body: &'static str) -> Upstream {
+    Upstream::start(move |peer| {
+        while peer.request().is_some() {
+            sleep(pause);
+            peer.answer("200 OK", body);
+        }
+    })
+}
+
+/// Traffic on v1, until its usual latency is known; then v2 is released.
+fn release(one: &Upstream, two: &Upstream, rollout: &str, clients: usize) -> (Gate, Load) {
+    let mut gate =
+        Setup::to(one).version("v2", &[two.address()]).service(format!("rollout: {rollout}")).start();
+    let load = Load::start(gate.address(), clients, ms(2));
+    until("stable is known", || (load.sent() > 300).then_some(()));
+    gate.edit(|setup| setup.live("v2"));
+    (gate, load)
+}
+
+#[test]
+fn a_canary_that_is_only_slow_goes_back() {
+    let (one, two) = (after(ms(4), "one"), after(ms(40), "two"));
+    let (gate, load) = release(&one, &two, "{steps: [20% for 1h]}", 8);
+    gate.reaches("ROLLED BACK");
+    let release = gate.release();
+    assert!(release["why"].as_str().is_some_and(|it| it.contains("is slower")), "{release}");
+    load.stop().assert_all("200");
+    assert_eq!(gate.weight("v1"), 1.0);
+}
+
+#[test]
+fn a_canary_that_hangs_is_seen_before_any_timeout() {
+    let over = Arc::new(AtomicBool::new(false));
+    let (one, held) = (after(ms(4), "one"), over.clone());
+    let two = Upstream::start(move |peer| {
+        while peer.request().is_some() {
+            while !held.load(Ordering::SeqCst) {
+                sleep(ms(10));
+            }
+            peer.answer("200 OK", "two");
+        }
+    });
+    let began = Instant::now();
+    let (gate, load) = release(&one, &two, "{steps: [10% for 1h]}", 32);
+    gate.reaches("ROLLED BACK");
+    // The timeout of a response head is a minute.
+    assert!(began.elapsed() < ms(30_000), "{:?}", began.elapsed());
+    let release = gate.release();
+    assert!(release["why"].as_str().is_some_and(|it| it.contains("is slower")), "{release}");
+    over.store(true, Ordering::SeqCst);
+    load.stop().assert_all("200");
+}
+
+/// The canary's first connections are all cold, and its answers take next to no time.
+#[test]
+fn a_healthy_canary_on_loopback_is_left_alone() {
+    let (one, two) = (Upstream::answering("one"), Upstream::answering("two"));
+    let steps =
+        "{steps: [{weight: 10%, for: 2s, requests: 50}, {weight: 50%, for: 2s, requests: 50}], watch: 1s}";
+    let (gate, load) = release(&one, &two, steps, 8);
+    let ended = within(ms(30_000), || {
+        let release = gate.release();
+        (release["state"] == "ROLLED BACK" || release["stable"] == "v2").then_some(release)
+    });
+    let release = ended.expect("the release ends");
+    assert_eq!(release["stable"], "v2", "{release}");
+    load.stop().assert_all("200");
+}
+
+/// Latency guards that are switched off by name do not judge.
+#[test]
+fn a_slow_canary_stays_when_latency_is_off() {
+    let (one, two) = (after(ms(2), "one"), after(ms(20), "two"));
+    let rollout = "{steps: [{weight: 20%, for: 1s, requests: 50}], watch: 1s, guard: {p95: off, p99: off}}";
+    let (gate, load) = release(&one, &two, rollout, 8);
+    until("v2 is stable", || (gate.release()["stable"] == "v2").then_some(()));
+    load.stop().assert_all("200");
+}
