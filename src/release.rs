@@ -5,26 +5,44 @@
 //!
 //! A state names the version that has proven itself (stable), the one the file wants (live), the
 //! versions that were withdrawn (quarantine) and the phase. Weight rises only by [`Event::Tick`] (a
-//! release begins), by a fine finding at the end of a soak, or by a person's `promote`; each of these
-//! returns its record *before* the new split, so that nothing rises that is not written down. Every
-//! way down returns the split first.
+//! release begins), by checks passed without users, by a fine finding at the end of a soak, or by a
+//! person's word; each of these returns its record *before* the new split, so that nothing rises that is
+//! not written down. Every way down returns the split first.
+//!
+//! The end of a stage is a row of gates: its time, a fine finding, its checks, a person, and the
+//! [`Permit`] of the moment. Which checks must be running follows from the state ([`State::errand`]).
+//! No gate is ever asked on the way down.
 //!
 //! Not here: how a verdict is reached ([`crate::analysis`]), disks, tables, clocks (the controller).
 
+mod check;
 mod commanded;
 mod effect;
 mod event;
 mod judged;
 mod loaded;
 mod machine;
+mod permit;
 mod plan;
+mod promoted;
 mod state;
 #[cfg(test)]
 pub(crate) mod tests;
+mod ticked;
+mod trial;
+mod version;
+mod window;
 
+pub use check::{Check, CheckKind, Errand, Mark, Outcome};
 pub use effect::{Effect, Entry, Refusal, RefusalCode, Shares, What};
 pub use event::{Actor, Command, Event, Finding, Loaded, Shortfall, Via};
 pub use loaded::objection;
 pub use machine::{adopt, step};
-pub use plan::{Plan, STEP_REQUESTS_DEFAULT, Step, StepIndex, WATCH_DEFAULT};
-pub use state::{Cause, Phase, Stance, State, Trial, Version, Withdrawn};
+pub use permit::Permit;
+pub use plan::{
+    NoTraffic, OnBreach, Plan, Promote, STEP_REQUESTS_DEFAULT, Step, StepIndex, WATCH_DEFAULT, Watching,
+};
+pub use state::{Phase, Ready, State};
+pub use trial::{Clock, Stance, Trial};
+pub use version::{Cause, Previous, Version, Withdrawn};
+pub use window::Window;

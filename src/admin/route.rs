@@ -201,11 +201,11 @@ fn command_named(verb: &str) -> Option<MakeCommand> {
     let make: MakeCommand = match verb {
         "promote" => |ask| {
             allow_only(ask, "full")?;
-            Ok(Command::Promote { full: ask.full.unwrap_or(false) })
+            Ok(Command::promote(ask.full.unwrap_or(false)))
         },
         "pause" => |ask| {
             allow_only(ask, "reason")?;
-            Ok(Command::Pause { reason: reason(ask)? })
+            Ok(Command::Pause { until: None, reason: reason(ask)? })
         },
         "resume" => |ask| allow_only(ask, "").map(|()| Command::Resume),
         "rollback" => |ask| {
@@ -266,9 +266,12 @@ fn refusal(house: &House, name: &str, refused: Refused) -> Problem {
     let status = match refused.code {
         RefusalCode::UnknownService => StatusCode::NOT_FOUND,
         RefusalCode::Stale => StatusCode::PRECONDITION_FAILED,
-        RefusalCode::WrongState | RefusalCode::Quarantined | RefusalCode::NoTarget | RefusalCode::Busy => {
-            StatusCode::CONFLICT
-        }
+        RefusalCode::WrongState
+        | RefusalCode::Quarantined
+        | RefusalCode::NoTarget
+        | RefusalCode::NotPermitted
+        | RefusalCode::NotReady
+        | RefusalCode::Busy => StatusCode::CONFLICT,
         RefusalCode::NotDurable => StatusCode::INSUFFICIENT_STORAGE,
         RefusalCode::Stopping => StatusCode::SERVICE_UNAVAILABLE,
     };

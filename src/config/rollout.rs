@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::Weight;
-use crate::release::{Plan, STEP_REQUESTS_DEFAULT, Step, WATCH_DEFAULT};
+use crate::release::{Plan, STEP_REQUESTS_DEFAULT, Step, WATCH_DEFAULT, Watching};
 
 use super::code::Code;
 use super::fields::{self, Fields, Shape};
@@ -21,7 +21,7 @@ pub(super) const STEP: Shape = Shape { name: "Step", what: "a step", keys: &["we
 
 /// Of a service without `rollout`: an instant flip that the guards watch.
 pub(super) fn instant(guards: &Guards) -> Plan {
-    Plan { steps: Vec::new(), watch: WATCH_DEFAULT, guard: guards.policy.clone() }
+    Plan { guard: guards.policy.clone(), ..Plan::default() }
 }
 
 /// `rollout`. `guards` are the defaults, and what counts afterwards.
@@ -38,7 +38,8 @@ pub(super) fn rollout(node: &Node, at: At, guards: &mut Guards, problems: &mut P
             Report::warning(Code::GuardOff, node.at, "these steps are not guarded").label("only time passes"),
         );
     }
-    Some(Plan { steps: steps?, watch, guard: guards.policy.clone() })
+    let watch = Watching { time: watch, ..Watching::default() };
+    Some(Plan { steps: steps?, watch, guard: guards.policy.clone(), ..Plan::default() })
 }
 
 fn steps(node: &Node, problems: &mut Problems) -> Option<Vec<Step>> {
@@ -95,7 +96,7 @@ fn step(node: &Node, problems: &mut Problems) -> Option<Step> {
     if soak == Duration::ZERO {
         return step_time(node.at, problems);
     }
-    Some(Step { weight, soak, requests: requests.unwrap_or(STEP_REQUESTS_DEFAULT) })
+    Some(Step::plain(weight, soak, requests.unwrap_or(STEP_REQUESTS_DEFAULT)))
 }
 
 /// The weight and the time of `5% for 5m`; the time may be missing.

@@ -49,7 +49,7 @@ fn smallest_files() {
     let service = &config.services[0];
     assert_eq!(service.spec.versions[service.live.0].name.as_str(), "blue");
     assert!(service.plan.steps.is_empty());
-    assert_eq!(service.plan.watch.as_secs(), 300);
+    assert_eq!(service.plan.watch.time.as_secs(), 300);
 
     let config = good(CANARY);
     let plan = &config.services[0].plan;

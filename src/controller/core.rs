@@ -9,7 +9,9 @@ use tokio::sync::watch;
 
 use crate::config::ServiceConfig;
 use crate::model::{ServiceName, Timestamp};
-use crate::release::{Actor, Event as Input, Loaded, RefusalCode, Shares, State, Version, adopt, objection};
+use crate::release::{
+    Actor, Event as Input, Loaded, Permit, RefusalCode, Shares, State, Version, adopt, objection,
+};
 use crate::routing::{Publisher, Table};
 use crate::store::{Evidence, Line, Record, Recovered};
 
@@ -118,7 +120,7 @@ impl Core {
             return Vec::new();
         }
         let mut world = world(&mut self.out, &self.house, now);
-        desk.feed(Input::Commanded(it.command, it.by), Some(reply), &mut world);
+        desk.feed(Input::Commanded(it.command, it.by, Permit::Open), Some(reply), &mut world);
         desk.look(&mut world);
         self.settle(now)
     }
@@ -252,7 +254,7 @@ impl Core {
                 let mut desk = Desk::new(name.clone(), state, plan, &*counts, now);
                 desk.recovered = evidence;
                 desk.last = self.house.news.last_of(name);
-                desk.feed(Input::Restarted, None, &mut world);
+                desk.feed(Input::Restarted { down: Duration::ZERO }, None, &mut world);
                 desk.take_up(&mut world);
                 desk.feed(Input::Loaded(load), None, &mut world);
                 desk

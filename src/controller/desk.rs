@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::analysis::History;
 use crate::model::{LaneTally, ServiceName, Timestamp};
 use crate::release::{
-    Command, Effect, Event as Input, Finding, Plan, RefusalCode, Shares, State, Version, What, step,
+    Command, Effect, Event as Input, Finding, Permit, Plan, RefusalCode, Shares, State, Version, What, step,
 };
 use crate::store::{Change, Evidence, Line};
 
@@ -189,13 +189,13 @@ impl Desk {
                 let finding = watch.look(&self.name, &trial, self.state.moves, world.counts, now);
                 let waits = self.pending.is_some() || self.is_blocked(now);
                 if matches!(finding, Finding::Worse(_)) || !waits {
-                    self.feed(Input::Judged(finding), None, world);
+                    self.feed(Input::Judged(finding, Permit::Open), None, world);
                 }
             }
             _ => self.remember(world),
         }
-        if self.present && self.pending.is_none() && !self.is_blocked(now) && self.state.awaits_release() {
-            self.feed(Input::Tick, None, world);
+        if self.present && self.pending.is_none() && !self.is_blocked(now) {
+            self.feed(Input::Tick(Permit::Open), None, world);
         }
     }
 
@@ -312,9 +312,10 @@ impl Desk {
 /// What must not wait for a raise that is on its way to the disk.
 fn interrupts(input: &Input) -> bool {
     match input {
-        Input::Loaded(_) | Input::Removed | Input::Judged(Finding::Worse(_)) => true,
-        Input::Commanded(command, _) => !matches!(command, Command::Promote { .. }),
-        Input::Judged(Finding::Fine | Finding::Unsure(_)) | Input::Restarted | Input::Tick => false,
+        Input::Loaded(_) | Input::Removed | Input::Judged(Finding::Worse(_), _) | Input::Ready { .. } => true,
+        Input::Commanded(command, ..) => !matches!(command, Command::Promote { .. } | Command::Weight { .. }),
+        Input::Judged(Finding::Fine | Finding::Proven | Finding::Unsure(_), _) => false,
+        Input::Checked(..) | Input::Restarted { .. } | Input::Tick(_) => false,
     }
 }
 

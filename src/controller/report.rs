@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::{Config, ServiceConfig};
 use crate::model::{ServiceName, Tally, Timestamp, VersionName, Weight};
-use crate::release::{Phase, Stance, State};
+use crate::release::{Phase, State};
 use crate::telemetry::{ReleaseFacts, ReleaseState};
 
 use super::counts::Counts;
@@ -76,17 +76,17 @@ fn service(
     let blocked =
         desk.blocked.as_ref().map(|(why, _)| format!("nothing rises that is not written down: {why}"));
     let paused = state.word() == "PAUSED";
-    let waits = trial.is_some() || state.awaits_release();
+    let waits = state.candidate().is_some() || state.awaits_release();
     let held = blocked.filter(|_| waits && !paused);
     let missing = trial.zip(desk.watch.as_ref()).map(|(it, watch)| watch.missing(it.requests));
     let word = if held.is_some() { "HELD" } else { state.word() };
-    let held = held.or_else(|| stance(state));
+    let held = held.or_else(|| state.candidate()?.stance.waits_for());
     ServiceStatus {
         name: desk.name.clone(),
         word,
         stable: state.stable.name.clone(),
         canary: state.canary().map(|it| it.name.clone()),
-        previous: state.previous.as_ref().map(|it| it.name.clone()),
+        previous: state.previous.as_ref().map(|it| it.version.name.clone()),
         wanted: state.wanted.name.clone(),
         in_sync: state.stable.name == state.wanted.name,
         weight: desk.shares.canary.as_ref().map_or(Weight::NONE, |(_, weight)| *weight),
@@ -108,20 +108,15 @@ fn service(
     }
 }
 
-fn stance(state: &State) -> Option<String> {
-    match &state.trial()?.stance {
-        Stance::Advancing => None,
-        Stance::Held(shortfall) => Some(shortfall.why.clone()),
-        Stance::Paused { by, reason: Some(reason) } => Some(format!("paused by {by}: {reason}")),
-        Stance::Paused { by, reason: None } => Some(format!("paused by {by}")),
-    }
-}
-
 fn why(state: &State, held: Option<&str>) -> String {
     let stable = &state.stable;
     match (&state.phase, held) {
         (Phase::Live, Some(held)) => format!("{} waits to be released: {held}", state.wanted),
         (Phase::Live, None) => format!("{stable} has all traffic"),
+        (Phase::Verifying(it), Some(held)) => {
+            format!("{} has no traffic yet, {stable} has all: {held}", it.canary)
+        }
+        (Phase::Verifying(it), None) => format!("{} is tried without traffic, {stable} has all", it.canary),
         (Phase::Canary(it), Some(held)) => format!("{} stays at {}: {held}", it.canary, it.weight),
         (Phase::Canary(it), None) => {
             format!("{} has {} of the traffic, {stable} the rest", it.canary, it.weight)
@@ -163,7 +158,7 @@ fn steps(desk: &Desk) -> Vec<StepStatus> {
     let (now, past) = match &desk.state.phase {
         Phase::Canary(it) => (Some(it.weight), it.weight),
         Phase::Watching(it) => (None, it.weight),
-        Phase::Live | Phase::RolledBack { .. } => (None, Weight::NONE),
+        Phase::Live | Phase::Verifying(_) | Phase::RolledBack { .. } => (None, Weight::NONE),
     };
     let step = |it: &crate::release::Step| StepStatus {
         weight: it.weight,

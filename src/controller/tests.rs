@@ -312,7 +312,7 @@ impl Rig {
 }
 
 fn promote() -> Command {
-    Command::Promote { full: false }
+    Command::promote(false)
 }
 
 fn rollback() -> Command {

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::model::{Timestamp, Weight};
 
 use super::event::Actor;
-use super::state::Version;
+use super::version::Version;
 
 /// What is to be done.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -86,6 +86,28 @@ pub enum What {
     Retried,
     /// The process started again and took up where it was.
     Restarted,
+    /// A release began with checks and without users.
+    Verifying,
+    /// The checks of a step began.
+    Checking,
+    /// The checks have passed.
+    Checked,
+    /// A gate asks a person.
+    Asked,
+    /// A person said yes to a gate.
+    Approved,
+    /// A person insisted against a rule, and said why.
+    Overridden,
+    /// A guard found it worse, and the plan does not take it out for that.
+    Breached,
+    /// A person gave the canary a weight by hand.
+    Weighted,
+    /// A lane has no ready endpoint.
+    Unready,
+    /// Every lane has a ready endpoint again.
+    Ready,
+    /// The version before is no longer kept for a rollback.
+    Expired,
 }
 
 /// Why a command was not carried out.
@@ -112,6 +134,10 @@ pub enum RefusalCode {
     Stale,
     /// A step is being taken right now.
     Busy,
+    /// A freeze or the release window is in the way.
+    NotPermitted,
+    /// There is no endpoint to send requests to.
+    NotReady,
     /// The disk does not take the record, so nothing may rise.
     NotDurable,
     /// The controller is stopping.
@@ -138,11 +164,22 @@ impl What {
             Self::Released => "released",
             Self::Retried => "retried",
             Self::Restarted => "restarted",
+            Self::Verifying => "verifying",
+            Self::Checking => "checking",
+            Self::Checked => "checked",
+            Self::Asked => "asked",
+            Self::Approved => "approved",
+            Self::Overridden => "overridden",
+            Self::Breached => "breached",
+            Self::Weighted => "weighted",
+            Self::Unready => "unready",
+            Self::Ready => "ready",
+            Self::Expired => "expired",
         }
     }
 
     /// Every kind, in the order of the declaration.
-    pub const EVERY: [Self; 16] = [
+    pub const EVERY: [Self; 27] = [
         Self::Adopted,
         Self::Redefined,
         Self::Began,
@@ -159,6 +196,17 @@ impl What {
         Self::Released,
         Self::Retried,
         Self::Restarted,
+        Self::Verifying,
+        Self::Checking,
+        Self::Checked,
+        Self::Asked,
+        Self::Approved,
+        Self::Overridden,
+        Self::Breached,
+        Self::Weighted,
+        Self::Unready,
+        Self::Ready,
+        Self::Expired,
     ];
 }
 
@@ -172,6 +220,8 @@ impl RefusalCode {
             Self::NoTarget => "no_target",
             Self::Stale => "stale",
             Self::Busy => "busy",
+            Self::NotPermitted => "not_permitted",
+            Self::NotReady => "not_ready",
             Self::NotDurable => "not_durable",
             Self::Stopping => "stopping",
         }

@@ -1,12 +1,15 @@
 //! What can happen to a release.
 
 use std::fmt;
+use std::time::Duration;
 
-use crate::model::VersionName;
+use crate::model::{Timestamp, VersionName, Weight};
 
-use super::state::Version;
+use super::check::{Mark, Outcome};
+use super::permit::Permit;
+use super::version::Version;
 
-/// What can happen to a release.
+/// What can happen to a release. Whatever may raise a weight says whether that is permitted now.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Event {
     /// A configuration was loaded, changed or not.
@@ -14,13 +17,26 @@ pub enum Event {
     /// The service is no longer in the file.
     Removed,
     /// The evidence was looked at.
-    Judged(Finding),
+    Judged(Finding, Permit),
+    /// The checks of an errand have ended.
+    Checked(Mark, Outcome, Permit),
+    /// Endpoints came or went. Saying it again changes nothing.
+    Ready {
+        /// Whether the version that is tried, or wanted, has an endpoint that is ready.
+        canary: bool,
+        /// Whether stable has one.
+        stable: bool,
+    },
     /// A person wants something.
-    Commanded(Command, Actor),
+    Commanded(Command, Actor, Permit),
     /// The process was started again and this state was read from the journal.
-    Restarted,
-    /// Something has changed or time has passed: a release that is asked for may begin.
-    Tick,
+    Restarted {
+        /// How long it was away, as far as that is known.
+        down: Duration,
+    },
+    /// Something has changed or time has passed: deadlines are looked at, and a release that is asked
+    /// for may begin.
+    Tick(Permit),
 }
 
 /// What a configuration says about a service.
@@ -41,6 +57,8 @@ pub enum Finding {
     Worse(String),
     /// Nothing speaks against moving on.
     Fine,
+    /// It is known to be good enough to end a step before its time.
+    Proven,
     /// Neither.
     Unsure(Shortfall),
 }
@@ -57,13 +75,28 @@ pub struct Shortfall {
 /// What a person may ask for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Command {
-    /// To the next step now.
+    /// Yes to the gate that asks, or to the next step now.
     Promote {
         /// Straight to 100 %; at 100 %, ends the watch.
         full: bool,
+        /// To this share, past the steps below it.
+        to: Option<Weight>,
+        /// Why.
+        reason: Option<String>,
+        /// Past a freeze, a closed window, checks or a quarantine, and why. It is written down.
+        insist: Option<String>,
     },
     /// Do not move on. Guards stay armed.
     Pause {
+        /// Go on by itself then; `None`: when somebody resumes it.
+        until: Option<Timestamp>,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// This share, and stay there until `resume`. Guards stay armed.
+    Weight {
+        /// The canary's share.
+        weight: Weight,
         /// Why.
         reason: Option<String>,
     },
@@ -137,11 +170,17 @@ impl fmt::Display for Actor {
 }
 
 impl Command {
+    /// `promote` without anything else.
+    pub fn promote(full: bool) -> Self {
+        Self::Promote { full, to: None, reason: None, insist: None }
+    }
+
     /// What one types.
     pub fn verb(&self) -> &'static str {
         match self {
-            Self::Promote { full: false } => "promote",
-            Self::Promote { full: true } => "promote --full",
+            Self::Promote { full: false, .. } => "promote",
+            Self::Promote { full: true, .. } => "promote --full",
+            Self::Weight { .. } => "weight",
             Self::Pause { .. } => "pause",
             Self::Resume => "resume",
             Self::Rollback { .. } => "rollback",

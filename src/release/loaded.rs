@@ -7,7 +7,9 @@ use super::effect::{Effect, What};
 use super::event::{Actor, Loaded};
 use super::machine::{adopt, bar, note, take_out};
 use super::plan::Plan;
-use super::state::{Cause, Phase, Stance, State, Version};
+use super::state::{Phase, State};
+use super::trial::Stance;
+use super::version::{Cause, Version};
 
 /// Why a reload must not happen, if it must not: it would take away the version that has the traffic
 /// or that a rollback returns to, and so force users onto one that has not proven itself. A first load
@@ -15,7 +17,7 @@ use super::state::{Cause, Phase, Stance, State, Version};
 pub fn objection(state: &State, it: &Loaded) -> Option<String> {
     let stable = &state.stable;
     let Some(now) = find(&it.versions, stable) else {
-        let way_out = match state.trial() {
+        let way_out = match state.candidate() {
             Some(trial) => {
                 format!("keep it until {} is stable; `promote --full` twice gets there at once", trial.canary)
             }
@@ -33,9 +35,11 @@ pub(super) fn loaded(plan: &Plan, mut state: State, it: Loaded, now: Timestamp) 
     if changed {
         state.wanted = it.live.clone();
         state.asked_by = it.by.clone();
+        // Nobody has looked at its endpoints yet.
+        state.ready.canary = true;
     }
     // With another definition it is not the version that proved itself.
-    state.previous = state.previous.filter(|old| it.versions.contains(old));
+    state.previous = state.previous.filter(|old| it.versions.contains(&old.version));
     let Some(stable) = find(&it.versions, &state.stable).cloned() else {
         return adopt_again(state, it, now);
     };
@@ -50,11 +54,15 @@ pub(super) fn loaded(plan: &Plan, mut state: State, it: Loaded, now: Timestamp) 
     };
     let (barred, back) = (state.is_withdrawn(it.live.fingerprint), it.live.name == state.stable.name);
     let (state, mut effects) = match &mut state.phase {
-        Phase::Canary(trial) | Phase::Watching(trial) if trial.canary == it.live => {
+        Phase::Verifying(trial) | Phase::Canary(trial) | Phase::Watching(trial)
+            if trial.canary == it.live =>
+        {
             refit(plan, state, it.by, now)
         }
-        Phase::Canary(_) | Phase::Watching(_) if back => take_out(state, Cause::File, it.by, now),
-        Phase::Canary(_) | Phase::Watching(_) => supersede(state, it.by, barred, now),
+        Phase::Verifying(_) | Phase::Canary(_) | Phase::Watching(_) if back => {
+            take_out(state, Cause::File, it.by, now)
+        }
+        Phase::Verifying(_) | Phase::Canary(_) | Phase::Watching(_) => supersede(state, it.by, barred, now),
         Phase::RolledBack { .. } if back && changed => settle(state, it.by, now),
         Phase::RolledBack { canary, .. } if barred && *canary != it.live => bar(state, it.by, now),
         Phase::Live if barred && !back => bar(state, it.by, now),
@@ -91,20 +99,22 @@ fn settle(mut state: State, by: Actor, now: Timestamp) -> (State, Vec<Effect>) {
     note(state, What::Settled, by, &stable, text, now)
 }
 
-/// Time and requests of the present step as the plan has them now.
+/// Time and requests of the present step as the plan has them now. A gate that was reached is reached
+/// anew when the step has more time.
 fn refit(plan: &Plan, mut state: State, by: Actor, now: Timestamp) -> (State, Vec<Effect>) {
     let (trial, soak, requests) = match &mut state.phase {
-        Phase::Watching(trial) => (trial, plan.watch, plan.watch_requests()),
+        Phase::Watching(trial) => (trial, plan.watch.time, plan.watch_requests()),
         Phase::Canary(trial) => match plan.at(trial.weight) {
             Some(step) => (trial, step.soak, step.requests),
             // The step is gone from the plan: its time goes on as it was.
             None => return (state, Vec::new()),
         },
-        Phase::Live | Phase::RolledBack { .. } => return (state, Vec::new()),
+        Phase::Live | Phase::Verifying(_) | Phase::RolledBack { .. } => return (state, Vec::new()),
     };
     trial.until = trial.since + soak;
     trial.requests = requests;
-    if matches!(trial.stance, Stance::Held(_)) && now < trial.until {
+    let waits = !matches!(trial.stance, Stance::Advancing | Stance::Paused { .. });
+    if waits && now < trial.until {
         trial.stance = Stance::Advancing;
         let canary = trial.canary.clone();
         let text = format!("{canary} has more time at {}", trial.weight);

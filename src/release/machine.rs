@@ -1,14 +1,20 @@
 //! `step`, and the moves that several events share.
 
+use std::time::Duration;
+
 use crate::model::{Timestamp, Weight};
 
 use super::commanded::commanded;
 use super::effect::{Effect, Entry, What};
 use super::event::{Actor, Event};
-use super::judged::judged;
+use super::judged::{checked, judged, readied};
 use super::loaded::{loaded, removed};
+use super::permit::Permit;
 use super::plan::Plan;
-use super::state::{Cause, Phase, Stance, State, Trial, Version, Withdrawn};
+use super::state::{Phase, Ready, State};
+use super::ticked::ticked;
+use super::trial::{Clock, Stance, Trial};
+use super::version::{Cause, Previous, Version, Withdrawn};
 
 /// First sight of a service: its live version becomes stable at once, because adopting a running
 /// backend must be a no-op for its users.
@@ -21,6 +27,8 @@ pub fn adopt(live: Version, by: Actor, now: Timestamp) -> (State, Vec<Effect>) {
         release: 0,
         moves: 0,
         quarantine: Vec::new(),
+        clock: Clock::default(),
+        ready: Ready::default(),
         phase: Phase::Live,
     };
     let text = format!("{live} is live: first sight of this service");
@@ -36,33 +44,91 @@ pub fn adopt(live: Version, by: Actor, now: Timestamp) -> (State, Vec<Effect>) {
 /// Total: every state answers every event, so nothing here can fail; a command that makes no sense is
 /// answered by [`Effect::Refuse`]. Silence never promotes: a soak ends only on a fine finding.
 pub fn step(plan: &Plan, state: State, event: Event, now: Timestamp) -> (State, Vec<Effect>) {
-    match event {
+    let release = state.release;
+    let (mut state, effects) = match event {
         Event::Loaded(it) => loaded(plan, state, it, now),
         Event::Removed => removed(state, now),
-        Event::Judged(finding) => judged(plan, state, finding, now),
-        Event::Commanded(command, by) => commanded(plan, state, command, by, now),
-        Event::Restarted => restarted(state, now),
-        Event::Tick if state.awaits_release() => begin(plan, state, now),
-        Event::Tick => (state, Vec::new()),
-    }
+        Event::Judged(finding, permit) => judged(plan, state, finding, &permit, now),
+        Event::Checked(mark, outcome, permit) => checked(plan, state, mark, outcome, &permit, now),
+        Event::Ready { canary, stable } => readied(state, Ready { canary, stable }, now),
+        Event::Commanded(command, by, permit) => commanded(plan, state, command, by, &permit, now),
+        Event::Restarted { down } => restarted(state, down, now),
+        Event::Tick(permit) => ticked(plan, state, &permit, now),
+    };
+    state.keep_time(release, now);
+    (state, effects)
 }
 
-/// The wanted version gets the first share of the plan.
-fn begin(plan: &Plan, mut state: State, now: Timestamp) -> (State, Vec<Effect>) {
+/// The wanted version is tried: without users if the plan says so, else with the first share.
+pub(super) fn begin(plan: &Plan, mut state: State, by: Actor, now: Timestamp) -> (State, Vec<Effect>) {
     state.release += 1;
+    let canary = state.wanted.clone();
+    let mut trial = Trial::begin(canary.clone(), Weight::NONE, Duration::ZERO, 0, now);
+    if !plan.tries_without_users() {
+        return advance(plan, state, trial, by, "", now);
+    }
     state.moves += 1;
-    let (canary, by) = (state.wanted.clone(), state.asked_by.clone());
-    state.phase = next_phase(plan, canary.clone(), Weight::NONE, now);
-    let text = match &state.phase {
-        Phase::Canary(trial) => format!(
-            "{canary} gets {}, step 1 of {}; stable is {}",
-            trial.weight,
-            plan.steps.len(),
-            state.stable
-        ),
-        _ => format!("{canary} gets all traffic and is watched; stable is {}", state.stable),
+    let stable = state.stable.clone();
+    let (what, text) = if plan.verify.is_empty() {
+        trial.stance = Stance::Asking;
+        (
+            What::Asked,
+            format!("{canary} is ready to replace {stable}: `promote` says yes, `rollback` says no"),
+        )
+    } else {
+        trial.stance = Stance::Checking;
+        (What::Verifying, format!("{canary} is verified before it gets traffic; stable is {stable}"))
     };
-    raise(state, What::Began, by, canary, Weight::NONE, text, now)
+    state.phase = Phase::Verifying(trial);
+    note(state, what, by, &canary, text, now)
+}
+
+/// The row of gates at the end of a stage, when its time is over and the evidence is fine: checks, a
+/// person, the calendar. Asking twice changes nothing.
+pub(super) fn onward(
+    plan: &Plan,
+    mut state: State,
+    by: Actor,
+    why: &str,
+    permit: &Permit,
+    now: Timestamp,
+) -> (State, Vec<Effect>) {
+    let gate = plan.gate(&state.phase);
+    let hindrance = if raises(&state) { state.hindrance(permit) } else { None };
+    let Some(trial) = state.candidate_mut() else { return (state, Vec::new()) };
+    let canary = trial.canary.clone();
+    let (stance, what, text) = if !trial.checked && !gate.checks.is_empty() {
+        (
+            Stance::Checking,
+            What::Checking,
+            format!("{canary}: {} are run", counted(gate.checks.len(), "check")),
+        )
+    } else if gate.approval && !trial.approved {
+        let text = format!(
+            "{canary} waits at {} for a person: `promote` says yes, `rollback` says no",
+            trial.weight
+        );
+        (Stance::Asking, What::Asked, text)
+    } else if let Some(why) = hindrance {
+        let text = format!("{canary} waits at {}: {why}", trial.weight);
+        (Stance::Shut(why), What::Held, text)
+    } else {
+        let trial: Trial = trial.clone();
+        return advance(plan, state, trial, by, why, now);
+    };
+    if trial.stance == stance {
+        return (state, Vec::new());
+    }
+    trial.stance = stance;
+    note(state, what, Actor::policy(), &canary, text, now)
+}
+
+/// Whether the next move gives the canary's version more than it has.
+pub(super) fn raises(state: &State) -> bool {
+    match &state.phase {
+        Phase::Watching(trial) => trial.weight < Weight::ALL,
+        Phase::Live | Phase::Verifying(_) | Phase::Canary(_) | Phase::RolledBack { .. } => true,
+    }
 }
 
 /// One step up; after the last step all traffic, after the watch the canary is stable.
@@ -74,40 +140,73 @@ pub(super) fn advance(
     why: &str,
     now: Timestamp,
 ) -> (State, Vec<Effect>) {
+    if matches!(state.phase, Phase::Watching(_)) {
+        return complete(state, trial, by, why, now);
+    }
+    let from = trial.weight;
+    let next = match plan.after(from) {
+        Some(step) => Trial::begin(trial.canary, step.weight, step.soak, step.requests, now),
+        None => return promote_fully(plan, state, trial, by, why, now),
+    };
+    state.moves += 1;
+    let (canary, weight, stable) = (next.canary.clone(), next.weight, &state.stable);
+    let (number, count) = (plan.number(weight), plan.steps.len());
+    let (what, text) = if from == Weight::NONE {
+        let text = format!("{canary} gets {weight}, step {number} of {count}; stable is {stable}");
+        (What::Began, with_reason(text, why))
+    } else {
+        (What::Advanced, with_reason(format!("{canary} gets {weight}, step {number} of {count}"), why))
+    };
+    state.phase = Phase::Canary(next);
+    raise(state, what, by, canary, from, text, now)
+}
+
+/// The watch is over: the canary is stable.
+fn complete(mut state: State, trial: Trial, by: Actor, why: &str, now: Timestamp) -> (State, Vec<Effect>) {
     state.moves += 1;
     let (canary, from) = (trial.canary, trial.weight);
-    if matches!(state.phase, Phase::Watching(_)) {
-        let old = std::mem::replace(&mut state.stable, canary.clone());
-        let text = format!("{canary} is stable now, after {old}: {why}");
-        state.previous = Some(old);
-        state.phase = Phase::Live;
-        return raise(state, What::Completed, by, canary, from, text, now);
-    }
-    state.phase = next_phase(plan, canary.clone(), from, now);
-    let (what, text) = match &state.phase {
-        Phase::Canary(trial) => {
-            let (number, count) = (plan.number(trial.weight), plan.steps.len());
-            (What::Advanced, format!("{canary} gets {}, step {number} of {count}: {why}", trial.weight))
-        }
-        _ => (What::Promoted, format!("{canary} gets all traffic and is watched: {why}")),
+    let old = std::mem::replace(&mut state.stable, canary.clone());
+    let text = with_reason(format!("{canary} is stable now, after {old}"), why);
+    state.previous = Some(Previous { version: old, since: now });
+    state.phase = Phase::Live;
+    raise(state, What::Completed, by, canary, from, text, now)
+}
+
+/// Straight to all traffic, past every step that is left.
+pub(super) fn promote_fully(
+    plan: &Plan,
+    mut state: State,
+    trial: Trial,
+    by: Actor,
+    why: &str,
+    now: Timestamp,
+) -> (State, Vec<Effect>) {
+    state.moves += 1;
+    let (canary, from) = (trial.canary, trial.weight);
+    let weight = plan.watch_weight().max(from);
+    let watch = Trial::begin(canary.clone(), weight, plan.watch.time, plan.watch_requests(), now);
+    state.phase = Phase::Watching(watch);
+    let share = if weight == Weight::ALL { "all traffic".into() } else { weight.to_string() };
+    let (what, text) = if from == Weight::NONE {
+        let text = format!("{canary} gets {share} and is watched; stable is {}", state.stable);
+        (What::Began, with_reason(text, why))
+    } else {
+        (What::Promoted, with_reason(format!("{canary} gets {share} and is watched"), why))
     };
     raise(state, what, by, canary, from, text, now)
 }
 
-/// The canary gets no traffic from now on. With a person or a guard behind it, its definition goes
-/// into quarantine, so that the unchanged file does not start it again.
+/// The canary gets no traffic from now on. With a person, a guard or a check behind it, its definition
+/// goes into quarantine, so that the unchanged file does not start it again.
 pub(super) fn take_out(mut state: State, cause: Cause, by: Actor, now: Timestamp) -> (State, Vec<Effect>) {
-    let Some(trial) = state.trial().cloned() else {
+    let Some(trial) = state.candidate().cloned() else {
         return (state, Vec::new());
     };
     state.moves += 1;
     let (canary, from) = (trial.canary, trial.weight);
-    let text = match &cause {
-        Cause::Breach(why) => format!("{canary} is out, {} has all traffic: {why}", state.stable),
-        other => format!("{canary} is out, {} has all traffic: {other}", state.stable),
-    };
+    let text = format!("{canary} is out, {} has all traffic: {cause}", state.stable);
     let what = if cause == Cause::Superseded { What::Superseded } else { What::RolledBack };
-    if matches!(cause, Cause::Breach(_) | Cause::Person { .. }) {
+    if cause.withdraws() {
         withdraw(&mut state, canary.clone(), &cause, now);
     }
     state.phase = Phase::RolledBack { canary: canary.clone(), cause, at: now };
@@ -123,7 +222,7 @@ pub(super) fn withdraw(state: &mut State, version: Version, cause: &Cause, now: 
         state.quarantine.remove(0);
     }
     // A rollback never returns to a version that was rolled back.
-    state.previous = state.previous.take().filter(|it| it.fingerprint != version.fingerprint);
+    state.previous = state.previous.take().filter(|it| it.version.fingerprint != version.fingerprint);
     state.quarantine.push(Withdrawn { version, at: now, why: cause.to_string() });
 }
 
@@ -162,49 +261,8 @@ pub(super) fn entry(
     Effect::Record(Entry { at, what, by, version: version.clone(), from, to, text })
 }
 
-/// Where a canary with `weight` goes next: the smallest configured weight above it, or the watch.
-fn next_phase(plan: &Plan, canary: Version, weight: Weight, now: Timestamp) -> Phase {
-    let trial = |weight, soak, requests| Trial {
-        canary,
-        weight,
-        since: now,
-        until: now + soak,
-        requests,
-        stance: Stance::Advancing,
-    };
-    match plan.after(weight) {
-        Some(step) => Phase::Canary(trial(step.weight, step.soak, step.requests)),
-        None => watching(plan, trial(Weight::ALL, plan.watch, plan.watch_requests())),
-    }
-}
-
-/// Straight to all traffic, past every step that is left.
-pub(super) fn promote_fully(
-    plan: &Plan,
-    mut state: State,
-    trial: Trial,
-    by: Actor,
-    why: &str,
-    now: Timestamp,
-) -> (State, Vec<Effect>) {
-    state.moves += 1;
-    let (canary, from) = (trial.canary.clone(), trial.weight);
-    state.phase = watching(plan, Trial { since: now, stance: Stance::Advancing, ..trial });
-    let text = format!("{canary} gets all traffic and is watched: {why}");
-    raise(state, What::Promoted, by, canary, from, text, now)
-}
-
-fn watching(plan: &Plan, trial: Trial) -> Phase {
-    Phase::Watching(Trial {
-        weight: Weight::ALL,
-        until: trial.since + plan.watch,
-        requests: plan.watch_requests(),
-        ..trial
-    })
-}
-
 /// The record first: nothing rises that is not written down.
-fn raise(
+pub(super) fn raise(
     state: State,
     what: What,
     by: Actor,
@@ -213,30 +271,49 @@ fn raise(
     text: String,
     now: Timestamp,
 ) -> (State, Vec<Effect>) {
-    let to = if what == What::Completed { from } else { state.weight() };
+    let to = if what == What::Completed { Weight::ALL } else { state.weight() };
     let effects = vec![entry(now, what, by, &canary, (from, to), text), Effect::Split(state.shares())];
     (state, effects)
 }
 
 /// Takes up where the journal ends. The wall clock may have been set meanwhile, so a deadline is never
-/// further away than a whole soak from now, and never counts from the future.
-fn restarted(mut state: State, now: Timestamp) -> (State, Vec<Effect>) {
+/// further away than a whole soak from now, and never counts from the future. After a long absence
+/// nothing goes on by itself: what was being tried may have been forgotten by everybody.
+fn restarted(mut state: State, down: Duration, now: Timestamp) -> (State, Vec<Effect>) {
     let shares = state.shares();
-    let text = match &mut state.phase {
-        Phase::Live | Phase::RolledBack { .. } => return (state, vec![Effect::Split(shares)]),
-        Phase::Canary(trial) | Phase::Watching(trial) => {
-            let soak = trial.until.since(trial.since);
-            trial.since = trial.since.min(now);
-            trial.until = trial.until.min(now + soak);
-            format!("tidegate started again; {} goes on at {}", trial.canary, trial.weight)
-        }
+    state.clock.restart(down, now);
+    if let Some(previous) = &mut state.previous {
+        previous.since = previous.since.min(now);
+    }
+    let Some(trial) = state.candidate_mut() else {
+        return (state, vec![Effect::Split(shares)]);
     };
-    let weight = state.weight();
-    let about = state.canary().unwrap_or(&state.stable).clone();
-    let record = entry(now, What::Restarted, Actor::policy(), &about, (weight, weight), text);
-    (state, vec![Effect::Split(shares), record])
+    let soak = trial.until.since(trial.since);
+    trial.since = trial.since.min(now);
+    trial.until = trial.until.min(now + soak);
+    let mut text = format!("tidegate started again; {} goes on at {}", trial.canary, trial.weight);
+    if down >= STALE_AFTER && !matches!(trial.stance, Stance::Paused { .. }) {
+        let reason = format!("stale: tidegate was away for {} hours", down.as_secs() / 3_600);
+        text = format!("{} stays at {}: {reason}; `resume` lets it go on", trial.canary, trial.weight);
+        trial.stance = Stance::Paused { by: Actor::policy(), reason: Some(reason), until: None };
+    }
+    let about = trial.canary.clone();
+    let (state, records) = note(state, What::Restarted, Actor::policy(), &about, text, now);
+    (state, std::iter::once(Effect::Split(shares)).chain(records).collect())
+}
+
+fn with_reason(text: String, why: &str) -> String {
+    if why.is_empty() { text } else { format!("{text}: {why}") }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 /// Definitions kept in quarantine for one service. Each costs some hundred bytes in every snapshot; a
 /// service that was rolled back more often forgets the oldest, which by then is long out of use.
 const QUARANTINE_MAX: usize = 256;
+
+/// An absence after which a person must say that a release goes on. Shorter than a weekend, longer than
+/// any repair of a host that somebody is working on.
+const STALE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,34 +1,20 @@
 //! What a service is doing now. Each phase holds what that phase needs and nothing else.
 
-use std::fmt;
-
-use crate::model::{Fingerprint, Timestamp, VersionName, Weight};
+use crate::model::{Fingerprint, Timestamp, Weight};
 
 use super::effect::Shares;
-use super::event::{Actor, Shortfall};
-
-/// A version as the machine sees it: its name, and what it is.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Version {
-    /// What the file calls it.
-    pub name: VersionName,
-    /// Hash of its definition; quarantine is by this.
-    pub fingerprint: Fingerprint,
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.name.fmt(f)
-    }
-}
+use super::event::Actor;
+use super::permit::Permit;
+use super::trial::{Clock, Stance, Trial};
+use super::version::{Cause, Previous, Version, Withdrawn};
 
 /// Everything that must survive a restart about the releases of one service.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct State {
     /// The version that has proven itself, and that a rollback returns to.
     pub stable: Version,
-    /// What was stable before, if it is still in the file.
-    pub previous: Option<Version>,
+    /// What was stable before, if it is still in the file and still kept.
+    pub previous: Option<Previous>,
     /// The file's `live` when it was last loaded.
     pub wanted: Version,
     /// Who asked for it: the file, or the person who lifted its quarantine.
@@ -39,8 +25,21 @@ pub struct State {
     pub moves: u64,
     /// Versions that were rolled back and get no traffic until `retry`.
     pub quarantine: Vec<Withdrawn>,
+    /// How long the newest release has been at work.
+    pub clock: Clock,
+    /// Whether there is somebody to send requests to.
+    pub ready: Ready,
     /// Where the newest release is.
     pub phase: Phase,
+}
+
+/// Whether the lanes have an endpoint that is ready. What nobody has looked at counts as ready.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Ready {
+    /// The version that is tried, or wanted.
+    pub canary: bool,
+    /// The version that a rollback returns to.
+    pub stable: bool,
 }
 
 /// Where a release is.
@@ -48,6 +47,8 @@ pub struct State {
 pub enum Phase {
     /// Stable has all traffic and nothing is being tried.
     Live,
+    /// The canary is tried without users: checks, or a person, must say yes first.
+    Verifying(Trial),
     /// The canary has the share of a step.
     Canary(Trial),
     /// The canary has all traffic, guards are armed and stable waits.
@@ -63,70 +64,6 @@ pub enum Phase {
     },
 }
 
-/// A version that has weight and has not proven itself yet.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Trial {
-    /// The version being tried.
-    pub canary: Version,
-    /// Its share.
-    pub weight: Weight,
-    /// When it got this share.
-    pub since: Timestamp,
-    /// Not before this does the soak or the watch end.
-    pub until: Timestamp,
-    /// Judged canary responses without which it does not end.
-    pub requests: u64,
-    /// Whether it may move on.
-    pub stance: Stance,
-}
-
-/// Whether a trial may move on.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Stance {
-    /// As soon as time and evidence allow.
-    Advancing,
-    /// Time is over and the evidence says neither yes nor no.
-    Held(Shortfall),
-    /// A person said so.
-    Paused {
-        /// Who.
-        by: Actor,
-        /// Why, if they said.
-        reason: Option<String>,
-    },
-}
-
-/// Why a canary was taken out.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Cause {
-    /// A guard found it worse.
-    Breach(String),
-    /// A person rolled it back.
-    Person {
-        /// Who.
-        by: Actor,
-        /// Why, if they said.
-        reason: Option<String>,
-    },
-    /// The file went back to stable, or dropped the canary.
-    File,
-    /// The file wants another version now.
-    Superseded,
-    /// It was withdrawn before, and the file asks for it again.
-    Quarantined,
-}
-
-/// A definition that was rolled back.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Withdrawn {
-    /// What was withdrawn.
-    pub version: Version,
-    /// When.
-    pub at: Timestamp,
-    /// Why, as one sentence.
-    pub why: String,
-}
-
 impl State {
     /// Who gets how much in this state.
     pub fn shares(&self) -> Shares {
@@ -134,10 +71,25 @@ impl State {
         Shares { stable: self.stable.clone(), canary, release: self.release }
     }
 
-    /// The trial under way, if there is one.
+    /// The trial under way with traffic of users, if there is one.
     pub fn trial(&self) -> Option<&Trial> {
         match &self.phase {
             Phase::Canary(trial) | Phase::Watching(trial) => Some(trial),
+            Phase::Live | Phase::Verifying(_) | Phase::RolledBack { .. } => None,
+        }
+    }
+
+    /// The trial under way, with users or without.
+    pub fn candidate(&self) -> Option<&Trial> {
+        match &self.phase {
+            Phase::Verifying(trial) | Phase::Canary(trial) | Phase::Watching(trial) => Some(trial),
+            Phase::Live | Phase::RolledBack { .. } => None,
+        }
+    }
+
+    pub(super) fn candidate_mut(&mut self) -> Option<&mut Trial> {
+        match &mut self.phase {
+            Phase::Verifying(trial) | Phase::Canary(trial) | Phase::Watching(trial) => Some(trial),
             Phase::Live | Phase::RolledBack { .. } => None,
         }
     }
@@ -151,7 +103,7 @@ impl State {
     pub fn canary(&self) -> Option<&Version> {
         match &self.phase {
             Phase::Live => None,
-            Phase::Canary(trial) | Phase::Watching(trial) => Some(&trial.canary),
+            Phase::Verifying(trial) | Phase::Canary(trial) | Phase::Watching(trial) => Some(&trial.canary),
             Phase::RolledBack { canary, .. } => Some(canary),
         }
     }
@@ -163,35 +115,52 @@ impl State {
 
     /// Whether the file asks for a release that has not begun.
     pub fn awaits_release(&self) -> bool {
-        self.trial().is_none()
+        self.candidate().is_none()
             && self.wanted.name != self.stable.name
             && !self.is_withdrawn(self.wanted.fingerprint)
     }
 
+    /// What keeps a weight from rising now, apart from evidence, as one sentence.
+    pub fn hindrance(&self, permit: &Permit) -> Option<String> {
+        let canary = self.candidate().map_or(&self.wanted, |it| &it.canary);
+        if !self.ready.canary {
+            return Some(format!("{canary} has no ready endpoint"));
+        }
+        if !self.ready.stable {
+            return Some(format!(
+                "{} has no ready endpoint, and users are never moved in silence",
+                self.stable
+            ));
+        }
+        (*permit != Permit::Open).then(|| permit.to_string())
+    }
+
     /// The state in one word, the same on every surface.
     pub fn word(&self) -> &'static str {
-        match &self.phase {
-            Phase::Live => "LIVE",
-            Phase::RolledBack { .. } => "ROLLED BACK",
-            Phase::Canary(Trial { stance: Stance::Paused { .. }, .. })
-            | Phase::Watching(Trial { stance: Stance::Paused { .. }, .. }) => "PAUSED",
-            Phase::Canary(Trial { stance: Stance::Held(_), .. })
-            | Phase::Watching(Trial { stance: Stance::Held(_), .. }) => "HELD",
-            Phase::Canary(_) => "CANARY",
-            Phase::Watching(_) => "WATCHING",
+        match (&self.phase, self.candidate().map(|it| &it.stance)) {
+            (_, Some(Stance::Paused { .. })) => "PAUSED",
+            (_, Some(Stance::Held(_) | Stance::Shut(_))) => "HELD",
+            (_, Some(Stance::Asking)) => "APPROVAL",
+            (Phase::Live, _) => "LIVE",
+            (Phase::RolledBack { .. }, _) => "ROLLED BACK",
+            (Phase::Verifying(_), _) => "VERIFYING",
+            (Phase::Canary(_), _) => "CANARY",
+            (Phase::Watching(_), _) => "WATCHING",
         }
+    }
+
+    /// Keeps the clock of the release in step with what it is doing.
+    pub(super) fn keep_time(&mut self, release_before: u64, now: Timestamp) {
+        if self.release != release_before {
+            self.clock = Clock::default();
+        }
+        let counts = self.candidate().is_some_and(|it| it.stance.counts());
+        self.clock.follow(counts, now);
     }
 }
 
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Breach(why) => f.write_str(why),
-            Self::Person { by, reason: Some(reason) } => write!(f, "rolled back by {by}: {reason}"),
-            Self::Person { by, reason: None } => write!(f, "rolled back by {by}"),
-            Self::File => f.write_str("the file no longer asks for it"),
-            Self::Superseded => f.write_str("superseded by a newer `live`"),
-            Self::Quarantined => f.write_str("rolled back before; `retry` lifts the quarantine"),
-        }
+impl Default for Ready {
+    fn default() -> Self {
+        Self { canary: true, stable: true }
     }
 }

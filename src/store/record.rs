@@ -4,15 +4,19 @@
 //! what an older version did not write. `fixtures/` holds what older versions did write.
 
 mod line;
+mod trial;
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Fingerprint, Timestamp, VersionName, Weight};
-use crate::release::{Actor, Cause, Phase, Shortfall, Stance, State, Trial, Version, Via, Withdrawn};
+use crate::release::{Actor, Clock, Previous, Ready, State, Version, Via, Withdrawn};
 
 use super::{Change, Evidence, Record};
 
 use self::line::LineFile;
+use self::trial::PhaseFile;
 
 /// Records as the payload of a frame.
 pub(super) fn write(records: &[Record]) -> Vec<u8> {
@@ -45,11 +49,18 @@ struct ChangeFile {
 struct StateFile {
     stable: VersionFile,
     previous: Option<VersionFile>,
+    /// When it was replaced; what an older version kept was replaced long ago.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous_since_us: Option<u64>,
     wanted: VersionFile,
     asked_by: ActorFile,
     release: u64,
     moves: u64,
     quarantine: Vec<WithdrawnFile>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clock: Option<ClockFile>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ready: Option<ReadyFile>,
     phase: PhaseFile,
 }
 
@@ -82,40 +93,15 @@ struct WithdrawnFile {
 }
 
 #[derive(Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum PhaseFile {
-    Live,
-    Canary(TrialFile),
-    Watching(TrialFile),
-    RolledBack { canary: VersionFile, cause: CauseFile, at_us: u64 },
+struct ClockFile {
+    spent_us: u64,
+    since_us: Option<u64>,
 }
 
 #[derive(Deserialize, Serialize)]
-struct TrialFile {
-    canary: VersionFile,
-    weight_bp: u16,
-    since_us: u64,
-    until_us: u64,
-    requests: u64,
-    stance: StanceFile,
-}
-
-#[derive(Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum StanceFile {
-    Advancing,
-    Held { why: String, requests: u64 },
-    Paused { by: ActorFile, reason: Option<String> },
-}
-
-#[derive(Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum CauseFile {
-    Breach(String),
-    Person { by: ActorFile, reason: Option<String> },
-    File,
-    Superseded,
-    Quarantined,
+struct ReadyFile {
+    canary: bool,
+    stable: bool,
 }
 
 /// For the judge: fractions are kept bit for bit, which a decimal text does not promise.
@@ -170,25 +156,32 @@ impl StateFile {
     fn of(it: &State) -> Self {
         Self {
             stable: VersionFile::of(&it.stable),
-            previous: it.previous.as_ref().map(VersionFile::of),
+            previous: it.previous.as_ref().map(|it| VersionFile::of(&it.version)),
+            previous_since_us: it.previous.as_ref().map(|it| it.since.0).filter(|it| *it != 0),
             wanted: VersionFile::of(&it.wanted),
             asked_by: ActorFile::of(&it.asked_by),
             release: it.release,
             moves: it.moves,
             quarantine: it.quarantine.iter().map(WithdrawnFile::of).collect(),
+            clock: ClockFile::of(&it.clock),
+            ready: ReadyFile::of(it.ready),
             phase: PhaseFile::of(&it.phase),
         }
     }
 
     fn meant(self) -> Result<State, serde_json::Error> {
+        let since = Timestamp(self.previous_since_us.unwrap_or_default());
+        let previous = self.previous.map(VersionFile::meant).transpose()?;
         Ok(State {
             stable: self.stable.meant()?,
-            previous: self.previous.map(VersionFile::meant).transpose()?,
+            previous: previous.map(|version| Previous { version, since }),
             wanted: self.wanted.meant()?,
             asked_by: self.asked_by.meant(),
             release: self.release,
             moves: self.moves,
             quarantine: self.quarantine.into_iter().map(WithdrawnFile::meant).collect::<Result<_, _>>()?,
+            clock: self.clock.map_or(Clock::default(), ClockFile::meant),
+            ready: self.ready.map_or(Ready::default(), ReadyFile::meant),
             phase: self.phase.meant()?,
         })
     }
@@ -237,85 +230,24 @@ impl WithdrawnFile {
     }
 }
 
-impl PhaseFile {
-    fn of(it: &Phase) -> Self {
-        match it {
-            Phase::Live => Self::Live,
-            Phase::Canary(it) => Self::Canary(TrialFile::of(it)),
-            Phase::Watching(it) => Self::Watching(TrialFile::of(it)),
-            Phase::RolledBack { canary, cause, at } => {
-                Self::RolledBack { canary: VersionFile::of(canary), cause: CauseFile::of(cause), at_us: at.0 }
-            }
-        }
+impl ClockFile {
+    fn of(it: &Clock) -> Option<Self> {
+        let spent_us = u64::try_from(it.spent.as_micros()).unwrap_or(u64::MAX);
+        (*it != Clock::default()).then(|| Self { spent_us, since_us: it.since.map(|it| it.0) })
     }
 
-    fn meant(self) -> Result<Phase, serde_json::Error> {
-        Ok(match self {
-            Self::Live => Phase::Live,
-            Self::Canary(it) => Phase::Canary(it.meant()?),
-            Self::Watching(it) => Phase::Watching(it.meant()?),
-            Self::RolledBack { canary, cause, at_us } => {
-                Phase::RolledBack { canary: canary.meant()?, cause: cause.meant(), at: Timestamp(at_us) }
-            }
-        })
+    fn meant(self) -> Clock {
+        Clock { spent: Duration::from_micros(self.spent_us), since: self.since_us.map(Timestamp) }
     }
 }
 
-impl TrialFile {
-    fn of(it: &Trial) -> Self {
-        let stance = match &it.stance {
-            Stance::Advancing => StanceFile::Advancing,
-            Stance::Held(it) => StanceFile::Held { why: it.why.clone(), requests: it.requests },
-            Stance::Paused { by, reason } => {
-                StanceFile::Paused { by: ActorFile::of(by), reason: reason.clone() }
-            }
-        };
-        Self {
-            canary: VersionFile::of(&it.canary),
-            weight_bp: it.weight.basis_points(),
-            since_us: it.since.0,
-            until_us: it.until.0,
-            requests: it.requests,
-            stance,
-        }
+impl ReadyFile {
+    fn of(it: Ready) -> Option<Self> {
+        (it != Ready::default()).then_some(Self { canary: it.canary, stable: it.stable })
     }
 
-    fn meant(self) -> Result<Trial, serde_json::Error> {
-        let stance = match self.stance {
-            StanceFile::Advancing => Stance::Advancing,
-            StanceFile::Held { why, requests } => Stance::Held(Shortfall { why, requests }),
-            StanceFile::Paused { by, reason } => Stance::Paused { by: by.meant(), reason },
-        };
-        Ok(Trial {
-            canary: self.canary.meant()?,
-            weight: weight(self.weight_bp)?,
-            since: Timestamp(self.since_us),
-            until: Timestamp(self.until_us),
-            requests: self.requests,
-            stance,
-        })
-    }
-}
-
-impl CauseFile {
-    fn of(it: &Cause) -> Self {
-        match it {
-            Cause::Breach(why) => Self::Breach(why.clone()),
-            Cause::Person { by, reason } => Self::Person { by: ActorFile::of(by), reason: reason.clone() },
-            Cause::File => Self::File,
-            Cause::Superseded => Self::Superseded,
-            Cause::Quarantined => Self::Quarantined,
-        }
-    }
-
-    fn meant(self) -> Cause {
-        match self {
-            Self::Breach(why) => Cause::Breach(why),
-            Self::Person { by, reason } => Cause::Person { by: by.meant(), reason },
-            Self::File => Cause::File,
-            Self::Superseded => Cause::Superseded,
-            Self::Quarantined => Cause::Quarantined,
-        }
+    fn meant(self) -> Ready {
+        Ready { canary: self.canary, stable: self.stable }
     }
 }
 

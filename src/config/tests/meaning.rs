@@ -79,7 +79,7 @@ fn steps() {
     let steps: Vec<_> =
         plan.steps.iter().map(|it| (it.weight.basis_points(), it.soak.as_secs(), it.requests)).collect();
     assert_eq!(steps, [(25, 90, 100), (5_000, 300, 7)]);
-    assert_eq!(plan.watch, Duration::from_secs(3600));
+    assert_eq!(plan.watch.time, Duration::from_secs(3600));
 }
 
 #[test]

@@ -18,11 +18,11 @@ fn promote_pause_resume_rollback_retry() {
     );
     assert_eq!(rig.shares(), "v1 75% v2 25%");
 
-    rig.command(Command::Pause { reason: Some("lunch".into()) }).unwrap();
+    rig.command(Command::Pause { until: None, reason: Some("lunch".into()) }).unwrap();
     rig.run("5m");
     assert_eq!((rig.shares().as_str(), rig.status().word), ("v1 75% v2 25%", "PAUSED"));
     assert_eq!(rig.status().held.as_deref(), Some("paused by ann (cli): lunch"));
-    assert!(!rig.command(Command::Pause { reason: None }).unwrap().changed);
+    assert!(!rig.command(Command::Pause { until: None, reason: None }).unwrap().changed);
     rig.command(Command::Resume).unwrap();
     rig.run("1s");
     assert_eq!(rig.status().word, "WATCHING");

@@ -44,7 +44,7 @@ fn quarantine_pause_and_stable_survive() {
     rig.load("v2", FLIP).unwrap();
     rig.run("61s");
     rig.load("v3", CANARY).unwrap();
-    rig.command(Command::Pause { reason: None }).unwrap();
+    rig.command(Command::Pause { until: None, reason: None }).unwrap();
     rig.restart("1m");
     rig.load("v3", CANARY).unwrap();
     assert_eq!((rig.shares().as_str(), rig.status().word), ("v2 95% v3 5%", "PAUSED"));

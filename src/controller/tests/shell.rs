@@ -58,10 +58,10 @@ async fn from_the_first_configuration_to_the_end() {
     running.load(2, "v2").await;
     running.until(|it| it.word == "CANARY").await;
     assert_eq!(running.canary_weight().basis_points(), 500);
-    let answer = running.command(Command::Promote { full: true }).await.unwrap();
+    let answer = running.command(Command::promote(true)).await.unwrap();
     assert!(answer.changed && answer.durable);
     running.until(|it| it.word == "WATCHING").await;
-    assert!(running.command(Command::Promote { full: true }).await.unwrap().changed);
+    assert!(running.command(Command::promote(true)).await.unwrap().changed);
     assert_eq!(running.until(|it| it.word == "LIVE").await.stable.as_str(), "v2");
     let events = running.handle.events(0);
     assert_eq!(events.last().unwrap().what, What::Completed);

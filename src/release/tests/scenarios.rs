@@ -14,7 +14,7 @@ fn a_canary_goes_through_its_steps() {
         "LIVE",
     );
     let (state, _) = play(CANARY, "1m live v2; 6m fine; 16m fine; 21m fine");
-    assert_eq!((state.stable, state.previous), (version("v2"), Some(version("v1"))));
+    assert_eq!((state.stable, state.previous.unwrap().version), (version("v2"), version("v1")));
 }
 
 #[test]

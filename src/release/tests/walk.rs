@@ -68,7 +68,7 @@ pub(crate) fn walk(walk: &[Move], mut seen: impl FnMut(&Plan, &State, &Event, &S
             // A reload is refused; only a start (one in eight here) has to make do.
             continue;
         }
-        for event in [it.event.clone(), Event::Tick] {
+        for event in [it.event.clone(), Event::Tick(Permit::Open)] {
             let (next, effects) = step(plan, state.clone(), event.clone(), now);
             seen(plan, &state, &event, &next, &effects, now);
             state = next;
@@ -91,8 +91,8 @@ proptest! {
             may_rise |= before.wanted != after.wanted;
             may_rise |= matches!(
                 event,
-                Event::Judged(Finding::Fine)
-                    | Event::Commanded(Command::Promote { .. } | Command::Retry, _)
+                Event::Judged(Finding::Fine, _)
+                    | Event::Commanded(Command::Promote { .. } | Command::Retry, ..)
             );
             rises_by_permission_and_one_step(plan, before, event, after, &mut may_rise);
             nothing_in_quarantine_has_weight(after);
@@ -129,7 +129,7 @@ proptest! {
 }
 
 fn at_zero_in_one_step(plan: &Plan, state: &State, now: Timestamp) {
-    let rollback = Event::Commanded(Command::Rollback { to: None, reason: None }, person());
+    let rollback = event("rollback");
     let (next, _) = step(plan, state.clone(), rollback, now);
     assert_eq!(next.weight(), Weight::NONE);
     assert_eq!(next.shares().canary, None);
@@ -146,7 +146,7 @@ fn rises_by_permission_and_one_step(
         return;
     }
     assert!(std::mem::take(may_rise), "rose on {event:?}");
-    if !matches!(event, Event::Commanded(Command::Promote { full: true }, _)) {
+    if !matches!(event, Event::Commanded(Command::Promote { full: true, .. }, ..)) {
         let next = plan.after(before.weight()).map_or(Weight::ALL, |it| it.weight);
         assert_eq!(after.weight(), next, "skipped a step on {event:?}");
     }
@@ -162,16 +162,16 @@ fn stable_changes_for_a_reason(before: &State, event: &Event, after: &State, now
         return;
     }
     match event {
-        Event::Judged(Finding::Fine) => {
+        Event::Judged(Finding::Fine, _) => {
             let Phase::Watching(trial) = &before.phase else { panic!("{before:?}") };
             assert!(trial.until <= now && !matches!(trial.stance, Stance::Paused { .. }));
         }
-        Event::Commanded(Command::Promote { full: true }, _) => {
+        Event::Commanded(Command::Promote { full: true, .. }, ..) => {
             assert!(matches!(before.phase, Phase::Watching(_)));
         }
         // Back to what had completed its watch.
-        Event::Commanded(Command::Rollback { .. }, _) => {
-            assert_eq!(before.previous.as_ref(), Some(&after.stable));
+        Event::Commanded(Command::Rollback { .. }, ..) => {
+            assert_eq!(before.previous.as_ref().map(|it| &it.version), Some(&after.stable));
         }
         // A start that found stable gone from the file.
         Event::Loaded(it) => assert!(it.versions.iter().all(|it| it.name != before.stable.name)),
