@@ -253,7 +253,7 @@ fn parse_steps(text: &str) -> Result<Steps, String> {
         if steps.last().is_some_and(|it| it.weight >= weight) || weight == Weight::NONE {
             return Err("steps rise".into());
         }
-        steps.push(Step { weight, soak: parse_span(soak.trim())?, requests: STEP_REQUESTS_DEFAULT });
+        steps.push(Step::plain(weight, parse_span(soak.trim())?, STEP_REQUESTS_DEFAULT));
     }
     Ok(Steps(steps))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::analysis::{Judge, StepEvidence};
 use crate::controller::finding;
 use crate::model::{Fingerprint, Tally, Timestamp, VersionName, Weight};
-use crate::release::{Actor, Event, Loaded, Phase, Plan, State, Trial, Version, adopt, step};
+use crate::release::{Actor, Event, Loaded, Permit, Phase, Plan, State, Trial, Version, adopt, step};
 
 use super::traffic::Traffic;
 
@@ -62,7 +62,8 @@ pub fn play(plan: &Plan, mut traffic: Traffic<'_>, seconds_max: f64) -> Outcome 
 
 fn look(plan: &Plan, state: State, trial: &Trial, judge: &Judge, canary: Tally, seconds: f64) -> State {
     let verdict = judge.verdict(&StepEvidence { canary, requests: trial.requests });
-    step(plan, state, Event::Judged(finding(verdict)), BEGAN + Duration::from_secs_f64(seconds)).0
+    step(plan, state, Event::Judged(finding(verdict), Permit::Open), BEGAN + Duration::from_secs_f64(seconds))
+        .0
 }
 
 /// The moment after somebody asked for the new version.
@@ -76,7 +77,7 @@ fn begin(plan: &Plan) -> State {
     let (state, _) = adopt(stable.clone(), by.clone(), BEGAN);
     let wanted = Loaded { live: canary.clone(), versions: vec![stable, canary], by };
     let (state, _) = step(plan, state, Event::Loaded(wanted), BEGAN);
-    step(plan, state, Event::Tick, BEGAN).0
+    step(plan, state, Event::Tick(Permit::Open), BEGAN).0
 }
 
 /// Seconds between two looks. The proxy looks at least twice as often; verdicts hardly depend on it.
