@@ -1,5 +1,6 @@
 //! Scripts against the machine, and the words that they are written in.
 
+mod gates;
 mod scenarios;
 
 mod table;
