@@ -21,6 +21,7 @@ mod locate;
 mod pause;
 mod promote;
 mod reload;
+mod replay;
 mod resume;
 mod retry;
 mod rollback;
@@ -74,6 +75,7 @@ pub fn perform(arguments: &Arguments, terminal: &mut Terminal) -> Outcome {
         Verb::Events(it) => events::events(global, it, terminal),
         Verb::History(it) => history::history(global, it, terminal),
         Verb::Simulate(it) => simulate::simulate(global, it, terminal),
+        Verb::Replay(it) => replay::replay(it, terminal),
         Verb::Completions(it) => completions::completions(it, terminal),
         Verb::Version => version::version(terminal),
     }

@@ -18,21 +18,25 @@ mod handle;
 mod journal;
 mod outbox;
 mod pace;
+mod replay;
 mod report;
 mod run;
 mod status;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tracer;
 mod watch;
 
 pub use counts::Counts;
 pub use event::Event;
 pub use handle::{Answer, ConfigureError, Handle, Refused};
+pub use replay::{Again, Difference, Replay};
 pub use run::{Controller, Parts};
 pub use status::{
     GuardStatus, JournalHealth, LaneStatus, ServiceStatus, Status, StepStatus, WithdrawnStatus,
 };
+pub use tracer::Tracer;
 
 pub use self::watch::finding;
 pub use crate::release::{Actor, Command, RefusalCode, Via, What};

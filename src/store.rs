@@ -25,6 +25,7 @@ pub(crate) mod memory;
 mod record;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod unwritable;
 
 use std::io;
@@ -39,6 +40,7 @@ use self::unwritable::Unwritable;
 
 pub use self::directory::Directory;
 pub use self::disk::Disk;
+pub use self::trace::{Base, Decided, Fate, Look, Noted, Notes, Trace, TraceError, read_trace, traces_in};
 
 /// The journal of one process. One thread owns it: appending waits for the disk.
 pub struct Store {

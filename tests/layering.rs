@@ -25,7 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("proxy", &["model", "routing", "config", "runtime", "telemetry"]),
     // It runs what it is told to run and has never heard of a release.
     ("checks", &["model", "runtime"]),
-    ("store", &["model", "release", "config", "runtime"]),
+    ("store", &["model", "analysis", "release", "config", "runtime"]),
     // It publishes tables and has never heard of a socket.
     (
         "controller",

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::admin::{self, Control, Server};
 use crate::config::{Config, Loaded};
-use crate::controller::{self, Controller, Handle};
+use crate::controller::{self, Controller, Handle, Tracer};
 use crate::model::{ListenerName, Timestamp};
 use crate::proxy::{Proxy, Sockets};
 use crate::routing::{Publisher, Table};
@@ -71,6 +71,10 @@ impl Instance {
         let state = state_directory(config.state.as_deref());
         // Before the doors: a second server on this state must not take the first one's socket away.
         let (store, recovered) = open_store(&state).await.map_err(start_error("open the state directory"))?;
+        let tracer = match store.unwritable() {
+            None => Tracer::start(state.join("traces")).map_err(start_error("start the traces"))?,
+            Some(_) => Tracer::default(),
+        };
         let doors = doors_directory(&state, &store, &recovered, clock.now())?;
         let admin = admin_doors(&config, &doors)?;
         let proxy =
@@ -82,6 +86,7 @@ impl Instance {
             clock: clock.clone(),
             store,
             recovered,
+            tracer,
         })
         .map_err(start_error("start the controller"))?;
         let (followed, to_follow) = mpsc::unbounded_channel();

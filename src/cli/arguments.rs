@@ -14,6 +14,7 @@ use super::init::InitArgs;
 use super::pause::PauseArgs;
 use super::promote::PromoteArgs;
 use super::reload::ReloadArgs;
+use super::replay::ReplayArgs;
 use super::resume::ResumeArgs;
 use super::retry::RetryArgs;
 use super::rollback::RollbackArgs;
@@ -118,6 +119,8 @@ pub enum Verb {
     History(HistoryArgs),
     /// Try a plan and its guards on made-up or recorded traffic: false rollbacks, misses, time to decide
     Simulate(SimulateArgs),
+    /// Decide everything that was decided once more, from its trace, and compare
+    Replay(ReplayArgs),
     /// Print the completions of a shell
     Completions(CompletionsArgs),
     /// Print the version

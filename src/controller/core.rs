@@ -22,6 +22,7 @@ use super::handle::{Asked, Configure, ConfigureError, News};
 use super::journal::{Ack, Job};
 use super::outbox::{Outbox, Purpose, Reply, answer, refuse};
 use super::status::{JournalHealth, Status};
+use super::tracer::Tracer;
 use super::{report, table};
 
 /// What the core needs of the house; it outlives a core that panicked.
@@ -33,6 +34,7 @@ pub(super) struct House {
     pub status: watch::Sender<Arc<Status>>,
     /// What to publish when release logic fails: every service's stable alone.
     pub fallback: Arc<Mutex<Option<Table>>>,
+    pub tracer: Tracer,
 }
 
 pub(super) struct Core {
@@ -69,7 +71,7 @@ impl Core {
         });
         Self {
             recovered: recovered.collect(),
-            out: Outbox::after(newest.max(house.news.newest())),
+            out: Outbox::after(newest.max(house.news.newest()), house.tracer.clone()),
             house,
             loaded: None,
             desks: BTreeMap::new(),

@@ -4,6 +4,8 @@
 //! is *pending* until it is on disk; anything that changes the state meanwhile (a breach, a rollback, a
 //! reload) throws it away, because the journal then ends with the newer record.
 
+mod traced;
+
 use std::time::Duration;
 
 use crate::analysis::History;
@@ -11,7 +13,7 @@ use crate::model::{LaneTally, ServiceName, Timestamp};
 use crate::release::{
     Command, Effect, Event as Input, Finding, Permit, Plan, RefusalCode, Shares, State, Version, What, step,
 };
-use crate::store::{Change, Evidence, Line};
+use crate::store::{Change, Evidence, Fate, Line, Noted};
 
 use super::counts::Counts;
 use super::event::Event;
@@ -36,6 +38,8 @@ pub(super) struct Desk {
     pub unsaved: bool,
     /// Its job.
     newest_job: u64,
+    /// Which trace goes on.
+    traced: Option<(u64, u64)>,
     /// Stable's failures before a release.
     history: History,
     remembered: Remembered,
@@ -89,6 +93,7 @@ impl Desk {
             blocked: None,
             unsaved: false,
             newest_job: 0,
+            traced: None,
             history: History::default(),
             remembered,
             recovered: None,
@@ -102,13 +107,26 @@ impl Desk {
             return refuse(reply, RefusalCode::Busy, "a step is being taken right now: look again");
         }
         let silent = matches!(input, Input::Loaded(_) | Input::Removed);
+        if silent {
+            // Plan and guards may be others now.
+            self.traced = None;
+        }
+        self.begin_trace(world);
+        let told = (!matches!(input, Input::Judged(..))).then(|| input.clone());
         let (next, effects) = step(&self.plan, self.state.clone(), input, world.now);
+        let raises = matches!(effects.as_slice(), [Effect::Record(_), ..])
+            && effects.iter().any(|it| matches!(it, Effect::Split(_)));
+        let fate = match effects.as_slice() {
+            [Effect::Refuse(_) | Effect::Already(_)] => Fate::Nothing,
+            [] if !silent => Fate::Silent,
+            _ if raises => Fate::Pending,
+            _ => Fate::Applied,
+        };
+        self.trace_decision(told, (&next, &effects), fate, world);
         match effects.as_slice() {
             [Effect::Refuse(it)] => refuse(reply, it.code, it.reason.clone()),
             [Effect::Already(text)] => answer(reply, text.clone(), false, !self.unsaved),
-            [Effect::Record(_), ..] if effects.iter().any(|it| matches!(it, Effect::Split(_))) => {
-                self.prepare(next, effects, reply, world)
-            }
+            _ if raises => self.prepare(next, effects, reply, world),
             [] if next == self.state => answer(reply, "nothing to do", false, !self.unsaved),
             [] if !silent => self.state = next,
             _ => self.carry_out(next, effects, reply, world),
@@ -152,6 +170,8 @@ impl Desk {
         match result {
             Ok(()) => {
                 self.blocked = None;
+                self.begin_trace(world);
+                self.note(Noted::Took, world);
                 self.state = pending.next;
                 self.enact(&pending.effects, &pending.lines, world);
                 self.unsaved = false;
@@ -184,12 +204,17 @@ impl Desk {
     /// Looks at the evidence, or, without a release, remembers how stable does.
     pub fn look(&mut self, world: &mut World<'_>) {
         let now = world.now;
+        if self.watch.is_some() {
+            self.begin_trace(world);
+        }
         match (self.state.trial().cloned(), &mut self.watch) {
             (Some(trial), Some(watch)) => {
                 let finding = watch.look(&self.name, &trial, self.state.moves, world.counts, now);
                 let waits = self.pending.is_some() || self.is_blocked(now);
-                if matches!(finding, Finding::Worse(_)) || !waits {
-                    self.feed(Input::Judged(finding, Permit::Open), None, world);
+                let permit = (matches!(finding, Finding::Worse(_)) || !waits).then_some(Permit::Open);
+                self.trace_look(permit.as_ref(), world);
+                if let Some(permit) = permit {
+                    self.feed(Input::Judged(finding, permit), None, world);
                 }
             }
             _ => self.remember(world),
@@ -271,6 +296,7 @@ impl Desk {
             world.now,
         );
         self.watch = Some(watch);
+        self.traced = None;
     }
 
     /// Takes up the evidence of the release that the journal says is under way.
@@ -279,6 +305,7 @@ impl Desk {
         let evidence = self.recovered.take();
         if let (Some(trial), Some(watch)) = (self.state.trial(), self.watch.take()) {
             self.watch = Some(watch.restored(evidence, trial, world.now));
+            self.traced = None;
         }
     }
 

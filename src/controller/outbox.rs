@@ -12,6 +12,7 @@ use crate::store::{Change, EvidenceLine, Line, Record};
 use super::event::Event;
 use super::handle::{Answer, Refused};
 use super::journal::Job;
+use super::tracer::Tracer;
 
 /// Where the answer to a command goes.
 pub(super) type Reply = oneshot::Sender<Result<Answer, Refused>>;
@@ -28,6 +29,8 @@ pub(super) struct Outbox {
     pub waiting: BTreeMap<u64, Waiting>,
     /// The configuration that is loaded.
     pub generation: Generation,
+    /// Where everything that is fed is written down.
+    pub tracer: Tracer,
     next_job: u64,
     next_line: u64,
 }
@@ -55,8 +58,8 @@ pub(super) enum Purpose {
 
 impl Outbox {
     /// Numbers go on after these.
-    pub fn after(line: u64) -> Self {
-        Self { next_line: line, ..Self::default() }
+    pub fn after(line: u64, tracer: Tracer) -> Self {
+        Self { next_line: line, tracer, ..Self::default() }
     }
 
     /// A line of the history with a number of its own.

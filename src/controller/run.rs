@@ -16,6 +16,7 @@ use super::core::{Core, House};
 use super::counts::Counts;
 use super::handle::{Configure, Handle, Input, News};
 use super::journal::{Ack, Job, Journal};
+use super::tracer::Tracer;
 
 /// What the controller is built from.
 pub struct Parts {
@@ -29,6 +30,8 @@ pub struct Parts {
     pub store: Store,
     /// What was written down before.
     pub recovered: Recovered,
+    /// Where everything that is fed is written down.
+    pub tracer: Tracer,
 }
 
 /// The controller, to be run by one task.
@@ -70,6 +73,7 @@ impl Controller {
             news: Arc::clone(&news),
             status,
             fallback: Arc::new(Mutex::new(None)),
+            tracer: parts.tracer,
         };
         let core = Core::new(house.clone(), parts.recovered);
         let handle = Handle { inputs: sender, status: seen, news };

@@ -5,6 +5,7 @@ mod commands;
 mod disk;
 mod random;
 mod releases;
+mod replays;
 mod restarts;
 mod shell;
 
@@ -31,6 +32,7 @@ use crate::telemetry::ReleaseFacts;
 use super::core::{Core, House};
 use super::handle::{Asked, Configure, News};
 use super::journal::{Ack, Job};
+use super::tracer::{Kept, Tracer};
 use super::*;
 
 const CANARY: &str = "5% 1m | 25% 1m, watch 1m";
@@ -107,6 +109,8 @@ struct Rig {
     owed: BTreeMap<String, (f64, f64)>,
     generation: u64,
     requests: usize,
+    /// Everything that was traced.
+    kept: Kept,
 }
 
 fn config(live: &str, versions: &[&str], plan_text: &str) -> Config {
@@ -152,12 +156,14 @@ impl Rig {
         let memory = MemoryDisk::default();
         let (store, recovered) = Store::on(Box::new(memory.clone())).unwrap();
         let script = Arc::new(Script::default());
+        let (tracer, kept) = Tracer::kept();
         let house = House {
             publisher: Publisher::new(Table::empty()),
             counts: Arc::clone(&script) as Arc<dyn Counts>,
             news: Arc::new(News::default()),
             status: watch::Sender::new(Arc::default()),
             fallback: Arc::default(),
+            tracer,
         };
         let mut it = Self {
             core: Core::new(house.clone(), recovered),
@@ -173,6 +179,7 @@ impl Rig {
             owed: BTreeMap::new(),
             generation: 0,
             requests: 0,
+            kept,
         };
         it.load("v1", plan_text).unwrap();
         it
@@ -301,6 +308,7 @@ impl Rig {
             news: Arc::new(News::default()),
             status: watch::Sender::new(Arc::default()),
             fallback: Arc::default(),
+            tracer: self.house.tracer.clone(),
         };
         self.hanging.clear();
         // With the power, so that nothing remains that was not synced.

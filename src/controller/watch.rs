@@ -3,7 +3,7 @@
 use crate::analysis::{Doubt, GuardPolicy, History, Judge, Saved, StepEvidence, Verdict};
 use crate::model::{Observation, ServiceName, Tally, Timestamp, VersionName, Weight};
 use crate::release::{Finding, Shortfall, Trial};
-use crate::store::{Evidence, EvidenceLine};
+use crate::store::{Evidence, EvidenceLine, Look};
 
 use super::counts::Counts;
 use super::pace::{Pace, since};
@@ -30,6 +30,8 @@ pub(super) struct Watch {
     /// Both lanes' responses per second, from the last looks.
     pub per_second: f64,
     looked: Timestamp,
+    /// What the judge was shown and asked at the last look.
+    pub last: Look,
 }
 
 impl Watch {
@@ -60,6 +62,7 @@ impl Watch {
             saved: now,
             per_second: 0.0,
             looked: now,
+            last: Look::default(),
         }
     }
 
@@ -97,7 +100,8 @@ impl Watch {
         counts: &dyn Counts,
         now: Timestamp,
     ) -> Finding {
-        if self.step_of != moves {
+        let begins_step = self.step_of != moves;
+        if begins_step {
             (self.step_of, self.step) = (moves, Tally::default());
             self.judge.begin_step();
         }
@@ -111,13 +115,22 @@ impl Watch {
         self.step = self.step.plus(fresh.canary.total());
         self.measure(fresh.canary.total().requests + fresh.stable.total().requests, now);
         let comparator = trial.weight < Weight::ALL;
-        self.judge.observe(now.since(self.began), &fresh, comparator);
-        finding(self.judge.verdict(&StepEvidence { canary: self.step, requests: trial.requests }))
+        let elapsed = now.since(self.began);
+        self.judge.observe(elapsed, &fresh, comparator);
+        let (step, requests) = (self.step, trial.requests);
+        let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+        self.last = Look { elapsed_us, seen: fresh, begins_step, comparator, step, requests, fed: None };
+        finding(self.judge.verdict(&StepEvidence { canary: step, requests }))
     }
 
     /// The release is over.
     pub fn leave(&self, service: &ServiceName, counts: &dyn Counts) {
         Pace::leave(service, [&self.canary, &self.stable], counts);
+    }
+
+    /// For the trace.
+    pub fn knows(&self) -> (GuardPolicy, Saved) {
+        (self.policy.clone(), self.judge.save())
     }
 
     /// For the journal.

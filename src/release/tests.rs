@@ -1,6 +1,5 @@
 //! Scripts against the machine, and the words that they are written in.
 
-mod gates;
 mod scenarios;
 
 mod table;

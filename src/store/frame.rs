@@ -66,6 +66,14 @@ pub(super) struct Damage {
 }
 
 impl<'a> Journal<'a> {
+    /// The frames of a file that begins with `magic`, and cannot be shorter than that.
+    pub fn of_kind(file: &'a [u8], magic: &[u8]) -> Result<Self, Damage> {
+        if !file.starts_with(magic) {
+            return Err(Damage { place: Some((0, 0)), what: "it does not begin as it should".into() });
+        }
+        Ok(Self { file, at: magic.len(), number: 0, torn: None, older: None })
+    }
+
     pub fn of(file: &'a [u8]) -> Result<Self, Damage> {
         let (family, _) = MAGIC.split_at(MAGIC.len() - 2);
         let older = OLDER.iter().find(|(magic, _)| file.starts_with(magic)).map(|it| it.1);
@@ -152,6 +160,11 @@ impl Damage {
     /// A frame that is whole but says nothing that we understand.
     pub fn in_frame(frame: &Frame<'_>, what: impl ToString) -> Self {
         Self { place: Some((frame.number, frame.at)), what: what.to_string() }
+    }
+
+    /// Number and beginning of the frame, and what is wrong with it.
+    pub fn parts(self) -> (Option<(u64, usize)>, String) {
+        (self.place, self.what)
     }
 
     pub fn at(self, path: &Path) -> OpenError {

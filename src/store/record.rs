@@ -3,7 +3,10 @@
 //! The machine's types may change from one version to the next; these may only grow, with defaults for
 //! what an older version did not write. `fixtures/` holds what older versions did write.
 
+mod event;
 mod line;
+mod plan;
+mod trace;
 mod trial;
 
 use std::time::Duration;
@@ -16,6 +19,7 @@ use crate::release::{Actor, Clock, Previous, Ready, State, Version, Via, Withdra
 use super::{Change, Evidence, Record};
 
 use self::line::LineFile;
+pub(super) use self::trace::{digest, read_notes, write_notes};
 use self::trial::PhaseFile;
 
 /// Records as the payload of a frame.

@@ -47,6 +47,7 @@ pub fn play(plan: &Plan, mut traffic: Traffic<'_>, seconds_max: f64) -> Outcome 
         seconds = until;
         if step_of != state.moves {
             (step_of, this_step) = (state.moves, Tally::default());
+            judge.begin_step();
         }
         let fresh = seen.canary.total();
         (canary, this_step) = (canary.plus(fresh), this_step.plus(fresh));

@@ -18,7 +18,14 @@ impl Running {
         let publisher = Publisher::new(Table::empty());
         let script = Arc::new(Script::default());
         let counts = Arc::clone(&script) as Arc<dyn Counts>;
-        let parts = Parts { publisher: publisher.clone(), counts, clock: Clock::system(), store, recovered };
+        let parts = Parts {
+            publisher: publisher.clone(),
+            counts,
+            clock: Clock::system(),
+            store,
+            recovered,
+            tracer: super::tracer::Tracer::default(),
+        };
         let (handle, controller) = Controller::new(parts).unwrap();
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(controller.run());
