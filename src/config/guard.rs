@@ -3,7 +3,7 @@
 //! Who writes a guard changes that guard and leaves the others at their defaults; `off` switches all of
 //! them off.
 
-use crate::analysis::{ErrorGuard, GuardPolicy, LatencyGuard, Quantile, Slack, Tolerance};
+use crate::analysis::{ErrorGuard, GuardPolicy, LatencyGuard, Pass, Quantile, Slack, Tolerance};
 use crate::routing::ErrorStatus;
 
 use super::code::Code;
@@ -16,8 +16,10 @@ use super::yaml::shown;
 pub(super) const GUARD: Shape = Shape {
     name: "Guard",
     what: "`guard`",
-    keys: &["errors", "p50", "p90", "p95", "p99", "failures_max", "false_rollback", "error_status"],
+    keys: &["errors", "p50", "p90", "p95", "p99", "failures_max", "pass", "false_rollback", "error_status"],
 };
+
+pub(super) const PASS: Shape = Shape { name: "Pass", what: "`pass`", keys: &["within", "after", "requests"] };
 
 /// The guards and what counts as a failure, which the file says in one place.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +55,9 @@ pub(super) fn guard(node: &Node, base: Guards, problems: &mut Problems) -> Optio
     {
         policy.failures_max = Some(most);
     }
+    fields.set("pass", &mut policy.pass, problems, |node, problems| {
+        if node.is_word("off") { Some(None) } else { pass(node, problems).map(Some) }
+    });
     fields.set("false_rollback", &mut guards.policy.false_rollback, problems, |node, problems| {
         let share = fields::parsed(node, text::ratio, problems)?;
         if (1e-8..=0.1).contains(&share) {
@@ -115,6 +120,30 @@ fn age(written: &str) -> Result<Age, String> {
         }
         Some(time) => Ok(Age::Slack(Slack { relative: 0.0, absolute_us: us(time)? })),
     }
+}
+
+/// `{within: 0.5pp, after: 30s, requests: 500}`.
+fn pass(node: &Node, problems: &mut Problems) -> Option<Pass> {
+    let fields = Fields::of(node, node.at, &PASS, problems)?;
+    let mut it = Pass::default();
+    fields.set("within", &mut it.within, problems, |node, problems| {
+        let written = fields::text(node, problems)?;
+        match promise(&format!("+{written}")) {
+            Ok(Promise::Tolerance(within)) if within.absolute > 0.0 || within.relative > 0.0 => Some(within),
+            _ => {
+                let report = Report::error(Code::Guard, node.at, "`within` is a difference above nothing");
+                problems.push(report.help("for example 0.5pp, or 50% of stable's rate"));
+                None
+            }
+        }
+    });
+    fields.set("after", &mut it.after, problems, |node, problems| {
+        fields::parsed(node, text::duration, problems)
+    });
+    fields.set("requests", &mut it.requests, problems, |node, problems| {
+        fields::integer(node, 1, 1_000_000_000, problems)
+    });
+    Some(it)
 }
 
 /// `1%`, `+0.5pp`, `+10%` or `[2%, +0.5pp]`.

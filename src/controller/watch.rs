@@ -185,7 +185,8 @@ fn look_at(
 pub fn finding(verdict: Verdict) -> Finding {
     match verdict {
         Verdict::Worse(breach) => Finding::Worse(breach.to_string()),
-        Verdict::Fine | Verdict::Proven => Finding::Fine,
+        Verdict::Fine => Finding::Fine,
+        Verdict::Proven => Finding::Proven,
         Verdict::Unsure(doubt) => {
             let requests = match doubt {
                 Doubt::TooFew { needed, seen } => needed.saturating_sub(seen),

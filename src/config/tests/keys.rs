@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::fields::Shape;
 use super::super::{condition, edit, guard, listen, load, preview, rollout, route, schema, service, version};
 
-const SHAPES: [&Shape; 26] = [
+const SHAPES: [&Shape; 27] = [
     &condition::PATH,
     &condition::PRESENT,
     &edit::EDITED,
@@ -21,6 +21,7 @@ const SHAPES: [&Shape; 26] = [
     &load::FILE,
     &load::INCLUDED,
     &guard::GUARD,
+    &guard::PASS,
     &preview::PREVIEW,
     &rollout::ROLLOUT,
     &rollout::STEP,

@@ -224,12 +224,35 @@ pub(in super::super) struct Guard {
     /// Failed answers of the canary that one release may cost; the last of them rolls it back. Default:
     /// no limit.
     failures_max: Option<u64>,
+    /// When a step may end before its time: once it is proven that the canary is hardly worse. Default:
+    /// `off`.
+    pass: Option<PassForm>,
     /// Chance that a healthy release is rolled back, over the whole release; at most `10%`. Default:
     /// `0.01%`.
     false_rollback: Option<Percent>,
     /// Which answers count as failures, beside connect failures, resets and timeouts: `5xx`, or `4xx` for
     /// 400 to 599. Default: `5xx`.
     error_status: Option<ErrorStatus>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+pub(in super::super) enum PassForm {
+    Off(Off),
+    Pass(Pass),
+}
+
+/// When a step may end before its time. Every guard in use must be proven.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Pass {
+    /// The difference that is excluded with 95 %: `0.5pp`, or `50%` of stable's rate. Default: the larger of
+    /// both.
+    within: Option<String>,
+    /// Least time at the step's weight. Default: `30s`.
+    after: Option<Duration>,
+    /// Fewest judged answers of the canary in the step. Default: `500`.
+    requests: Option<u64>,
 }
 
 #[derive(JsonSchema)]

@@ -1,4 +1,4 @@
-//! Guards on latency with real programs: slow, hanging and healthy canaries.
+//! Guards with real programs: slow, hanging and healthy canaries, early promotion, a budget of failures.
 #![allow(clippy::disallowed_methods, reason = "real programs in real time")]
 
 mod support;
@@ -94,4 +94,31 @@ fn a_slow_canary_stays_when_latency_is_off() {
     let (gate, load) = release(&one, &two, rollout, 8);
     until("v2 is stable", || (gate.release()["stable"] == "v2").then_some(()));
     load.stop().assert_all("200");
+}
+
+/// A step of an hour ends when it is proven that the canary is hardly worse.
+#[test]
+fn a_proven_canary_does_not_wait_for_its_step_to_end() {
+    let (one, two) = (Upstream::answering("one"), Upstream::answering("two"));
+    let guard = "{p95: off, p99: off, pass: {within: 5pp, after: 1s, requests: 100}}";
+    let rollout = format!("{{steps: [{{weight: 50%, for: 1h, requests: 50}}], watch: 1s, guard: {guard}}}");
+    let (gate, load) = release(&one, &two, &rollout, 8);
+    until("v2 has everything", || (gate.weight("v2") == 1.0).then_some(()));
+    load.stop().assert_all("200");
+}
+
+/// Both versions fail alike, so nothing can be said against the canary; but its budget is spent.
+#[test]
+fn a_release_costs_no_more_failures_than_its_budget() {
+    let (one, two) = (
+        Upstream::with_status("500 Internal Server Error", "one"),
+        Upstream::with_status("500 Internal Server Error", "two"),
+    );
+    let rollout = "{steps: [20% for 1h], guard: {p95: off, p99: off, failures_max: 40}}";
+    let (gate, load) = release(&one, &two, rollout, 4);
+    gate.reaches("ROLLED BACK");
+    let why = gate.release()["why"].as_str().unwrap_or_default().to_owned();
+    assert!(why.contains("one release may cost 40"), "{why}");
+    load.stop();
+    assert!(two.count() < 100, "{}", two.count());
 }
