@@ -1,5 +1,6 @@
 //! Scripts against the machine, and the words that they are written in.
 
+mod gates;
 mod scenarios;
 
 mod table;
@@ -30,7 +31,7 @@ pub(crate) fn plan(text: &str) -> Plan {
             ["deadline", time] => plan.deadline = Some(span(time)),
             ["manual"] => plan.promote = Promote::Manual,
             ["breach", "pause"] => plan.on_breach = OnBreach::Pause,
-            ["breach", "notify"] => plan.on_breach = OnBreach::Notify,
+            ["breach", "told"] => plan.on_breach = OnBreach::Notify,
             ["empty", "promote"] => plan.no_traffic = NoTraffic::Promote,
             ["empty", "rollback"] => plan.no_traffic = NoTraffic::Rollback,
             _ => panic!("no such word of a plan: {words}"),

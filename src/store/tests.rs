@@ -4,6 +4,7 @@ mod crashes;
 mod damage;
 mod directory;
 mod records;
+mod search;
 
 use crate::model::{Generation, ServiceName, Tally, Timestamp};
 use crate::release::tests::{event, plan, version};

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::release::tests::walk::{moves, walk};
+use crate::release::tests::{event_in, permit};
 
 #[test]
 fn evidence_is_kept_bit_for_bit_while_the_release_goes_on() {
@@ -61,6 +62,100 @@ fn records_of_older_versions_are_read() {
     let again = record::write(&record::read(old).unwrap());
     let value = |bytes| serde_json::from_slice::<serde_json::Value>(bytes).unwrap();
     assert_eq!(value(&again), value(old));
+}
+
+/// Written by the second version, with its gates, causes and times. `UPDATE=1` writes it anew, which is
+/// right only until that version is out.
+#[test]
+fn records_of_the_second_version_are_read() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/fixtures/records-2.json");
+    if std::env::var_os("UPDATE").is_some() {
+        let text = String::from_utf8(record::write(&of_every_kind())).unwrap();
+        std::fs::write(path, text.replace("},{\"change\"", "},\n{\"change\"") + "\n").unwrap();
+    }
+    let old = std::fs::read(path).unwrap();
+    let records = record::read(&old).unwrap();
+    let value = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap();
+    assert_eq!(value(&record::write(&records)), value(&old));
+    let text = String::from_utf8(old).unwrap();
+    for word in [
+        "verifying",
+        "checking",
+        "asking",
+        "shut",
+        "until_us",
+        "checked",
+        "approved",
+        "previous_since_us",
+        "clock",
+        "ready",
+        "\"check\"",
+        "deadline",
+        "no_traffic",
+        "overridden",
+        "weighted",
+    ] {
+        assert!(text.contains(word), "no {word}");
+    }
+}
+
+/// Every word that the format has.
+fn of_every_kind() -> Vec<Record> {
+    let plan =
+        plan("verify; 5% 5m checked | 25% 5m approved, watch 5m, deadline 1h, keep 30m, empty rollback");
+    let (mut state, _) = adopt(version("v1"), Actor::file("tidegate.yaml"), Timestamp(7));
+    let (mut records, mut now) = (Vec::new(), Timestamp(7));
+    for text in [
+        "live v2",
+        "tick",
+        "passed",
+        "fine",
+        "passed",
+        "pause until 900h",
+        "resume",
+        "fine",
+        "fine",
+        "promote",
+        "ready canary",
+        "fine",
+        "ready both",
+        "fine",
+        "live v3",
+        "tick",
+        "failed",
+        "override",
+        "passed",
+        "weight 7%",
+        "resume",
+        "unsure 9",
+        "live v1",
+        "tick",
+        "override",
+        "pause",
+        "resume",
+        "fine",
+        "passed",
+        "live v3'",
+        "tick",
+        "calendar",
+    ]
+    .into_iter()
+    // Until its deadline is over.
+    .chain(std::iter::repeat_n("tick", 12))
+    {
+        now = now + std::time::Duration::from_secs(400);
+        let calendar = permit(if text == "calendar" { "closed" } else { "open" });
+        let text = if text == "calendar" { "passed" } else { text };
+        let (next, effects) = step(&plan, state.clone(), event_in(text, &state, &calendar), now);
+        for effect in &effects {
+            if let Effect::Record(entry) = effect {
+                let id = records.len() as u64 + 1;
+                records.push(change(&next, Some(line(id, entry))));
+            }
+        }
+        state = next;
+    }
+    records
 }
 
 /// A field that this version does not know is not a reason to refuse a journal.
