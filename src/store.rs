@@ -124,6 +124,8 @@ pub struct Evidence {
     pub release: u64,
     /// When that release began.
     pub began: Timestamp,
+    /// When this was known: afterwards the process was gone, or soon to be.
+    pub at: Timestamp,
     /// Whole numbers.
     pub counts: Vec<u64>,
     /// Others.

@@ -254,9 +254,12 @@ impl Core {
         let desk = match self.recovered.remove(name) {
             Some((state, evidence)) => {
                 let mut desk = Desk::new(name.clone(), state, plan, &*counts, now);
-                desk.recovered = evidence;
                 desk.last = self.house.news.last_of(name);
-                desk.feed(Input::Restarted { down: Duration::ZERO }, None, &mut world);
+                // Evidence is written every few seconds; without any, the last line is the last sign of life.
+                let signs = [evidence.as_ref().map(|it| it.at), desk.last.as_ref().map(|it| it.at)];
+                let down = signs.into_iter().flatten().max().map_or(Duration::ZERO, |it| now.since(it));
+                desk.recovered = evidence;
+                desk.feed(Input::Restarted { down }, None, &mut world);
                 desk.take_up(&mut world);
                 desk.feed(Input::Loaded(load), None, &mut world);
                 desk
@@ -329,7 +332,7 @@ impl Core {
         for desk in self.desks.values_mut() {
             if let Some(watch) = desk.watch.as_mut().filter(|it| now.since(it.saved) >= EVIDENCE_EVERY) {
                 watch.saved = now;
-                records.push(Record::Evidence(Box::new(watch.save(&desk.name))));
+                records.push(Record::Evidence(Box::new(watch.save(&desk.name, now))));
             }
         }
         if !records.is_empty() {

@@ -134,9 +134,9 @@ impl Watch {
     }
 
     /// For the journal.
-    pub fn save(&self, service: &ServiceName) -> Evidence {
+    pub fn save(&self, service: &ServiceName, at: Timestamp) -> Evidence {
         let Saved { counts, values } = self.judge.save();
-        Evidence { service: service.clone(), release: self.release, began: self.began, counts, values }
+        Evidence { service: service.clone(), release: self.release, began: self.began, at, counts, values }
     }
 
     /// For a line of the history.

@@ -114,6 +114,8 @@ struct EvidenceFile {
     service: String,
     release: u64,
     began_us: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at_us: Option<u64>,
     counts: Vec<u64>,
     values_bits: Vec<u64>,
 }
@@ -131,6 +133,7 @@ impl RecordFile {
                 service: it.service.to_string(),
                 release: it.release,
                 began_us: it.began.0,
+                at_us: Some(it.at.0).filter(|it| *it > 0),
                 counts: it.counts.clone(),
                 values_bits: it.values.iter().map(|it| it.to_bits()).collect(),
             }),
@@ -149,6 +152,7 @@ impl RecordFile {
                 service: it.service.parse().map_err(unreadable)?,
                 release: it.release,
                 began: Timestamp(it.began_us),
+                at: Timestamp(it.at_us.unwrap_or_default()),
                 counts: it.counts,
                 values: it.values_bits.into_iter().map(f64::from_bits).collect(),
             })),

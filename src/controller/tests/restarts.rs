@@ -93,3 +93,19 @@ fn a_clock_that_jumps_between_two_runs_neither_hurries_nor_hangs() {
         assert_ne!(rig.shares(), "v1 95% v2 5%", "{jump}: hangs");
     }
 }
+
+/// Three days down: whoever comes back says whether it goes on.
+#[test]
+fn a_release_that_was_away_for_days_waits_for_a_person() {
+    let mut rig = Rig::new(CANARY);
+    rig.load("v2", CANARY).unwrap();
+    rig.run("30s");
+    rig.restart("4320m");
+    rig.load("v2", CANARY).unwrap();
+    rig.run("5m");
+    assert_eq!((rig.shares().as_str(), rig.status().word), ("v1 95% v2 5%", "PAUSED"));
+    assert!(rig.house.news.since(0).iter().any(|it| it.text.contains("stale")));
+    rig.command(Command::Resume).unwrap();
+    rig.run("5m");
+    assert_ne!(rig.shares(), "v1 95% v2 5%");
+}

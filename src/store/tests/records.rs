@@ -14,6 +14,7 @@ fn evidence_is_kept_bit_for_bit_while_the_release_goes_on() {
     let evidence = Evidence {
         service: shop(),
         release: 1,
+        at: Timestamp(9),
         began: Timestamp(7),
         counts: vec![0, 1, u64::MAX],
         values: vec![0.1 + 0.2, -1e-300, 5e-324],
