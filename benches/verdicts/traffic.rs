@@ -118,7 +118,8 @@ pub struct Traffic<'a> {
 
 impl<'a> Traffic<'a> {
     pub fn of(scenario: &'a Scenario, seed: u64) -> Self {
-        let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        // Mixed, because streams that begin a step of the generator apart are the same stream.
+        let mut chance = Chance(Chance(seed).next());
         let arrival = chance.gap(scenario.rate);
         let looping = (if scenario.loops { chance.gap(0.1) } else { f64::INFINITY }, 0);
         Self { scenario, chance, tick: 0, arrival, looping }
