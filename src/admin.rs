@@ -20,6 +20,7 @@ pub(crate) mod script;
 mod server;
 mod socket;
 mod token;
+mod verbs;
 pub mod wire;
 
 pub use control::{Answering, Control, LastFailure, Reload, ReloadDone, ReloadFailed};

@@ -15,6 +15,7 @@ pub mod demo;
 mod events;
 mod explain;
 mod failure;
+mod freeze;
 mod history;
 mod init;
 mod locate;
@@ -34,6 +35,7 @@ mod text;
 mod tree;
 mod version;
 mod wait;
+mod weight;
 
 use std::process::ExitCode;
 
@@ -72,6 +74,9 @@ pub fn perform(arguments: &Arguments, terminal: &mut Terminal) -> Outcome {
         Verb::Resume(it) => resume::resume(global, it, terminal),
         Verb::Rollback(it) => rollback::roll_back(global, it, terminal),
         Verb::Retry(it) => retry::retry(global, it, terminal),
+        Verb::Weight(it) => weight::weight(global, it, terminal),
+        Verb::Freeze(it) => freeze::freeze(global, it, terminal),
+        Verb::Unfreeze => freeze::unfreeze(global, terminal),
         Verb::Events(it) => events::events(global, it, terminal),
         Verb::History(it) => history::history(global, it, terminal),
         Verb::Simulate(it) => simulate::simulate(global, it, terminal),

@@ -7,6 +7,7 @@
 //!
 //! Not here: watching files, permissions of files, opening addresses.
 
+mod check;
 mod code;
 mod condition;
 mod domain;
@@ -26,6 +27,7 @@ mod schema;
 mod service;
 mod similar;
 mod source;
+mod step;
 mod text;
 mod version;
 mod yaml;
@@ -40,6 +42,8 @@ pub use problem::{Problem, Problems, Severity};
 pub use schema::schema;
 pub use similar::closest;
 pub use source::{Files, MemoryFiles, Place, name_matches};
+/// Durations and shares as people write them, wherever they do.
+pub use text::{duration as parse_duration, weight as parse_weight};
 
 #[cfg(test)]
 mod tests;

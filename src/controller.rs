@@ -9,15 +9,18 @@
 //!
 //! Not here: deciding ([`crate::release`]), judging ([`crate::analysis`]), sockets, wire formats.
 
+mod calendar;
 mod core;
 mod counts;
 mod desk;
+mod errand;
 mod event;
 mod guards;
 mod handle;
 mod journal;
 mod outbox;
 mod pace;
+mod readiness;
 mod replay;
 mod report;
 mod run;
@@ -40,4 +43,4 @@ pub use tracer::Tracer;
 
 pub use self::watch::finding;
 pub use crate::release::{Actor, Command, RefusalCode, Via, What};
-pub use crate::store::EvidenceLine;
+pub use crate::store::{EvidenceLine, Freeze};

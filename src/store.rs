@@ -32,7 +32,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::model::{Generation, ServiceName, Tally, Timestamp};
-use crate::release::{Entry, State};
+use crate::release::{Actor, Entry, State};
 
 use self::frame::{Damage, Journal};
 use self::image::Image;
@@ -70,6 +70,19 @@ pub enum Record {
     Line(Box<Line>),
     /// The evidence of the release that is going on.
     Evidence(Box<Evidence>),
+    /// Nothing advances anywhere, or everything may again.
+    Freeze(Option<Freeze>),
+}
+
+/// A person said that nothing advances anywhere.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Freeze {
+    /// Who.
+    pub by: Actor,
+    /// Why, if they said.
+    pub reason: Option<String>,
+    /// When it ends by itself; `None`: when somebody ends it.
+    pub until: Option<Timestamp>,
 }
 
 /// A service in another state.
@@ -141,6 +154,8 @@ pub struct Recovered {
     pub evidence: Vec<Evidence>,
     /// The newest lines of the history, oldest first.
     pub lines: Vec<Line>,
+    /// Whether nothing advances anywhere.
+    pub freeze: Option<Freeze>,
     /// Bytes at the end that a crash left incomplete, and that were cut off.
     pub torn: Option<usize>,
 }

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::controller::{Actor, Answer, Command, Event, Handle, Refused, Status};
+use crate::controller::{Actor, Answer, Command, Event, Freeze, Handle, Refused, Status};
 use crate::model::{Generation, ServiceName, Timestamp};
 
 /// An answer that takes its time.
@@ -25,6 +25,8 @@ pub trait Control: Send + Sync {
         by: Actor,
         expected_step: Option<u64>,
     ) -> Answering<'_, Result<Answer, Refused>>;
+    /// Freezes all releases, or lets them go on again.
+    fn freeze(&self, freeze: Result<Freeze, Actor>) -> Answering<'_, Result<Answer, Refused>>;
 }
 
 impl Control for Handle {
@@ -48,6 +50,10 @@ impl Control for Handle {
         expected_step: Option<u64>,
     ) -> Answering<'_, Result<Answer, Refused>> {
         Box::pin(Handle::command(self, service, command, by, expected_step))
+    }
+
+    fn freeze(&self, freeze: Result<Freeze, Actor>) -> Answering<'_, Result<Answer, Refused>> {
+        Box::pin(Handle::freeze(self, freeze))
     }
 }
 

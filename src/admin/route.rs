@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 
-use crate::controller::{Actor, Command, Event, JournalHealth, RefusalCode, Refused, Status};
+use crate::controller::{Actor, Command, Event, Freeze, JournalHealth, RefusalCode, Refused, Status};
 use crate::model::{Generation, ServiceName};
 use crate::runtime::Phase;
 
@@ -15,9 +15,10 @@ use super::door::Door;
 use super::history;
 use super::reply::{Problem, Reply, json, whole};
 use super::server::House;
+use super::verbs;
 use super::wire::{
-    CommandAsk, CommandDone, ConfigState, EventsPage, JournalWire, ListenerWire, NothingAsk, RefusedConfig,
-    ReloadReply, ServiceWire, ServicesPage, StatusWire,
+    CommandAsk, CommandDone, ConfigState, EventsPage, FreezeAsk, FreezeWire, JournalWire, ListenerWire,
+    NothingAsk, RefusedConfig, ReloadReply, ServiceWire, ServicesPage, StatusWire,
 };
 
 /// Answers a request, whatever it is.
@@ -59,10 +60,23 @@ async fn try_answer(house: &House, door: &Door, request: Request<Incoming>) -> R
             history::page(house, name, query)
         }
         ["api", "v1", "services", name, verb] => {
-            let make = command_named(verb).ok_or_else(|| no_such_path(head.uri.path()))?;
+            let make = verbs::named(verb).ok_or_else(|| no_such_path(head.uri.path()))?;
             write(&head.method)?;
             let asked: CommandAsk = ask::body(body).await?;
-            command(house, name, make(&asked)?, door.actor(&head.headers), asked.step).await
+            let made = make(&asked, house.clock.now())?;
+            verbs::concerns(&asked, &house.control.status(), name)?;
+            command(house, name, made, door.actor(&head.headers), asked.step).await
+        }
+        ["api", "v1", "freeze"] => {
+            write(&head.method)?;
+            let asked: FreezeAsk = ask::body(body).await?;
+            let freeze = verbs::freeze(&asked, door.actor(&head.headers), house.clock.now())?;
+            freeze_or_not(house, Ok(freeze)).await
+        }
+        ["api", "v1", "unfreeze"] => {
+            write(&head.method)?;
+            let NothingAsk {} = ask::body(body).await?;
+            freeze_or_not(house, Err(door.actor(&head.headers))).await
         }
         ["api", "v1", "events"] => {
             read(&head.method)?;
@@ -161,6 +175,11 @@ fn status_wire(house: &House, status: &Status) -> StatusWire {
         phase: phase.into(),
         journal: JournalWire { durable: problem.is_none(), problem },
         refused: refused_config(house),
+        freeze: status.freeze.as_ref().map(|it| FreezeWire {
+            by: (&it.by).into(),
+            reason: it.reason.clone(),
+            until: it.until.map(|it| it.to_string()),
+        }),
         services: services_wire(house, status),
         listeners: listeners.collect(),
     }
@@ -195,52 +214,6 @@ fn refused_config(house: &House) -> Option<RefusedConfig> {
     house.reload.last_failure().map(|it| RefusedConfig { at: it.at.to_string(), report: it.report })
 }
 
-type MakeCommand = fn(&CommandAsk) -> Result<Command, Problem>;
-
-fn command_named(verb: &str) -> Option<MakeCommand> {
-    let make: MakeCommand = match verb {
-        "promote" => |ask| {
-            allow_only(ask, "full")?;
-            Ok(Command::promote(ask.full.unwrap_or(false)))
-        },
-        "pause" => |ask| {
-            allow_only(ask, "reason")?;
-            Ok(Command::Pause { until: None, reason: reason(ask)? })
-        },
-        "resume" => |ask| allow_only(ask, "").map(|()| Command::Resume),
-        "rollback" => |ask| {
-            allow_only(ask, "to reason")?;
-            let to = ask.to.as_deref().map(str::parse).transpose();
-            let to = to.map_err(|it| Problem::bad_request(format!("`to`: {it}")))?;
-            Ok(Command::Rollback { to, reason: reason(ask)? })
-        },
-        "retry" => |ask| allow_only(ask, "").map(|()| Command::Retry),
-        _ => return None,
-    };
-    Some(make)
-}
-
-/// Refuses members that mean nothing to a command, rather than ignoring what somebody asked for.
-fn allow_only(ask: &CommandAsk, members: &str) -> Result<(), Problem> {
-    let given = [("full", ask.full.is_some()), ("to", ask.to.is_some()), ("reason", ask.reason.is_some())];
-    match given.iter().find(|(name, there)| *there && !members.split(' ').any(|it| it == *name)) {
-        Some((name, _)) => Err(Problem::bad_request(format!("`{name}` means nothing to this command"))),
-        None => Ok(()),
-    }
-}
-
-/// A reason goes into the journal and onto terminals: one short line.
-fn reason(ask: &CommandAsk) -> Result<Option<String>, Problem> {
-    let Some(text) = ask.reason.as_deref().map(str::trim).filter(|it| !it.is_empty()) else {
-        return Ok(None);
-    };
-    if text.len() > REASON_BYTES_MAX || text.chars().any(char::is_control) {
-        let detail = format!("`reason` is one line of at most {REASON_BYTES_MAX} bytes");
-        return Err(Problem::bad_request(detail));
-    }
-    Ok(Some(text.to_owned()))
-}
-
 async fn command(
     house: &House,
     name: &str,
@@ -258,6 +231,18 @@ async fn command(
             Ok(json(&done))
         }
         Err(refused) => Err(refusal(house, name, refused)),
+    }
+}
+
+/// A freeze, or who ends it.
+async fn freeze_or_not(house: &House, freeze: Result<Freeze, Actor>) -> Result<Reply, Problem> {
+    match house.control.freeze(freeze).await {
+        Ok(it) => {
+            Ok(json(&CommandDone { text: it.text, changed: it.changed, durable: it.durable, service: None }))
+        }
+        Err(refused) => {
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, refused.code.as_str(), refused.reason))
+        }
     }
 }
 
@@ -341,5 +326,3 @@ tidegate_journal_durable ";
 const WAIT_DEFAULT: Duration = Duration::from_secs(30);
 /// Events in an answer when no `limit` is given.
 const EVENTS_DEFAULT: u64 = 100;
-/// Longest reason.
-const REASON_BYTES_MAX: usize = 500;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::controller::{
-    Actor, Answer, Command, Event, EvidenceLine, GuardStatus, LaneStatus, RefusalCode, Refused,
+    Actor, Answer, Command, Event, EvidenceLine, Freeze, GuardStatus, LaneStatus, RefusalCode, Refused,
     ServiceStatus, Status, StepStatus, Via, What,
 };
 use crate::model::{Generation, ServiceName, Tally, Timestamp, Weight};
@@ -118,6 +118,16 @@ impl Control for Scripted {
             None => Ok(Answer { text: "v2 gets 25%".into(), changed: true, durable: true }),
         };
         Box::pin(std::future::ready(answer))
+    }
+
+    fn freeze(&self, freeze: Result<Freeze, Actor>) -> Answering<'_, Result<Answer, Refused>> {
+        let text = match &freeze {
+            Ok(it) => format!("freeze {:?} until {:?}", it.reason, it.until.is_some()),
+            Err(_) => "unfreeze".into(),
+        };
+        self.commanded.lock().unwrap().push(text);
+        let answer = Answer { text: "nothing advances".into(), changed: true, durable: true };
+        Box::pin(std::future::ready(Ok(answer)))
     }
 }
 

@@ -8,7 +8,7 @@ mod event;
 mod service;
 mod status;
 
-pub use command::{CommandAsk, CommandDone, ConfigState, NothingAsk, ProblemWire, ReloadReply};
+pub use command::{CommandAsk, CommandDone, ConfigState, FreezeAsk, NothingAsk, ProblemWire, ReloadReply};
 pub use event::{EventWire, EventsPage, EvidenceWire, HistoryPage, TallyWire};
 pub use service::{ActorWire, GuardWire, LaneWire, ServiceWire, StepNumber, StepWire, WithdrawnWire};
-pub use status::{JournalWire, ListenerWire, RefusedConfig, ServicesPage, StatusWire};
+pub use status::{FreezeWire, JournalWire, ListenerWire, RefusedConfig, ServicesPage, StatusWire};

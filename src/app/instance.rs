@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::admin::{self, Control, Server};
+use crate::checks::Checks;
 use crate::config::{Config, Loaded};
 use crate::controller::{self, Controller, Handle, Tracer};
 use crate::model::{ListenerName, Timestamp};
@@ -80,6 +81,7 @@ impl Instance {
         let proxy =
             Proxy::start(&publisher, &registry, &clock, seed).map_err(start_error("start the workers"))?;
         let proxy = Arc::new(proxy);
+        let checks = Checks::start().map_err(start_error("start the thread of the checks"))?;
         let (controller, controlling) = start_controller(controller::Parts {
             publisher: publisher.clone(),
             counts: Arc::clone(&registry) as Arc<dyn controller::Counts>,
@@ -87,6 +89,7 @@ impl Instance {
             store,
             recovered,
             tracer,
+            checks: Some(checks),
         })
         .map_err(start_error("start the controller"))?;
         let (followed, to_follow) = mpsc::unbounded_channel();

@@ -9,6 +9,7 @@ use super::completions::CompletionsArgs;
 use super::demo::DemoArgs;
 use super::events::EventsArgs;
 use super::explain::ExplainArgs;
+use super::freeze::FreezeArgs;
 use super::history::HistoryArgs;
 use super::init::InitArgs;
 use super::pause::PauseArgs;
@@ -21,6 +22,7 @@ use super::rollback::RollbackArgs;
 use super::run::RunArgs;
 use super::simulate::SimulateArgs;
 use super::status::StatusArgs;
+use super::weight::WeightArgs;
 
 /// A reverse proxy that releases: weighted routing between versions, judged on every response, rolled
 /// back by itself.
@@ -102,7 +104,7 @@ pub enum Verb {
     Schema,
     /// Show what is going on
     Status(StatusArgs),
-    /// Go to the next step now, or to 100 %
+    /// Say yes to a gate, go to the next step now, or to 100 %
     Promote(PromoteArgs),
     /// Stop a release from moving on; guards stay armed
     Pause(PauseArgs),
@@ -113,6 +115,12 @@ pub enum Verb {
     Rollback(RollbackArgs),
     /// Lift the quarantine of a version that was rolled back
     Retry(RetryArgs),
+    /// Give the version that is being released a share by hand; it stays there until `resume`
+    Weight(WeightArgs),
+    /// Let nothing advance anywhere; guards stay armed and rollbacks go on
+    Freeze(FreezeArgs),
+    /// Let releases advance again
+    Unfreeze,
     /// Show decisions and what they rested on
     Events(EventsArgs),
     /// Show the decisions about a service with their evidence, newest first
@@ -130,4 +138,5 @@ pub enum Verb {
 const EXIT_CODES: &str = "\
 Exit codes: 0 done · 1 failed · 2 wrong usage · 3 configuration invalid · 4 not reachable or not
 authorised · 5 someone acted first · 10 still in progress at --timeout · 11 rolled back or
-quarantined · 12 held or paused · 130 interrupted";
+quarantined · 12 held, paused or
+waiting for approval · 130 interrupted";

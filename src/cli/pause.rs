@@ -13,6 +13,9 @@ use super::{Outcome, command};
 pub struct PauseArgs {
     /// The service
     pub service: String,
+    /// Go on by itself after this time: 30m [default: when somebody resumes it]
+    #[arg(long = "for", value_name = "TIME")]
+    pub lasts: Option<String>,
     /// Why, for the journal
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
@@ -20,6 +23,6 @@ pub struct PauseArgs {
 
 /// Pauses a release. Guards stay armed.
 pub fn pause(global: &Global, args: &PauseArgs, terminal: &mut Terminal) -> Outcome {
-    let ask = CommandAsk { reason: args.reason.clone(), ..CommandAsk::default() };
+    let ask = CommandAsk { lasts: args.lasts.clone(), reason: args.reason.clone(), ..CommandAsk::default() };
     command::send(global, &args.service, "pause", &ask, terminal)
 }

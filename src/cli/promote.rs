@@ -1,4 +1,4 @@
-//! `tidegate promote`: to the next step now, or to 100 %.
+//! `tidegate promote`: yes to a gate, to the next step now, or to 100 %.
 
 use std::io::BufRead;
 
@@ -18,6 +18,15 @@ pub struct PromoteArgs {
     /// Straight to 100 %, or out of the watch; asks for the name of the service unless --yes
     #[arg(long)]
     pub full: bool,
+    /// To this share, past the steps below it: 50%
+    #[arg(long, value_name = "SHARE", conflicts_with = "full")]
+    pub to: Option<String>,
+    /// Past a freeze, a closed window, checks or a quarantine; wants --reason
+    #[arg(long = "override", requires = "reason")]
+    pub insist: bool,
+    /// Why, for the journal
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
 }
 
 /// Moves a release on.
@@ -25,7 +34,13 @@ pub fn promote(global: &Global, args: &PromoteArgs, terminal: &mut Terminal) -> 
     if args.full && !global.yes {
         confirm(&args.service, terminal)?;
     }
-    let ask = CommandAsk { full: args.full.then_some(true), ..CommandAsk::default() };
+    let ask = CommandAsk {
+        full: args.full.then_some(true),
+        to: args.to.clone(),
+        insist: args.insist.then_some(true),
+        reason: args.reason.clone(),
+        ..CommandAsk::default()
+    };
     command::send(global, &args.service, "promote", &ask, terminal)
 }
 

@@ -33,6 +33,8 @@ pub fn next_commands(it: &ServiceWire) -> Vec<String> {
     let name = &it.name;
     let verbs: &[&str] = match it.state.as_str() {
         "CANARY" => &["promote", "pause", "rollback"],
+        "VERIFYING" => &["history", "pause", "rollback"],
+        "APPROVAL" => &["promote", "pause", "rollback"],
         "PAUSED" => &["resume", "promote", "rollback"],
         "HELD" => &["promote", "rollback"],
         "WATCHING" => &["promote --full", "rollback"],
@@ -49,7 +51,8 @@ pub fn next_commands(it: &ServiceWire) -> Vec<String> {
 
 /// Whether something is being tried.
 fn is_trial(it: &ServiceWire) -> bool {
-    it.weight_percent > 0.0 || matches!(it.state.as_str(), "CANARY" | "PAUSED" | "HELD" | "WATCHING")
+    it.weight_percent > 0.0
+        || matches!(it.state.as_str(), "VERIFYING" | "CANARY" | "APPROVAL" | "PAUSED" | "HELD" | "WATCHING")
 }
 
 /// A first word and what hangs below it, or stands beside it if there is no first line.
@@ -80,7 +83,7 @@ fn draw(branches: &[Branch]) -> String {
 fn header(it: &ServiceWire, paint: Paint) -> String {
     let state = match it.state.as_str() {
         "LIVE" => paint.green(&it.state),
-        "CANARY" | "WATCHING" => paint.cyan(&it.state),
+        "VERIFYING" | "CANARY" | "WATCHING" => paint.cyan(&it.state),
         "ROLLED BACK" => paint.red(&it.state),
         _ => paint.yellow(&it.state),
     };

@@ -162,6 +162,20 @@ list. `guard: off` switches the guards off by name."
 "The steps only let time pass: nothing is judged and nothing is rolled back. If that is meant, it may
 stay."
 
+    Check "TG0310" "a check that cannot be run"
+"A check is a command, {run: [./smoke.sh, \"{endpoint}\"]}, or a URL, {url: \"{endpoint}/selftest\", status:
+200}. `{endpoint}` stands for the address of the version's first endpoint, http://10.0.2.10:3000. A command
+passes when it ends with status 0. No shell is involved: each word is an item of the list."
+
+    Window "TG0311" "a release window that cannot be understood"
+"A window is days, hours and a time zone: Mon-Thu 09:00-16:00 Europe/Zurich. Days may be left out, and lists
+such as Mon,Wed,Fri are possible; hours may pass midnight; 00:00-24:00 is the whole day. Outside of it
+nothing advances, and a rollback is always possible."
+
+    Holdback "TG0312" "a holdback that takes users away"
+"`holdback` is the share that stays on stable while the new version is watched, so that there is something
+to compare with. It cannot be so large that the version would have less than at its last step."
+
     RouteTarget "TG0401" "a route that leads nowhere"
 "A route has either `to`, the service that answers, or `redirect`, an answer made by tidegate."
 

@@ -4,6 +4,7 @@
 //! them off.
 
 use crate::analysis::{ErrorGuard, GuardPolicy, LatencyGuard, Pass, Quantile, Slack, Tolerance};
+use crate::release::{NoTraffic, OnBreach};
 use crate::routing::ErrorStatus;
 
 use super::code::Code;
@@ -16,7 +17,19 @@ use super::yaml::shown;
 pub(super) const GUARD: Shape = Shape {
     name: "Guard",
     what: "`guard`",
-    keys: &["errors", "p50", "p90", "p95", "p99", "failures_max", "pass", "false_rollback", "error_status"],
+    keys: &[
+        "errors",
+        "p50",
+        "p90",
+        "p95",
+        "p99",
+        "failures_max",
+        "pass",
+        "false_rollback",
+        "error_status",
+        "on_breach",
+        "no_traffic",
+    ],
 };
 
 pub(super) const PASS: Shape = Shape { name: "Pass", what: "`pass`", keys: &["within", "after", "requests"] };
@@ -26,6 +39,8 @@ pub(super) const PASS: Shape = Shape { name: "Pass", what: "`pass`", keys: &["wi
 pub(super) struct Guards {
     pub(super) policy: GuardPolicy,
     pub(super) error_status: ErrorStatus,
+    pub(super) on_breach: OnBreach,
+    pub(super) no_traffic: NoTraffic,
 }
 
 /// `guard`: `off`, or what differs from `base`.
@@ -69,6 +84,16 @@ pub(super) fn guard(node: &Node, base: Guards, problems: &mut Problems) -> Optio
     });
     fields.set("error_status", &mut guards.error_status, problems, |node, problems| {
         let choices = [("5xx", ErrorStatus::Server), ("4xx", ErrorStatus::ClientAndServer)];
+        fields::choice(node, &choices, problems)
+    });
+    fields.set("on_breach", &mut guards.on_breach, problems, |node, problems| {
+        let choices =
+            [("rollback", OnBreach::Rollback), ("pause", OnBreach::Pause), ("notify", OnBreach::Notify)];
+        fields::choice(node, &choices, problems)
+    });
+    fields.set("no_traffic", &mut guards.no_traffic, problems, |node, problems| {
+        let choices =
+            [("hold", NoTraffic::Hold), ("promote", NoTraffic::Promote), ("rollback", NoTraffic::Rollback)];
         fields::choice(node, &choices, problems)
     });
     Some(guards)

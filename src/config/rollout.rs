@@ -1,27 +1,38 @@
-//! `rollout`: the steps of a release and how long it is watched. Its guards are read by [`super::guard`].
+//! `rollout`: how a version gets to its users, and what stands in its way.
+//!
+//! Steps are read by [`super::step`], checks by [`super::check`], guards by [`super::guard`].
 
 use std::time::Duration;
 
 use crate::model::Weight;
-use crate::release::{Plan, STEP_REQUESTS_DEFAULT, Step, WATCH_DEFAULT, Watching};
+use crate::release::{Plan, Promote, Watching, Window};
 
+use super::check::checks;
 use super::code::Code;
 use super::fields::{self, Fields, Shape};
 use super::guard::{Guards, guard};
 use super::node::{Node, Value};
 use super::problem::{Problems, Report};
 use super::source::At;
+use super::step::steps;
 use super::text;
-use super::yaml::shown;
 
-pub(super) const ROLLOUT: Shape =
-    Shape { name: "Rollout", what: "`rollout`", keys: &["preview", "steps", "guard", "watch"] };
+pub(super) const ROLLOUT: Shape = Shape {
+    name: "Rollout",
+    what: "`rollout`",
+    keys: &["promote", "verify", "preview", "steps", "watch", "keep_previous", "deadline", "window", "guard"],
+};
 
-pub(super) const STEP: Shape = Shape { name: "Step", what: "a step", keys: &["weight", "for", "requests"] };
+pub(super) const WATCH: Shape = Shape { name: "Watch", what: "`watch`", keys: &["for", "holdback"] };
 
 /// Of a service without `rollout`: an instant flip that the guards watch.
 pub(super) fn instant(guards: &Guards) -> Plan {
-    Plan { guard: guards.policy.clone(), ..Plan::default() }
+    Plan {
+        guard: guards.policy.clone(),
+        on_breach: guards.on_breach,
+        no_traffic: guards.no_traffic,
+        ..Plan::default()
+    }
 }
 
 /// `rollout`. `guards` are the defaults, and what counts afterwards.
@@ -29,92 +40,70 @@ pub(super) fn rollout(node: &Node, at: At, guards: &mut Guards, problems: &mut P
     let fields = Fields::of(node, at, &ROLLOUT, problems)?;
     let base = guards.clone();
     fields.set("guard", guards, problems, |node, problems| guard(node, base, problems));
-    let mut watch = WATCH_DEFAULT;
-    fields
-        .set("watch", &mut watch, problems, |node, problems| fields::parsed(node, text::duration, problems));
+    let mut plan = instant(guards);
+    fields.set("promote", &mut plan.promote, problems, |node, problems| {
+        fields::choice(node, &[("auto", Promote::Auto), ("manual", Promote::Manual)], problems)
+    });
+    fields.set("verify", &mut plan.verify, problems, checks);
+    fields.set("watch", &mut plan.watch, problems, watch);
+    plan.keep_previous = fields
+        .read("keep_previous", problems, |node, problems| fields::parsed(node, text::duration, problems));
+    plan.deadline = fields.read("deadline", problems, deadline);
+    plan.window = fields.read("window", problems, |node, problems| {
+        fields::text(node, problems)?
+            .parse::<Window>()
+            .map_err(|message| window(node, message, problems))
+            .ok()
+    });
     let steps = fields.get("steps").map_or(Some(Vec::new()), |node| steps(node, problems));
     if let (true, Some(node)) = (guards.policy.is_off(), fields.get("steps")) {
         problems.push(
             Report::warning(Code::GuardOff, node.at, "these steps are not guarded").label("only time passes"),
         );
     }
-    let watch = Watching { time: watch, ..Watching::default() };
-    Some(Plan { steps: steps?, watch, guard: guards.policy.clone(), ..Plan::default() })
+    plan.steps = steps?;
+    holdback(&plan, fields.get("watch"), problems);
+    Some(plan)
 }
 
-fn steps(node: &Node, problems: &mut Problems) -> Option<Vec<Step>> {
-    let items = fields::items(node, "`steps` is a list: [5% for 5m, 50% for 10m]", problems)?;
-    let steps: Vec<_> = items.iter().map(|it| step(it, problems)).collect();
-    let placed = || steps.iter().zip(&items).filter_map(|(step, node)| step.as_ref().map(|it| (it, node.at)));
-    for ((before, first), (step, at)) in placed().zip(placed().skip(1)) {
-        if step.weight <= before.weight {
-            let message = format!("{} does not follow {}: steps rise", step.weight, before.weight);
-            problems.push(Report::error(Code::StepsDoNotRise, at, message).related(first, "the step before"));
-        }
-    }
-    steps.into_iter().collect()
-}
-
-/// `5% for 5m` or `{weight: 5%, for: 5m, requests: 500}`.
-fn step(node: &Node, problems: &mut Problems) -> Option<Step> {
-    let (weight, soak, requests) = match &node.value {
-        Value::Map(_) => {
-            let fields = Fields::of(node, node.at, &STEP, problems)?;
-            let weight = fields.required("weight", "for example weight: 5%", problems);
-            let weight = weight.and_then(|it| fields::parsed(&it.value, text::weight, problems));
-            let soak = match fields.get("for") {
-                Some(node) => fields::parsed(node, text::duration, problems),
-                None => return step_time(node.at, problems),
-            };
-            let requests = fields.read("requests", problems, |node, problems| {
-                fields::integer(node, 0, 1_000_000_000, problems)
-            });
-            (weight?, soak?, requests)
-        }
-        _ => {
-            let written = fields::text(node, problems)?;
-            let Some((weight, soak)) = short_step(written) else {
-                let message = format!("step `{}` cannot be understood", shown(written));
-                problems.push(Report::error(Code::Step, node.at, message).help("for example 5% for 5m"));
-                return None;
-            };
-            let weight = understood(node.at, text::weight(weight), problems);
-            let Some(soak) = soak else { return weight.and_then(|_| step_time(node.at, problems)) };
-            let soak = understood(node.at, text::duration(soak), problems);
-            (weight?, soak?, None)
-        }
+/// `10m` or `{for: 10m, holdback: 1%}`.
+fn watch(node: &Node, problems: &mut Problems) -> Option<Watching> {
+    let Value::Map(_) = &node.value else {
+        let time = fields::parsed(node, text::duration, problems)?;
+        return Some(Watching { time, ..Watching::default() });
     };
-    if weight == Weight::NONE || weight == Weight::ALL {
-        let help = if weight == Weight::ALL {
-            "leave it out: after the last step the version is promoted; `watch` says how long it is watched"
-        } else {
-            "the least weight is 0.01%"
-        };
-        problems.push(Report::error(Code::StepWeight, node.at, format!("a step of {weight}")).help(help));
-        return None;
-    }
-    if soak == Duration::ZERO {
-        return step_time(node.at, problems);
-    }
-    Some(Step::plain(weight, soak, requests.unwrap_or(STEP_REQUESTS_DEFAULT)))
+    let fields = Fields::of(node, node.at, &WATCH, problems)?;
+    let mut it = Watching::default();
+    fields
+        .set("for", &mut it.time, problems, |node, problems| fields::parsed(node, text::duration, problems));
+    fields.set("holdback", &mut it.holdback, problems, |node, problems| {
+        fields::parsed(node, text::weight, problems)
+    });
+    Some(it)
 }
 
-/// The weight and the time of `5% for 5m`; the time may be missing.
-fn short_step(written: &str) -> Option<(&str, Option<&str>)> {
-    let words: Vec<&str> = written.split_whitespace().collect();
-    match words[..] {
-        [weight] => Some((weight, None)),
-        [weight, "for", soak] => Some((weight, Some(soak))),
-        _ => None,
+/// A share that is held back below the last step would take back what users have already.
+fn holdback(plan: &Plan, node: Option<&Node>, problems: &mut Problems) {
+    let last = plan.steps.iter().map(|it| it.weight).max().unwrap_or(Weight::NONE);
+    let held = plan.watch.holdback;
+    if let Some(node) = node.filter(|_| held == Weight::ALL || held.rest() < last) {
+        let message = format!("a holdback of {held} leaves {} after {last}", held.rest());
+        let report = Report::error(Code::Holdback, node.at, message);
+        problems.push(report.help("the watch has at least the weight of the last step: holdback: 1%"));
     }
 }
 
-fn understood<T>(at: At, parsed: Result<T, String>, problems: &mut Problems) -> Option<T> {
-    parsed.map_err(|message| problems.push(Report::error(Code::Step, at, message))).ok()
-}
-
-fn step_time<T>(at: At, problems: &mut Problems) -> Option<T> {
-    let report = Report::error(Code::StepTime, at, "how long is this step held?");
-    problems.push(report.help("add a time: 5% for 5m"));
+fn deadline(node: &Node, problems: &mut Problems) -> Option<Duration> {
+    let time: Duration = fields::parsed(node, text::duration, problems)?;
+    if time > Duration::ZERO {
+        return Some(time);
+    }
+    let report = Report::error(Code::Limit, node.at, "a deadline that is over at once");
+    problems.push(report.help("leave it out for none, or give it time: deadline: 2h"));
     None
+}
+
+fn window(node: &Node, message: String, problems: &mut Problems) {
+    let report = Report::error(Code::Window, node.at, message);
+    problems.push(report.help("for example window: Mon-Thu 09:00-16:00 Europe/Zurich"));
 }

@@ -8,7 +8,7 @@ use crate::model::Weight;
 const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// `500ms`, `1s`, `1.5s`, `5m`, `2h`, `7d`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split_unit(text);
     let nanos: u128 = match unit {
         "ms" => 1_000_000,
@@ -57,7 +57,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
 }
 
 /// `5%`, `0.25%` as a weight.
-pub(super) fn weight(text: &str) -> Result<Weight, String> {
+pub fn weight(text: &str) -> Result<Weight, String> {
     let points = percent(text, 2).map_err(|it| match it {
         NotPercent::TooFine => "a share of traffic has at most two decimals: 0.01% is the least".to_string(),
         other => other.into(),

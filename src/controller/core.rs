@@ -9,14 +9,13 @@ use tokio::sync::watch;
 
 use crate::config::ServiceConfig;
 use crate::model::{ServiceName, Timestamp};
-use crate::release::{
-    Actor, Event as Input, Loaded, Permit, RefusalCode, Shares, State, Version, adopt, objection,
-};
+use crate::release::{Actor, Event as Input, Loaded, RefusalCode, Shares, State, Version, adopt, objection};
 use crate::routing::{Publisher, Table};
-use crate::store::{Evidence, Line, Record, Recovered};
+use crate::store::{Evidence, Freeze, Line, Record, Recovered};
 
 use super::counts::Counts;
 use super::desk::{Desk, World};
+use super::errand::{Errands, Laboratory, Said};
 use super::event::Event;
 use super::handle::{Asked, Configure, ConfigureError, News};
 use super::journal::{Ack, Job};
@@ -35,6 +34,8 @@ pub(super) struct House {
     /// What to publish when release logic fails: every service's stable alone.
     pub fallback: Arc<Mutex<Option<Table>>>,
     pub tracer: Tracer,
+    /// Where checks are run; `None`: nowhere.
+    pub laboratory: Option<Laboratory>,
 }
 
 pub(super) struct Core {
@@ -52,6 +53,8 @@ pub(super) struct Core {
     rates: report::Rates,
     /// Looks come closer together once something has failed.
     alert: bool,
+    /// A person said that nothing advances.
+    pub freeze: Option<Freeze>,
 }
 
 impl Core {
@@ -64,6 +67,7 @@ impl Core {
         }
         let mut evidence: BTreeMap<ServiceName, Evidence> =
             recovered.evidence.into_iter().map(|it| (it.service.clone(), it)).collect();
+        let recovered_freeze = recovered.freeze;
         let services = recovered.services.into_iter();
         let recovered = services.map(|(name, state)| {
             let evidence = evidence.remove(&name);
@@ -81,6 +85,7 @@ impl Core {
             next_report: Timestamp(0),
             rates: report::Rates::default(),
             alert: false,
+            freeze: recovered_freeze,
         }
     }
 
@@ -100,7 +105,11 @@ impl Core {
         };
         for desk in self.desks.values_mut().filter(gone) {
             desk.present = false;
-            desk.feed(Input::Removed, None, &mut world(&mut self.out, &self.house, now));
+            desk.feed(
+                Input::Removed,
+                None,
+                &mut world(&mut self.out, &self.house, self.freeze.as_ref(), now),
+            );
             self.house.counts.show(&desk.name, None);
         }
         self.out.publish = true;
@@ -121,9 +130,51 @@ impl Core {
             refuse(Some(reply), RefusalCode::Stale, reason);
             return Vec::new();
         }
-        let mut world = world(&mut self.out, &self.house, now);
-        desk.feed(Input::Commanded(it.command, it.by, Permit::Open), Some(reply), &mut world);
+        let mut world = world(&mut self.out, &self.house, self.freeze.as_ref(), now);
+        let permit = desk.permit(&world);
+        desk.feed(Input::Commanded(it.command, it.by, permit), Some(reply), &mut world);
         desk.look(&mut world);
+        self.settle(now)
+    }
+
+    /// A person stops everything from advancing, or ends that.
+    pub fn freeze(&mut self, it: Result<Freeze, Actor>, reply: Reply, now: Timestamp) -> Vec<Job> {
+        let text = match (&it, &self.freeze) {
+            (Ok(it), Some(old)) if *it == *old => {
+                answer(Some(reply), "frozen already", false, true);
+                return Vec::new();
+            }
+            (Err(_), None) => {
+                answer(Some(reply), "nothing is frozen", false, true);
+                return Vec::new();
+            }
+            (Ok(it), _) => {
+                let until = it.until.map_or("until `unfreeze`".into(), |it| format!("until {it}"));
+                format!("frozen by {} {until}: nothing advances, rollbacks go on", it.by)
+            }
+            (Err(by), Some(_)) => format!("unfrozen by {by}: releases go on"),
+        };
+        tracing::info!("{text}");
+        self.freeze = it.ok();
+        let record = Record::Freeze(self.freeze.clone());
+        self.out.write(None, vec![record], Purpose::Change(Some((reply, text))), now);
+        let jobs = self.settle(now);
+        self.report(now);
+        jobs
+    }
+
+    /// A check or an endpoint has answered.
+    pub fn said(&mut self, it: Said, now: Timestamp) -> Vec<Job> {
+        let service = match &it {
+            Said::Heard(it) => &it.service,
+            Said::Reached(it) => &it.service,
+        };
+        let Some(desk) = self.desks.get_mut(service) else { return Vec::new() };
+        match &it {
+            Said::Heard(it) => desk.errands.heard(it, now),
+            Said::Reached(it) => desk.readiness.reached(it, now),
+        }
+        desk.look(&mut world(&mut self.out, &self.house, self.freeze.as_ref(), now));
         self.settle(now)
     }
 
@@ -140,7 +191,7 @@ impl Core {
                 JournalHealth::NotDurable(why.clone())
             }
         };
-        let mut world = world(&mut self.out, &self.house, now);
+        let mut world = world(&mut self.out, &self.house, self.freeze.as_ref(), now);
         let concerned =
             self.desks.values_mut().filter(|it| waiting.service.as_ref().is_none_or(|name| it.name == *name));
         concerned.for_each(|it| it.acknowledged(ack.number, &ack.result, &mut world));
@@ -179,7 +230,7 @@ impl Core {
 
     /// Looks at everything.
     pub fn tick(&mut self, now: Timestamp) -> Vec<Job> {
-        let mut world = world(&mut self.out, &self.house, now);
+        let mut world = world(&mut self.out, &self.house, self.freeze.as_ref(), now);
         self.desks.values_mut().for_each(|it| it.look(&mut world));
         self.save_evidence(now);
         self.write_again(now);
@@ -217,6 +268,7 @@ impl Core {
 
     /// The last words of a controller that is told to stop.
     pub fn stop(&mut self, now: Timestamp) -> Vec<Job> {
+        self.desks.values_mut().for_each(|it| it.errands = Errands::default());
         self.save_evidence(now + EVIDENCE_EVERY);
         self.settle(now)
     }
@@ -227,7 +279,7 @@ impl Core {
     }
 
     fn is_active(&self) -> bool {
-        self.desks.values().any(|it| it.watch.is_some() || it.is_pending())
+        self.desks.values().any(Desk::is_active)
     }
 
     fn objection(&self, service: &ServiceConfig) -> Option<(ServiceName, String)> {
@@ -241,10 +293,12 @@ impl Core {
         let (name, plan) = (&service.spec.name, service.plan.clone());
         let load = loaded(service, source);
         let counts = Arc::clone(&self.house.counts);
-        let mut world = World { counts: &*counts, ..world(&mut self.out, &self.house, now) };
+        let mut world =
+            World { counts: &*counts, ..world(&mut self.out, &self.house, self.freeze.as_ref(), now) };
         if let Some(desk) = self.desks.get_mut(name) {
             desk.plan = plan;
             desk.present = true;
+            desk.spec = Some(Arc::clone(&service.spec));
             if let Some(watch) = &mut desk.watch {
                 watch.judge_by(&desk.plan.guard);
             }
@@ -254,6 +308,7 @@ impl Core {
         let desk = match self.recovered.remove(name) {
             Some((state, evidence)) => {
                 let mut desk = Desk::new(name.clone(), state, plan, &*counts, now);
+                desk.spec = Some(Arc::clone(&service.spec));
                 desk.last = self.house.news.last_of(name);
                 // Evidence is written every few seconds; without any, the last line is the last sign of life.
                 let signs = [evidence.as_ref().map(|it| it.at), desk.last.as_ref().map(|it| it.at)];
@@ -267,6 +322,7 @@ impl Core {
             None => {
                 let (state, effects) = adopt(load.live, load.by, now);
                 let mut desk = Desk::new(name.clone(), state.clone(), plan, &*counts, now);
+                desk.spec = Some(Arc::clone(&service.spec));
                 desk.carry_out(state, effects, None, &mut world);
                 desk
             }
@@ -314,8 +370,10 @@ impl Core {
         self.next_report = now + if self.is_active() { REPORT_ACTIVE } else { REPORT_IDLE };
         let Some(loaded) = &self.loaded else { return };
         self.rates.measure(&loaded.config, &*self.house.counts, now);
-        let mut status = report::status(loaded, &self.desks, &self.rates, &*self.house.counts, now);
+        let mut status =
+            report::status(loaded, &self.desks, &self.rates, &*self.house.counts, self.freeze.as_ref(), now);
         status.journal = self.health.clone();
+        status.freeze = self.freeze.clone().filter(|it| it.until.is_none_or(|until| now < until));
         for (service, facts) in report::facts(&status) {
             self.house.counts.show(&service, Some(facts));
         }
@@ -349,6 +407,7 @@ impl Core {
         self.next_retry = now + RETRY_EVERY;
         let lines = std::mem::take(&mut self.unsaved_lines);
         let mut records: Vec<Record> = lines.into_iter().map(Box::new).map(Record::Line).collect();
+        records.push(Record::Freeze(self.freeze.clone()));
         let unsaved: Vec<&mut Desk> = self.desks.values_mut().filter(|it| it.unsaved).collect();
         records.extend(unsaved.iter().map(|it| Record::Change(Box::new(it.save_again()))));
         let job = self.out.write(None, records, Purpose::Again, now);
@@ -360,7 +419,7 @@ impl Core {
         self.unsaved_lines.extend(lost.iter().filter_map(|it| match it {
             Record::Line(line) => Some(Line::clone(line)),
             Record::Change(change) => change.line.clone(),
-            Record::Evidence(_) => None,
+            Record::Evidence(_) | Record::Freeze(_) => None,
         }));
         let excess = self.unsaved_lines.len().saturating_sub(UNSAVED_LINES_MAX);
         self.unsaved_lines.drain(..excess);
@@ -379,8 +438,9 @@ impl Core {
     }
 }
 
-fn world<'a>(out: &'a mut Outbox, house: &'a House, now: Timestamp) -> World<'a> {
-    World { out, counts: &*house.counts, newest: house.news.newest(), now }
+fn world<'a>(out: &'a mut Outbox, house: &'a House, freeze: Option<&'a Freeze>, now: Timestamp) -> World<'a> {
+    let (counts, newest) = (&*house.counts, house.news.newest());
+    World { out, counts, newest, freeze, laboratory: house.laboratory.as_ref(), now }
 }
 
 /// What the configuration says about a service, in the words of the machine.

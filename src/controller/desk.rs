@@ -6,18 +6,24 @@
 
 mod traced;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::analysis::History;
-use crate::model::{LaneTally, ServiceName, Timestamp};
+use crate::checks::Subject;
+use crate::model::{LaneTally, ServiceName, Timestamp, VersionName};
 use crate::release::{
     Command, Effect, Event as Input, Finding, Permit, Plan, RefusalCode, Shares, State, Version, What, step,
 };
-use crate::store::{Change, Evidence, Fate, Line, Noted};
+use crate::routing::ServiceSpec;
+use crate::store::{Change, Evidence, Fate, Freeze, Line, Noted};
 
+use super::calendar::permit;
 use super::counts::Counts;
+use super::errand::{Errands, Laboratory};
 use super::event::Event;
 use super::outbox::{Outbox, Purpose, Reply, answer, records, refuse};
+use super::readiness::Readiness;
 use super::table::Routed;
 use super::watch::Watch;
 
@@ -46,6 +52,10 @@ pub(super) struct Desk {
     /// Evidence from the journal, for the release that was under way.
     pub recovered: Option<Evidence>,
     pub last: Option<Event>,
+    /// Where its versions can be reached.
+    pub spec: Option<Arc<ServiceSpec>>,
+    pub errands: Errands,
+    pub readiness: Readiness,
 }
 
 /// A raise that waits for the disk.
@@ -72,6 +82,10 @@ pub(super) struct World<'a> {
     pub counts: &'a dyn Counts,
     /// Id of the newest event that was announced.
     pub newest: u64,
+    /// Whether a person has frozen everything.
+    pub freeze: Option<&'a Freeze>,
+    /// Where checks are run; `None`: nowhere, and everything counts as ready.
+    pub laboratory: Option<&'a Laboratory>,
     pub now: Timestamp,
 }
 
@@ -98,6 +112,9 @@ impl Desk {
             remembered,
             recovered: None,
             last: None,
+            spec: None,
+            errands: Errands::default(),
+            readiness: Readiness::default(),
         }
     }
 
@@ -188,12 +205,7 @@ impl Desk {
 
     /// What the table says of this service.
     pub fn routed(&self) -> Routed<'_> {
-        Routed { shares: &self.shares, preview: self.state.trial().map(|it| &it.canary.name) }
-    }
-
-    /// Whether a raise waits for the disk.
-    pub fn is_pending(&self) -> bool {
-        self.pending.is_some()
+        Routed { shares: &self.shares, preview: self.state.candidate().map(|it| &it.canary.name) }
     }
 
     /// Nothing rises for a while.
@@ -201,9 +213,12 @@ impl Desk {
         self.blocked = Some((why.to_owned(), now + RETRY_AFTER));
     }
 
-    /// Looks at the evidence, or, without a release, remembers how stable does.
+    /// Looks at the evidence, or, without a release, remembers how stable does; then at what else could
+    /// move it on.
     pub fn look(&mut self, world: &mut World<'_>) {
         let now = world.now;
+        let permit = self.permit(world);
+        self.mind_endpoints(world);
         if self.watch.is_some() {
             self.begin_trace(world);
         }
@@ -211,17 +226,78 @@ impl Desk {
             (Some(trial), Some(watch)) => {
                 let finding = watch.look(&self.name, &trial, self.state.moves, world.counts, now);
                 let waits = self.pending.is_some() || self.is_blocked(now);
-                let permit = (matches!(finding, Finding::Worse(_)) || !waits).then_some(Permit::Open);
-                self.trace_look(permit.as_ref(), world);
-                if let Some(permit) = permit {
+                let permitted = (matches!(finding, Finding::Worse(_)) || !waits).then(|| permit.clone());
+                self.trace_look(permitted.as_ref(), world);
+                if let Some(permit) = permitted {
                     self.feed(Input::Judged(finding, permit), None, world);
                 }
             }
             _ => self.remember(world),
         }
-        if self.present && self.pending.is_none() && !self.is_blocked(now) {
-            self.feed(Input::Tick(Permit::Open), None, world);
+        if self.may_move(now)
+            && let Some((mark, outcome)) = self.errands.outcome()
+        {
+            self.feed(Input::Checked(mark, outcome, permit.clone()), None, world);
         }
+        // Who has not been seen yet may be dead, and a release would begin with failures.
+        let unseen = self.state.awaits_release() && world.laboratory.is_some() && !self.readiness.is_known();
+        if self.present && self.may_move(now) && !unseen {
+            self.feed(Input::Tick(permit), None, world);
+        }
+        self.mind_checks(world);
+    }
+
+    /// Whether weights may rise at this moment.
+    pub fn permit(&self, world: &World<'_>) -> Permit {
+        permit(&self.plan, world.freeze, world.now)
+    }
+
+    /// Why a release that is wanted does not begin.
+    pub fn hindrance(&self, freeze: Option<&Freeze>, now: Timestamp) -> Option<String> {
+        let waits = self.state.awaits_release();
+        waits.then(|| self.state.hindrance(&permit(&self.plan, freeze, now))).flatten()
+    }
+
+    /// Whether there is anything that time, a check or an endpoint could change soon.
+    pub fn is_active(&self) -> bool {
+        self.watch.is_some() || self.pending.is_some() || self.state.candidate().is_some()
+    }
+
+    /// What runs is what the state says must be running.
+    fn mind_checks(&mut self, world: &World<'_>) {
+        let errand = self.state.errand(&self.plan).filter(|_| self.present);
+        let wanted = errand.and_then(|it| {
+            let endpoint = endpoints(self.spec.as_ref(), &it.canary.name).into_iter().next()?;
+            let subject = Subject {
+                service: self.name.clone(),
+                version: it.canary.name.clone(),
+                endpoint: format!("http://{endpoint}"),
+            };
+            Some((it, subject, self.state.trial().is_some()))
+        });
+        self.errands.follow(wanted, world.laboratory, world.now);
+    }
+
+    /// Whether both lanes of a release can be reached, asked while there is one or one is wanted.
+    fn mind_endpoints(&mut self, world: &mut World<'_>) {
+        let canary = match self.state.candidate() {
+            Some(trial) => Some(&trial.canary.name),
+            None => Some(&self.state.wanted.name).filter(|_| self.state.awaits_release()),
+        };
+        let lanes = canary.filter(|_| self.present).map(|canary| {
+            let stable = &self.state.stable.name;
+            [(canary, endpoints(self.spec.as_ref(), canary)), (stable, endpoints(self.spec.as_ref(), stable))]
+        });
+        self.readiness.follow(&self.name, lanes, world.laboratory, world.now);
+        let (canary, stable) = self.readiness.lanes();
+        let told = (self.state.ready.canary, self.state.ready.stable);
+        if self.readiness.is_known() && told != (canary, stable) {
+            self.feed(Input::Ready { canary, stable }, None, world);
+        }
+    }
+
+    fn may_move(&self, now: Timestamp) -> bool {
+        self.pending.is_none() && !self.is_blocked(now)
     }
 
     /// The whole state once more, for a journal that did not take it before.
@@ -269,7 +345,11 @@ impl Desk {
                 world.counts.ended(outcome, world.now.since(watch.began));
             }
         }
+        // What testers reach follows the phase, which may change without any share.
+        world.out.publish |= !lines.is_empty();
         self.attend(world);
+        // What belongs to a step that is over ends now, not at the next look.
+        self.mind_checks(world);
     }
 
     /// Watches the release that is going on, and no other.
@@ -334,6 +414,13 @@ impl Desk {
         let job = world.out.write(Some(&self.name), records(change, lines), purpose, world.now);
         self.saved_by(job);
     }
+}
+
+/// Where a version can be reached, as `host:port`.
+fn endpoints(spec: Option<&Arc<ServiceSpec>>, version: &VersionName) -> Vec<String> {
+    let versions = spec.into_iter().flat_map(|it| &it.versions);
+    let endpoints = versions.filter(|it| it.name == *version).flat_map(|it| &it.endpoints);
+    endpoints.map(ToString::to_string).collect()
 }
 
 /// What must not wait for a raise that is on its way to the disk.

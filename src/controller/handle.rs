@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::config::Config;
 use crate::model::{Generation, ServiceName};
 use crate::release::{Actor, Command, RefusalCode};
+use crate::store::Freeze;
 
 use super::event::Event;
 use super::status::Status;
@@ -57,6 +58,7 @@ pub enum ConfigureError {
 pub(super) enum Input {
     Configure(Arc<Configure>, oneshot::Sender<Result<(), ConfigureError>>),
     Command(Asked, oneshot::Sender<Result<Answer, Refused>>),
+    Freeze(Result<Freeze, Actor>, oneshot::Sender<Result<Answer, Refused>>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -105,6 +107,11 @@ impl Handle {
     ) -> Result<Answer, Refused> {
         let it = Asked { service, command, by, expected_step };
         self.ask(|reply| Input::Command(it, reply)).await.unwrap_or_else(|| Err(Refused::stopping()))
+    }
+
+    /// Stops everything from advancing, or, with who says so, lets it go on. Rollbacks go on either way.
+    pub async fn freeze(&self, it: Result<Freeze, Actor>) -> Result<Answer, Refused> {
+        self.ask(|reply| Input::Freeze(it, reply)).await.unwrap_or_else(|| Err(Refused::stopping()))
     }
 
     /// Everything as it is now.

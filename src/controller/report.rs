@@ -8,6 +8,8 @@ use crate::model::{ServiceName, Tally, Timestamp, VersionName, Weight};
 use crate::release::{Phase, State};
 use crate::telemetry::{ReleaseFacts, ReleaseState};
 
+use crate::store::Freeze;
+
 use super::counts::Counts;
 use super::desk::Desk;
 use super::guards::{guard_facts, guards};
@@ -51,15 +53,17 @@ pub(super) fn status(
     desks: &BTreeMap<ServiceName, Desk>,
     rates: &Rates,
     counts: &dyn Counts,
+    freeze: Option<&Freeze>,
     now: Timestamp,
 ) -> Status {
-    let known = |it: &ServiceConfig| Some(service(it, desks.get(&it.spec.name)?, rates, counts, now));
+    let known = |it: &ServiceConfig| Some(service(it, desks.get(&it.spec.name)?, rates, counts, freeze, now));
     Status {
         revision: 0,
         at: now,
         generation: loaded.generation,
         source: loaded.source.clone(),
         journal: JournalHealth::Durable,
+        freeze: None,
         services: loaded.config.services.iter().filter_map(known).collect(),
     }
 }
@@ -69,6 +73,7 @@ fn service(
     desk: &Desk,
     rates: &Rates,
     counts: &dyn Counts,
+    freeze: Option<&Freeze>,
     now: Timestamp,
 ) -> ServiceStatus {
     let state = &desk.state;
@@ -77,10 +82,10 @@ fn service(
         desk.blocked.as_ref().map(|(why, _)| format!("nothing rises that is not written down: {why}"));
     let paused = state.word() == "PAUSED";
     let waits = state.candidate().is_some() || state.awaits_release();
-    let held = blocked.filter(|_| waits && !paused);
+    let held = blocked.filter(|_| waits && !paused).or_else(|| desk.hindrance(freeze, now));
     let missing = trial.zip(desk.watch.as_ref()).map(|(it, watch)| watch.missing(it.requests));
     let word = if held.is_some() { "HELD" } else { state.word() };
-    let held = held.or_else(|| state.candidate()?.stance.waits_for());
+    let held = held.or_else(|| desk.errands.text().or_else(|| state.candidate()?.stance.waits_for()));
     ServiceStatus {
         name: desk.name.clone(),
         word,
@@ -183,7 +188,9 @@ fn quarantined(state: &State) -> Vec<WithdrawnStatus> {
 pub(super) fn facts(status: &Status) -> Vec<(ServiceName, ReleaseFacts)> {
     let facts = |it: &ServiceStatus| ReleaseFacts {
         state: match it.word {
+            "VERIFYING" => ReleaseState::Verifying,
             "CANARY" => ReleaseState::Canary,
+            "APPROVAL" => ReleaseState::Approval,
             "PAUSED" => ReleaseState::Paused,
             "HELD" => ReleaseState::Held,
             "WATCHING" => ReleaseState::Watching,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 
+use crate::checks::Checks;
 use crate::model::Timestamp;
 use crate::routing::Publisher;
 use crate::runtime::Clock;
@@ -14,6 +15,7 @@ use crate::store::{Recovered, Store};
 
 use super::core::{Core, House};
 use super::counts::Counts;
+use super::errand::{Laboratory, Said};
 use super::handle::{Configure, Handle, Input, News};
 use super::journal::{Ack, Job, Journal};
 use super::tracer::Tracer;
@@ -32,6 +34,8 @@ pub struct Parts {
     pub recovered: Recovered,
     /// Where everything that is fed is written down.
     pub tracer: Tracer,
+    /// Where checks are run; `None`: nowhere, and every endpoint counts as ready.
+    pub checks: Option<Checks>,
 }
 
 /// The controller, to be run by one task.
@@ -41,6 +45,7 @@ pub struct Controller {
     inputs: mpsc::Receiver<Input>,
     journal: Journal,
     acks: mpsc::UnboundedReceiver<Ack>,
+    said: mpsc::UnboundedReceiver<Said>,
     core: Core,
     loaded: Option<Arc<Configure>>,
     /// Falls in a row, and when the last one was.
@@ -56,6 +61,7 @@ pub struct Controller {
 enum Next {
     Input(Option<Input>),
     Ack(Option<Ack>),
+    Said(Said),
     Alarm,
     Time,
 }
@@ -67,6 +73,7 @@ impl Controller {
         let (sender, inputs) = mpsc::channel(INPUTS_MAX);
         let (status, seen) = watch::channel(Arc::default());
         let news = Arc::new(News::default());
+        let (teller, said) = mpsc::unbounded_channel();
         let house = House {
             publisher: parts.publisher,
             counts: parts.counts,
@@ -74,6 +81,7 @@ impl Controller {
             status,
             fallback: Arc::new(Mutex::new(None)),
             tracer: parts.tracer,
+            laboratory: parts.checks.map(|checks| Laboratory { checks, said: teller }),
         };
         let core = Core::new(house.clone(), parts.recovered);
         let handle = Handle { inputs: sender, status: seen, news };
@@ -83,6 +91,7 @@ impl Controller {
             inputs,
             journal,
             acks,
+            said,
             core,
             loaded: None,
             falls: 0,
@@ -129,6 +138,7 @@ impl Controller {
             () = sleep(left) => Next::Time,
             () = counts.raised(), if active => Next::Alarm,
             ack = self.acks.recv(), if self.acked => Next::Ack(ack),
+            Some(said) = self.said.recv() => Next::Said(said),
             input = self.inputs.recv() => Next::Input(input),
         }
     }
@@ -138,6 +148,8 @@ impl Controller {
         match next {
             Next::Input(Some(Input::Configure(it, reply))) => self.configure(it, reply),
             Next::Input(Some(Input::Command(it, reply))) => self.core.command(it, reply, now),
+            Next::Input(Some(Input::Freeze(it, reply))) => self.core.freeze(it, reply, now),
+            Next::Said(it) => self.core.said(it, now),
             Next::Ack(Some(ack)) => self.core.acknowledged(&ack, now),
             Next::Alarm => {
                 self.core.alarmed();

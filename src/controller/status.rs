@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::model::{Generation, ServiceName, Tally, Timestamp, VersionName, Weight};
 
+use crate::store::Freeze;
+
 use super::event::Event;
 
 /// Everything there is to know about all releases at one moment.
@@ -19,6 +21,8 @@ pub struct Status {
     pub source: String,
     /// Whether the journal takes what it is given.
     pub journal: JournalHealth,
+    /// Whether a person said that nothing advances anywhere.
+    pub freeze: Option<Freeze>,
     /// Services in the order of the file.
     pub services: Vec<ServiceStatus>,
 }
@@ -38,7 +42,7 @@ pub enum JournalHealth {
 pub struct ServiceStatus {
     /// Its name.
     pub name: ServiceName,
-    /// `LIVE`, `CANARY`, `PAUSED`, `HELD`, `WATCHING` or `ROLLED BACK`.
+    /// `LIVE`, `VERIFYING`, `CANARY`, `APPROVAL`, `PAUSED`, `HELD`, `WATCHING` or `ROLLED BACK`.
     pub word: &'static str,
     /// Gets what the canary does not.
     pub stable: VersionName,

@@ -158,6 +158,7 @@ impl Rig {
         let script = Arc::new(Script::default());
         let (tracer, kept) = Tracer::kept();
         let house = House {
+            laboratory: None,
             publisher: Publisher::new(Table::empty()),
             counts: Arc::clone(&script) as Arc<dyn Counts>,
             news: Arc::new(News::default()),
@@ -303,6 +304,7 @@ impl Rig {
         self.now = self.now + span(down);
         self.script = Arc::default();
         self.house = House {
+            laboratory: None,
             publisher: Publisher::new(Table::empty()),
             counts: Arc::clone(&self.script) as Arc<dyn Counts>,
             news: Arc::new(News::default()),

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::model::ServiceName;
 use crate::release::State;
 
-use super::{Change, Evidence, Line, Record, Recovered};
+use super::{Change, Evidence, Freeze, Line, Record, Recovered};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Image {
     services: BTreeMap<ServiceName, State>,
     evidence: BTreeMap<ServiceName, Evidence>,
     lines: VecDeque<Line>,
+    freeze: Option<Freeze>,
 }
 
 impl Image {
@@ -34,6 +35,7 @@ impl Image {
             Record::Evidence(it) => {
                 self.evidence.insert(it.service.clone(), Evidence::clone(it));
             }
+            Record::Freeze(it) => self.freeze.clone_from(it),
         }
     }
 
@@ -52,6 +54,7 @@ impl Image {
         let mut records: Vec<Record> = self.services.iter().map(change).collect();
         records.extend(self.lines.iter().cloned().map(Box::new).map(Record::Line));
         records.extend(self.evidence.values().cloned().map(Box::new).map(Record::Evidence));
+        records.extend(self.freeze.clone().map(|it| Record::Freeze(Some(it))));
         records
     }
 
@@ -60,6 +63,7 @@ impl Image {
             services: self.services.iter().map(|(name, state)| (name.clone(), state.clone())).collect(),
             evidence: self.evidence.values().cloned().collect(),
             lines: self.lines.iter().cloned().collect(),
+            freeze: self.freeze.clone(),
             torn,
         }
     }

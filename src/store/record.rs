@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Fingerprint, Timestamp, VersionName, Weight};
 use crate::release::{Actor, Clock, Previous, Ready, State, Version, Via, Withdrawn};
 
-use super::{Change, Evidence, Record};
+use super::{Change, Evidence, Freeze, Record};
 
 use self::line::LineFile;
 pub(super) use self::trace::{digest, read_notes, write_notes};
@@ -40,6 +40,14 @@ enum RecordFile {
     Change(Box<ChangeFile>),
     Line(Box<LineFile>),
     Evidence(EvidenceFile),
+    Freeze(Option<FreezeFile>),
+}
+
+#[derive(Deserialize, Serialize)]
+struct FreezeFile {
+    by: ActorFile,
+    reason: Option<String>,
+    until_us: Option<u64>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -137,6 +145,11 @@ impl RecordFile {
                 counts: it.counts.clone(),
                 values_bits: it.values.iter().map(|it| it.to_bits()).collect(),
             }),
+            Record::Freeze(it) => Self::Freeze(it.as_ref().map(|it| FreezeFile {
+                by: ActorFile::of(&it.by),
+                reason: it.reason.clone(),
+                until_us: it.until.map(|it| it.0),
+            })),
         }
     }
 
@@ -146,6 +159,11 @@ impl RecordFile {
                 service: it.service.parse().map_err(unreadable)?,
                 state: it.state.meant()?,
                 line: it.line.map(LineFile::meant).transpose()?,
+            })),
+            Self::Freeze(it) => Record::Freeze(it.map(|it| Freeze {
+                by: it.by.meant(),
+                reason: it.reason,
+                until: it.until_us.map(Timestamp),
             })),
             Self::Line(it) => Record::Line(Box::new(it.meant()?)),
             Self::Evidence(it) => Record::Evidence(Box::new(Evidence {

@@ -14,15 +14,42 @@ pub struct CommandAsk {
     /// `promote`: straight to 100 %.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full: Option<bool>,
-    /// `rollback`: the version to return to.
+    /// `rollback`: the version to return to. `promote`: the share to go to, `50%`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// `pause` and `rollback`: why.
+    /// `weight`: the version that gets the share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// `weight`: the share, `10%`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<String>,
+    /// `pause`: how long, `30m`. Default: until `resume`.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<String>,
+    /// `promote`: past what stands in the way. Wants a reason, which is written down.
+    #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
+    pub insist: Option<bool>,
+    /// `promote`, `pause` and `rollback`: why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The [`mark`](ServiceWire::mark) of the status this was meant for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<u64>,
+}
+
+/// The body of `freeze`.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FreezeAsk {
+    /// When it ends by itself, in RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// How long it lasts, `2h`.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<String>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// A body that says nothing: `{}`.

@@ -12,7 +12,7 @@ use super::event::{EventWire, TallyWire};
 pub struct ServiceWire {
     /// Its name.
     pub name: String,
-    /// `LIVE`, `CANARY`, `PAUSED`, `HELD`, `WATCHING` or `ROLLED BACK`.
+    /// `LIVE`, `VERIFYING`, `CANARY`, `APPROVAL`, `PAUSED`, `HELD`, `WATCHING` or `ROLLED BACK`.
     pub state: String,
     /// One sentence: what is going on.
     pub why: String,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::service::ServiceWire;
+use super::service::{ActorWire, ServiceWire};
 
 /// Everything.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -23,11 +23,25 @@ pub struct StatusWire {
     pub journal: JournalWire,
     /// The last configuration that was tried, if it was refused.
     pub refused: Option<RefusedConfig>,
+    /// Why nothing advances anywhere, if somebody said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze: Option<FreezeWire>,
     /// Services in the order of the file.
     pub services: Vec<ServiceWire>,
     /// Listeners by name.
     #[serde(default)]
     pub listeners: Vec<ListenerWire>,
+}
+
+/// A freeze.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct FreezeWire {
+    /// Who.
+    pub by: ActorWire,
+    /// Why, if they said.
+    pub reason: Option<String>,
+    /// When it ends by itself, in RFC 3339.
+    pub until: Option<String>,
 }
 
 /// All services.

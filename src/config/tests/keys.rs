@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::super::fields::Shape;
-use super::super::{condition, edit, guard, listen, load, preview, rollout, route, schema, service, version};
+use super::super::{
+    check, condition, edit, guard, listen, load, preview, rollout, route, schema, service, step, version,
+};
 
-const SHAPES: [&Shape; 27] = [
+const SHAPES: [&Shape; 29] = [
     &condition::PATH,
     &condition::PRESENT,
     &edit::EDITED,
@@ -24,7 +26,9 @@ const SHAPES: [&Shape; 27] = [
     &guard::PASS,
     &preview::PREVIEW,
     &rollout::ROLLOUT,
-    &rollout::STEP,
+    &check::CHECK,
+    &rollout::WATCH,
+    &step::STEP,
     &route::MATCH,
     &route::ROUTE,
     &service::DEFAULTS,

@@ -25,6 +25,7 @@ impl Running {
             store,
             recovered,
             tracer: super::tracer::Tracer::default(),
+            checks: None,
         };
         let (handle, controller) = Controller::new(parts).unwrap();
         let mut tasks = tokio::task::JoinSet::new();

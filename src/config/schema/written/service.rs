@@ -152,15 +152,30 @@ pub(in super::super) struct Rollout {
     /// How testers reach the new version from the moment its release begins, before any user does.
     /// Their requests are never judged. Default: they do not.
     preview: Option<Preview>,
-    /// Rising weights, each with the time it is held: `[5% for 5m, 50% for 10m]`. The way from the last
-    /// one to 100 % is the promotion. Default: none, the flip is instant.
+    /// Rising weights, each with the time it is held: `[5% for 5m, 50% until approved]`. The way from the
+    /// last one to 100 % is the promotion. Default: none, the flip is instant.
     steps: Option<Vec<StepForm>>,
     /// What is judged all the time, or `off`. Default: errors no worse than stable by more than 0.1
     /// percentage points or a tenth of its rate, whichever is larger; `p95` and `p99` of latency no higher
     /// than stable's by more than 10 % and 5 ms.
     guard: Option<GuardForm>,
     /// How long the guards stay armed after 100 %. Default: `5m`.
-    watch: Option<Duration>,
+    watch: Option<WatchForm>,
+    /// How long the version before is a target of `rollback` after the release is complete. Default: as long
+    /// as it is in the file.
+    keep_previous: Option<Duration>,
+    /// Longest time of a release; then it is rolled back. Pauses, gates and closed windows do not count.
+    /// Default: none.
+    deadline: Option<Duration>,
+    /// When a release may advance: `Mon-Thu 09:00-16:00 Europe/Zurich`. It never stands in the way of a
+    /// rollback. Default: always.
+    window: Option<String>,
+    /// Who says that a version may have all traffic: `auto`, the evidence alone; `manual`, a person, with
+    /// `tidegate promote`, once everything else has passed. Default: `auto`.
+    promote: Option<Promote>,
+    /// Acceptance tests of the new version, one after the other, before it gets any user. When one of them
+    /// fails the version is rolled back. Default: none.
+    verify: Option<OneOrMany<Check>>,
 }
 
 /// Which requests are testers'. With both keys either is enough. A header is no lock: choose a value that
@@ -181,17 +196,74 @@ pub(in super::super) enum StepForm {
     Step(Step),
 }
 
-/// A step: also written `5% for 5m`.
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+pub(in super::super) enum WatchForm {
+    Time(Duration),
+    Watch(Watch),
+}
+
+/// The time after the promotion: also written as the time alone.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Watch {
+    /// How long the guards stay armed. Default: `5m`.
+    #[schemars(rename = "for")]
+    time: Option<Duration>,
+    /// The share that stays on the version before meanwhile, so that there is something to compare with.
+    /// Default: `0%`.
+    holdback: Option<Percent>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+pub(in super::super) enum Promote {
+    Auto,
+    Manual,
+}
+
+/// Something that must say yes: a command or a URL. `{endpoint}` is the address of the version's first
+/// endpoint: `http://10.0.2.10:3000`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Check {
+    /// What people read of it. Default: the program, or the URL.
+    name: Option<String>,
+    /// A program and its arguments, without a shell; it passes when it ends with status 0. It is ended with
+    /// its children at its time limit, by a rollback and when tidegate stops. Its environment is `PATH`,
+    /// `HOME`, `LANG`, `LC_ALL`, `TZ`, `TMPDIR`, `TIDEGATE_SERVICE`, `TIDEGATE_VERSION` and
+    /// `TIDEGATE_ENDPOINT`. A path is relative to the file that names it.
+    run: Option<OneOrMany<String>>,
+    /// A URL that is asked with `GET`, over plain HTTP, without following redirects. Before the first user it
+    /// is asked until it answers or its time is over; between two steps until it says yes.
+    url: Option<String>,
+    /// The status that means yes. Default: `200`.
+    status: Option<u64>,
+    /// Time limit. Default: `5m` for a command, `10s` for a URL.
+    timeout: Option<Duration>,
+}
+
+/// A step: also written `5% for 5m`, `50% until approved` or `50% for 10m until approved`.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(in super::super) struct Step {
     /// The canary's share, above 0 % and below 100 %. Required.
     weight: Percent,
-    /// Least time at this weight. Required.
+    /// Least time at this weight. Required, unless a person is asked.
     #[schemars(rename = "for")]
-    soak: Duration,
+    soak: Option<Duration>,
     /// Fewest answers of the canary that must have been judged before the step may end. Default: `100`.
     requests: Option<u64>,
+    /// What must pass when the time is over and the evidence is fine. Default: none.
+    checks: Option<OneOrMany<Check>>,
+    /// `approved`: a person must agree before the next step, with `tidegate promote`. Default: nobody.
+    until: Option<Until>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+pub(in super::super) enum Until {
+    Approved,
 }
 
 #[derive(JsonSchema)]
@@ -233,6 +305,28 @@ pub(in super::super) struct Guard {
     /// Which answers count as failures, beside connect failures, resets and timeouts: `5xx`, or `4xx` for
     /// 400 to 599. Default: `5xx`.
     error_status: Option<ErrorStatus>,
+    /// What a version that is found worse leads to: `rollback`; `pause`, it stays where it is until a person
+    /// decides; `notify`, it is said, and it does not advance as long as it is worse. Default: `rollback`.
+    on_breach: Option<OnBreach>,
+    /// What too little traffic leads to when the time of a step is over: `hold`, it waits for more;
+    /// `promote`, it goes on without; `rollback`. Default: `hold`.
+    no_traffic: Option<NoTraffic>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+pub(in super::super) enum OnBreach {
+    Rollback,
+    Pause,
+    Notify,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+pub(in super::super) enum NoTraffic {
+    Hold,
+    Promote,
+    Rollback,
 }
 
 #[derive(JsonSchema)]

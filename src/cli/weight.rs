@@ -1,0 +1,33 @@
+//! `tidegate weight`: a share by hand.
+
+use clap::Args;
+
+use crate::admin::wire::CommandAsk;
+
+use super::arguments::Global;
+use super::terminal::Terminal;
+use super::{Failure, Outcome, command, exit};
+
+/// Arguments of `weight`.
+#[derive(Args, Clone, Debug)]
+pub struct WeightArgs {
+    /// The service
+    pub service: String,
+    /// The version that is being released, and its share: v42=10%
+    #[arg(value_name = "VERSION=SHARE")]
+    pub share: String,
+}
+
+/// Gives the version that is being released a share. It stays there until `resume`; guards stay armed.
+pub fn weight(global: &Global, args: &WeightArgs, terminal: &mut Terminal) -> Outcome {
+    let Some((version, weight)) = args.share.split_once('=') else {
+        let failure = Failure::new(exit::USAGE, format!("`{}` is no version and share", args.share));
+        return Err(failure.hint("for example v42=10%"));
+    };
+    let ask = CommandAsk {
+        version: Some(version.to_owned()),
+        weight: Some(weight.to_owned()),
+        ..CommandAsk::default()
+    };
+    command::send(global, &args.service, "weight", &ask, terminal)
+}
