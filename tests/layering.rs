@@ -65,7 +65,7 @@ const WORLDLY: &[&str] = &[
     "hyper_util",
     "socket2",
     "rustix",
-    "notify",
+    "notify::",
     "sd_notify",
     "tracing",
     "rand",

@@ -326,15 +326,27 @@ mod tests {
         assert!(it.house.commanded.lock().unwrap().is_empty());
         let (code, body) = by_tcp(&it, line, &[host, kind, &token], "{}").await;
         assert_eq!((code, &parsed(&body)["changed"]), (200, &json!(true)));
-        assert_eq!(*it.house.commanded.lock().unwrap(), ["shop Promote { full: false } step None via api"]);
+        assert_eq!(
+            *it.house.commanded.lock().unwrap(),
+            ["shop Promote { full: false, to: None, reason: None, insist: None } step None via api"]
+        );
     }
 
     #[tokio::test]
     async fn commands_reach_the_controller_as_meant() {
         let it = Running::start();
         for (verb, body, said) in [
-            ("promote", r#"{"full": true, "step": 12}"#, "Promote { full: true } step Some(12)"),
-            ("pause", r#"{"reason": "lunch"}"#, "Pause { reason: Some(\"lunch\") } step None"),
+            (
+                "promote",
+                r#"{"full": true, "step": 12}"#,
+                "Promote { full: true, to: None, reason: None, insist: None } step Some(12)",
+            ),
+            ("pause", r#"{"reason": "lunch"}"#, "Pause { until: None, reason: Some(\"lunch\") } step None"),
+            (
+                "weight",
+                r#"{"version": "v2", "weight": "25%"}"#,
+                "Weight { weight: Weight(2500), reason: None } step None",
+            ),
             ("resume", "", "Resume step None"),
             ("rollback", r#"{"to": "v1"}"#, "Rollback { to: Some(\"v1\"), reason: None } step None"),
             ("retry", "{}", "Retry step None"),
@@ -345,7 +357,11 @@ mod tests {
             assert_eq!(commanded, format!("shop {said} via api"));
         }
         for (verb, body) in [
-            ("promote", r#"{"reason": "x"}"#),
+            ("promote", r#"{"override": true}"#),
+            ("promote", r#"{"full": true, "to": "50%"}"#),
+            ("promote", r#"{"to": "v1"}"#),
+            ("pause", r#"{"for": "soon"}"#),
+            ("weight", r#"{"version": "v2"}"#),
             ("promote", r#"{"ful": true}"#),
             ("pause", r#"{"reason": "two\nlines"}"#),
             ("rollback", r#"{"to": "no such name"}"#),

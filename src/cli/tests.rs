@@ -197,9 +197,9 @@ fn commands_say_what_is_so_now_and_what_comes_next() {
     assert_eq!(
         *house.script.commanded.lock().unwrap(),
         [
-            "shop Promote { full: false } step None via cli",
-            "shop Promote { full: true } step None via cli",
-            "shop Pause { reason: Some(\"lunch\") } step None via cli",
+            "shop Promote { full: false, to: None, reason: None, insist: None } step None via cli",
+            "shop Promote { full: true, to: None, reason: None, insist: None } step None via cli",
+            "shop Pause { until: None, reason: Some(\"lunch\") } step None via cli",
             "shop Resume step None via cli",
             "shop Rollback { to: Some(\"v1\"), reason: None } step None via cli",
             "shop Retry step None via cli",

@@ -4,21 +4,20 @@
 //! is *pending* until it is on disk; anything that changes the state meanwhile (a breach, a rollback, a
 //! reload) throws it away, because the journal then ends with the newer record.
 
+mod minded;
 mod traced;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::analysis::History;
-use crate::checks::Subject;
-use crate::model::{LaneTally, ServiceName, Timestamp, VersionName};
+use crate::model::{LaneTally, ServiceName, Timestamp};
 use crate::release::{
-    Command, Effect, Event as Input, Finding, Permit, Plan, RefusalCode, Shares, State, Version, What, step,
+    Command, Effect, Event as Input, Finding, Plan, RefusalCode, Shares, State, Version, What, step,
 };
 use crate::routing::ServiceSpec;
 use crate::store::{Change, Evidence, Fate, Freeze, Line, Noted};
 
-use super::calendar::permit;
 use super::counts::Counts;
 use super::errand::{Errands, Laboratory};
 use super::event::Event;
@@ -247,55 +246,6 @@ impl Desk {
         self.mind_checks(world);
     }
 
-    /// Whether weights may rise at this moment.
-    pub fn permit(&self, world: &World<'_>) -> Permit {
-        permit(&self.plan, world.freeze, world.now)
-    }
-
-    /// Why a release that is wanted does not begin.
-    pub fn hindrance(&self, freeze: Option<&Freeze>, now: Timestamp) -> Option<String> {
-        let waits = self.state.awaits_release();
-        waits.then(|| self.state.hindrance(&permit(&self.plan, freeze, now))).flatten()
-    }
-
-    /// Whether there is anything that time, a check or an endpoint could change soon.
-    pub fn is_active(&self) -> bool {
-        self.watch.is_some() || self.pending.is_some() || self.state.candidate().is_some()
-    }
-
-    /// What runs is what the state says must be running.
-    fn mind_checks(&mut self, world: &World<'_>) {
-        let errand = self.state.errand(&self.plan).filter(|_| self.present);
-        let wanted = errand.and_then(|it| {
-            let endpoint = endpoints(self.spec.as_ref(), &it.canary.name).into_iter().next()?;
-            let subject = Subject {
-                service: self.name.clone(),
-                version: it.canary.name.clone(),
-                endpoint: format!("http://{endpoint}"),
-            };
-            Some((it, subject, self.state.trial().is_some()))
-        });
-        self.errands.follow(wanted, world.laboratory, world.now);
-    }
-
-    /// Whether both lanes of a release can be reached, asked while there is one or one is wanted.
-    fn mind_endpoints(&mut self, world: &mut World<'_>) {
-        let canary = match self.state.candidate() {
-            Some(trial) => Some(&trial.canary.name),
-            None => Some(&self.state.wanted.name).filter(|_| self.state.awaits_release()),
-        };
-        let lanes = canary.filter(|_| self.present).map(|canary| {
-            let stable = &self.state.stable.name;
-            [(canary, endpoints(self.spec.as_ref(), canary)), (stable, endpoints(self.spec.as_ref(), stable))]
-        });
-        self.readiness.follow(&self.name, lanes, world.laboratory, world.now);
-        let (canary, stable) = self.readiness.lanes();
-        let told = (self.state.ready.canary, self.state.ready.stable);
-        if self.readiness.is_known() && told != (canary, stable) {
-            self.feed(Input::Ready { canary, stable }, None, world);
-        }
-    }
-
     fn may_move(&self, now: Timestamp) -> bool {
         self.pending.is_none() && !self.is_blocked(now)
     }
@@ -414,13 +364,6 @@ impl Desk {
         let job = world.out.write(Some(&self.name), records(change, lines), purpose, world.now);
         self.saved_by(job);
     }
-}
-
-/// Where a version can be reached, as `host:port`.
-fn endpoints(spec: Option<&Arc<ServiceSpec>>, version: &VersionName) -> Vec<String> {
-    let versions = spec.into_iter().flat_map(|it| &it.versions);
-    let endpoints = versions.filter(|it| it.name == *version).flat_map(|it| &it.endpoints);
-    endpoints.map(ToString::to_string).collect()
 }
 
 /// What must not wait for a raise that is on its way to the disk.

@@ -1,0 +1,71 @@
+//! What stands between a version and its users, beside the evidence: the calendar, the checks that must be
+//! running, and whether there is an endpoint at all.
+
+use std::sync::Arc;
+
+use crate::checks::Subject;
+use crate::model::{Timestamp, VersionName};
+use crate::release::{Event as Input, Permit};
+use crate::routing::ServiceSpec;
+use crate::store::Freeze;
+
+use super::super::calendar::permit;
+use super::{Desk, World};
+
+impl Desk {
+    /// Whether weights may rise at this moment.
+    pub(in super::super) fn permit(&self, world: &World<'_>) -> Permit {
+        permit(&self.plan, world.freeze, world.now)
+    }
+
+    /// Why a release that is wanted does not begin.
+    pub(in super::super) fn hindrance(&self, freeze: Option<&Freeze>, now: Timestamp) -> Option<String> {
+        let waits = self.state.awaits_release();
+        waits.then(|| self.state.hindrance(&permit(&self.plan, freeze, now))).flatten()
+    }
+
+    /// Whether there is anything that time, a check or an endpoint could change soon.
+    pub(in super::super) fn is_active(&self) -> bool {
+        self.watch.is_some() || self.pending.is_some() || self.state.candidate().is_some()
+    }
+
+    /// What runs is what the state says must be running.
+    pub(super) fn mind_checks(&mut self, world: &World<'_>) {
+        let errand = self.state.errand(&self.plan).filter(|_| self.present);
+        let wanted = errand.and_then(|it| {
+            let endpoint = endpoints(self.spec.as_ref(), &it.canary.name).into_iter().next()?;
+            let subject = Subject {
+                service: self.name.clone(),
+                version: it.canary.name.clone(),
+                endpoint: format!("http://{endpoint}"),
+            };
+            Some((it, subject, self.state.trial().is_some()))
+        });
+        self.errands.follow(wanted, world.laboratory, world.now);
+    }
+
+    /// Whether both lanes of a release can be reached, asked while there is one or one is wanted.
+    pub(super) fn mind_endpoints(&mut self, world: &mut World<'_>) {
+        let canary = match self.state.candidate() {
+            Some(trial) => Some(&trial.canary.name),
+            None => Some(&self.state.wanted.name).filter(|_| self.state.awaits_release()),
+        };
+        let lanes = canary.filter(|_| self.present).map(|canary| {
+            let stable = &self.state.stable.name;
+            [(canary, endpoints(self.spec.as_ref(), canary)), (stable, endpoints(self.spec.as_ref(), stable))]
+        });
+        self.readiness.follow(&self.name, lanes, world.laboratory, world.now);
+        let (canary, stable) = self.readiness.lanes();
+        let told = (self.state.ready.canary, self.state.ready.stable);
+        if self.readiness.is_known() && told != (canary, stable) {
+            self.feed(Input::Ready { canary, stable }, None, world);
+        }
+    }
+}
+
+/// Where a version can be reached, as `host:port`.
+fn endpoints(spec: Option<&Arc<ServiceSpec>>, version: &VersionName) -> Vec<String> {
+    let versions = spec.into_iter().flat_map(|it| &it.versions);
+    let endpoints = versions.filter(|it| it.name == *version).flat_map(|it| &it.endpoints);
+    endpoints.map(ToString::to_string).collect()
+}
