@@ -128,8 +128,6 @@ async fn metrics(house: &House) -> Result<Reply, Problem> {
         let detail = format!("the metrics cannot be rendered: {it}");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
     })?;
-    let durable = house.control.status().journal == JournalHealth::Durable;
-    let text = format!("{text}{JOURNAL_METRIC}{}\n", u8::from(durable));
     Ok(whole(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text))
 }
 
@@ -317,11 +315,6 @@ async fn reload(house: &House) -> Result<Reply, Problem> {
     }
 }
 
-/// What the alarm of an operator hangs on; the registry knows nothing of a journal.
-const JOURNAL_METRIC: &str = "\
-# HELP tidegate_journal_durable Whether decisions are written down (1) or only in memory (0).
-# TYPE tidegate_journal_durable gauge
-tidegate_journal_durable ";
 /// How long `after` waits when no `timeout` is given.
 const WAIT_DEFAULT: Duration = Duration::from_secs(30);
 /// Events in an answer when no `limit` is given.

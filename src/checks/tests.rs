@@ -3,9 +3,11 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, test_kill_process};
+
+use crate::runtime::Clock;
 
 use super::{Checks, Finding, Question, Report, Running, Subject};
 
@@ -40,8 +42,9 @@ fn outcome(question: Question, limit: Duration) -> Report {
 /// Waits until there is no such process, or only its remains.
 fn is_gone(pid: &str) -> bool {
     let number = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
-    let end = Instant::now() + SOON;
-    while Instant::now() < end {
+    let clock = Clock::system();
+    let end = clock.now() + SOON;
+    while clock.now() < end {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
         if test_kill_process(number).is_err() || stat.contains(") Z ") {
             return true;
@@ -91,8 +94,9 @@ fn letting_go_ends_the_command_and_its_children_and_nobody_is_told() {
     let file = place.path().join("pid");
     let script = format!("sleep 600 & echo $! > {0}.new; mv {0}.new {0}; wait", file.display());
     let (running, reports) = ask(sh(&script), SOON);
-    let end = Instant::now() + SOON;
-    while !file.exists() && Instant::now() < end {
+    let clock = Clock::system();
+    let end = clock.now() + SOON;
+    while !file.exists() && clock.now() < end {
         std::thread::sleep(Duration::from_millis(5));
     }
     let child = std::fs::read_to_string(&file).unwrap();

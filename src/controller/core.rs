@@ -373,6 +373,7 @@ impl Core {
         let mut status =
             report::status(loaded, &self.desks, &self.rates, &*self.house.counts, self.freeze.as_ref(), now);
         status.journal = self.health.clone();
+        self.house.counts.written_down(self.health == JournalHealth::Durable);
         status.freeze = self.freeze.clone().filter(|it| it.until.is_none_or(|until| now < until));
         for (service, facts) in report::facts(&status) {
             self.house.counts.show(&service, Some(facts));

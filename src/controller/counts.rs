@@ -36,6 +36,8 @@ pub trait Counts: Send + Sync {
     fn decided(&self, service: &ServiceName, decision: &'static str, actor: &'static str);
     /// Says that a release has ended, how, and how long it took.
     fn ended(&self, outcome: &'static str, took: Duration);
+    /// Says whether decisions reach the disk.
+    fn written_down(&self, durable: bool);
 }
 
 impl Counts for Registry {
@@ -84,5 +86,9 @@ impl Counts for Registry {
 
     fn ended(&self, outcome: &'static str, took: Duration) {
         self.release_ended(outcome, took);
+    }
+
+    fn written_down(&self, durable: bool) {
+        self.journal_durable(durable);
     }
 }

@@ -166,6 +166,7 @@ mod tests {
         fn serving(&self, _: &[(ServiceName, VersionName)], _: Timestamp) {}
         fn show(&self, _: &ServiceName, _: Option<ReleaseFacts>) {}
         fn decided(&self, _: &ServiceName, _: &'static str, _: &'static str) {}
+        fn written_down(&self, _durable: bool) {}
         fn ended(&self, _: &'static str, _: Duration) {}
     }
 

@@ -79,6 +79,7 @@ impl Counts for Script {
     fn decided(&self, _: &ServiceName, decision: &'static str, actor: &'static str) {
         self.told.lock().unwrap().push(format!("{decision} by {actor}"));
     }
+    fn written_down(&self, _durable: bool) {}
     fn ended(&self, outcome: &'static str, _: Duration) {
         self.told.lock().unwrap().push(format!("ended {outcome}"));
     }

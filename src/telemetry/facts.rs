@@ -104,6 +104,8 @@ pub(super) const RELEASE_SECONDS: [f64; 12] =
 /// Everything that is told rather than counted by workers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
+    /// Whether decisions are only in memory.
+    pub(super) journal_lost: bool,
     pub(super) releases: BTreeMap<ServiceName, ReleaseFacts>,
     pub(super) decisions: BTreeMap<(ServiceName, &'static str, &'static str), u64>,
     pub(super) durations: BTreeMap<&'static str, ReleaseDurations>,

@@ -186,6 +186,11 @@ impl Registry {
         locked(&self.facts).config_refused(at);
     }
 
+    /// Whether decisions reach the disk.
+    pub fn journal_durable(&self, durable: bool) {
+        locked(&self.facts).journal_lost = !durable;
+    }
+
     /// Somebody who followed events was too slow, and so many were left out.
     pub fn events_dropped(&self, n: u64) {
         locked(&self.facts).events_dropped += n;

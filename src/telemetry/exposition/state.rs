@@ -83,6 +83,10 @@ pub(super) fn of_config(facts: &Facts) -> Vec<MetricFamily> {
     reloads.add(&[("result", "refused")], config.refused as f64);
     let generation =
         Family::gauge("tidegate_config_generation", "The number of the configuration that serves.");
+    let journal = Family::gauge(
+        "tidegate_journal_durable",
+        "Whether decisions are written down (1) or only in memory (0).",
+    );
     let events = Family::counter("tidegate_events_dropped_total", "Events that a slow reader missed.");
     let series = Family::counter(
         "tidegate_series_dropped_total",
@@ -91,6 +95,7 @@ pub(super) fn of_config(facts: &Facts) -> Vec<MetricFamily> {
     let mut families = vec![
         reloads.done(),
         generation.only(config.generation.0 as f64),
+        journal.only(f64::from(u8::from(!facts.journal_lost))),
         events.only(facts.events_dropped as f64),
         series.only(facts.series_dropped as f64),
     ];
