@@ -32,7 +32,7 @@ mod verdict;
 pub use bet::{Bet, Block};
 pub use breaker::Breaker;
 pub use ceiling::{Ceiling, Side};
-pub use clusters::{client_spread, design_effect};
+pub use clusters::{Clustering, Clusters, client_spread, design_effect};
 pub use comparison::{Aim, Comparison, Stakes};
 pub use evidence::{Evidence, Guard, GuardEvidence, LaneEvidence};
 pub use history::History;

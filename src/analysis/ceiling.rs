@@ -22,6 +22,8 @@ pub enum Side {
 pub struct Ceiling {
     pub(super) side: Side,
     pub(super) limit: f64,
+    /// Design effect: how many responses share one fate.
+    pub(super) dispersion: f64,
     pub(super) purse: Purse,
     pub(super) mixtures: Vec<Mixture>,
     /// Logarithm of each mixture; follows from `mixtures`.
@@ -49,7 +51,7 @@ impl Ceiling {
             Side::Below => 1.0,
         };
         let mixtures = vec![Mixture::new(worth.len(), start); 1 + CLIENT_SHARDS];
-        let mut it = Self { side, limit, purse, mixtures, log_w: Vec::new(), worth };
+        let mut it = Self { side, limit, dispersion: 1.0, purse, mixtures, log_w: Vec::new(), worth };
         it.weigh();
         it
     }
@@ -71,7 +73,7 @@ impl Ceiling {
             let part = process.checked_sub(1).map_or_else(Tally::default, |shard| seen.shards[shard]);
             let kept = total.since(part);
             let (bad, good) = (kept.bad as f64, kept.requests.saturating_sub(kept.bad) as f64);
-            mixture.add(self.worth.iter().map(|it| bad * it.0 + good * it.1));
+            mixture.add(self.worth.iter().map(|it| (bad * it.0 + good * it.1) / self.dispersion));
         }
         self.weigh();
     }

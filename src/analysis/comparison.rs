@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use super::bet::{Bet, Block};
+use super::clusters::noise_at;
 use super::history::History;
 use super::mixture::{Mixture, Purse, SIZES};
 use super::policy::Tolerance;
@@ -29,6 +30,8 @@ pub struct Comparison {
     pub(super) aim: Aim,
     /// Design effect: how many responses share one fate (1 when each is drawn on its own).
     pub(super) dispersion: f64,
+    /// Widens the margin by what two lanes of the same version differ by (0 when each is drawn on its own).
+    pub(super) noise: f64,
     /// Over everything, then without each shard.
     pub(super) mixtures: Vec<Mixture>,
     pub(super) purse: Purse,
@@ -94,6 +97,11 @@ impl Comparison {
         Self { dispersion: dispersion.max(1.0), ..self }
     }
 
+    /// The same while it goes on, and a margin that is wider by `noise`.
+    pub(super) fn cluster(&mut self, dispersion: f64, noise: f64) {
+        (self.dispersion, self.noise) = (dispersion.max(1.0), noise.max(0.0));
+    }
+
     fn with_purse(aim: Aim, history: History, purse: Purse) -> Self {
         let start = match aim {
             Aim::Rollback(_) => purse.start(),
@@ -103,6 +111,7 @@ impl Comparison {
         let mut it = Self {
             aim,
             dispersion: 1.0,
+            noise: 0.0,
             mixtures,
             purse,
             open: Open::default(),
@@ -171,7 +180,7 @@ impl Comparison {
 
     /// The difference that is tolerated now.
     pub fn margin(&self) -> f64 {
-        self.stakes.as_ref().map_or_else(|| self.aim.margin(self.memory.rate()), |it| it.margin)
+        self.stakes.as_ref().map_or_else(|| self.memory.margin(self.aim, self.noise), |it| it.margin)
     }
 
     /// Whether the canary's recent responses could be compared with stable's.
@@ -183,7 +192,7 @@ impl Comparison {
     fn close(&mut self, now: f64) {
         let since = self.open.since;
         if self.stakes.as_ref().is_none_or(|it| since - it.at >= REFRESH_S) {
-            self.stakes = Some(self.memory.stakes(self.aim, since));
+            self.stakes = Some(self.memory.stakes(self.aim, self.noise, since));
         }
         self.weigh_block(now);
         self.reopen(now);
@@ -237,8 +246,7 @@ impl Aim {
     }
 
     /// The canary's rates that are bet on.
-    fn alternatives(self, rate: f64) -> Vec<f64> {
-        let margin = self.margin(rate);
+    fn alternatives(self, rate: f64, margin: f64) -> Vec<f64> {
         match self {
             Self::Rollback(_) => {
                 let edge = (rate + margin).min(EDGE_MAX);
@@ -280,16 +288,36 @@ impl Memory {
         self.history.rate().clamp(RATE_MIN, RATE_MAX)
     }
 
-    fn stakes(&self, aim: Aim, at: f64) -> Stakes {
-        let (rate, share) = (self.rate(), (self.canary + 1.0) / (self.canary + self.stable + 10.0));
+    /// The canary's share of the traffic.
+    fn share(&self) -> f64 {
+        (self.canary + 1.0) / (self.canary + self.stable + 10.0)
+    }
+
+    /// The margin with the noise on the cautious side of it.
+    fn margin(&self, aim: Aim, noise: f64) -> f64 {
+        let (rate, noise) = (self.rate(), noise_at(noise, self.share()));
         let margin = aim.margin(rate);
-        let bets = aim.alternatives(rate).into_iter().map(|it| Bet::on(rate, it, margin, share)).collect();
+        match aim {
+            _ if noise <= 0.0 => margin,
+            // A canary that fails whenever it is asked stays worse.
+            Aim::Rollback(_) => margin + noise.min((EDGE_MAX - rate - margin).max(0.0)),
+            Aim::Pass(_) => (margin - noise).max(PASS_MARGIN_MIN.min(margin)),
+        }
+    }
+
+    fn stakes(&self, aim: Aim, noise: f64, at: f64) -> Stakes {
+        let (rate, share, margin) = (self.rate(), self.share(), self.margin(aim, noise));
+        let bets =
+            aim.alternatives(rate, margin).into_iter().map(|it| Bet::on(rate, it, margin, share)).collect();
         Stakes { at, rate, share, margin, bets }
     }
 }
 
 /// Alternatives of a PASS, as a share of the way from "the same" to "just too bad".
 const PASS_FRACTIONS: [f64; 3] = [0.0, 0.25, 0.5];
+
+/// A proof of less than this takes longer than any step.
+const PASS_MARGIN_MIN: f64 = 1e-5;
 
 /// A block needs this many stable responses, unless it has waited for [`WAIT_S`].
 const STABLE_MIN: u64 = 5;

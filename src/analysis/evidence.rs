@@ -1,5 +1,6 @@
 //! What the status page shows of the guards. Nothing here decides.
 
+use super::clusters::Clustering;
 use super::interval::Interval;
 use super::policy::Quantile;
 use crate::model::Tally;
@@ -16,6 +17,8 @@ pub struct Evidence {
     /// Whether most traffic comes from one group of clients, so that the rule "no single client
     /// decides" cannot be applied to it.
     pub one_source: bool,
+    /// How callers cluster, where they are pinned to a lane: evidence is divided by it.
+    pub clustering: Option<Clustering>,
 }
 
 /// One lane since the release began.

@@ -89,8 +89,12 @@ fn clusters() {
     for it in rows(&load(include_str!("golden/dispersion.json"))["vectors"]) {
         let slots: Vec<Vec<Tally>> = rows(&it["slots"]).map(|it| tallies(&it)).collect();
         let dispersion = design_effect(&slots);
+        let shards: Vec<History> = tallies(&it["shard_totals"])
+            .into_iter()
+            .map(|it| History { responses: it.requests as f64, bad: it.bad as f64 })
+            .collect();
         near(&it["name"].to_string(), dispersion, &it["D"], 1e-9, 0.0);
-        let spread = client_spread(&tallies(&it["shard_totals"]), dispersion);
+        let spread = client_spread(&shards, dispersion);
         near(&it["name"].to_string(), spread, &it["aa_sigma"], 1e-9, 0.0);
     }
 }

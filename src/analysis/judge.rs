@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::breaker::Breaker;
 use super::ceiling::{Ceiling, Side};
+use super::clusters::Clustering;
 use super::comparison::{Aim, Comparison};
 use super::history::History;
 use super::policy::{ErrorGuard, GuardPolicy, Pass};
@@ -26,6 +27,8 @@ pub struct Judge {
     pub(super) policy: GuardPolicy,
     /// Stable's failure rate before the release.
     pub(super) rate_before: f64,
+    /// How callers cluster, when they are pinned to a lane.
+    pub(super) clustering: Option<Clustering>,
     /// Both lanes since the release began.
     pub(super) seen: Observation,
     pub(super) latest: Latest,
@@ -94,6 +97,7 @@ impl Judge {
         Self {
             policy: policy.clone(),
             rate_before: history.rate(),
+            clustering: None,
             seen: Observation::default(),
             latest: Latest { comparator: true, ..Latest::default() },
             relative: compare(Aim::Rollback(guard.tolerance)),
@@ -109,6 +113,28 @@ impl Judge {
     pub fn begin_step(&mut self) {
         let (history, now) = (self.history(), self.latest.at);
         self.proof = self.policy.pass.as_ref().map(|it| Proof::new(&self.policy, it, history, now));
+        if let (Some(proof), Some(it)) = (&mut self.proof, &self.clustering) {
+            proof.cluster(it);
+        }
+    }
+
+    /// Callers are pinned to a lane, and cluster like this: evidence counts less, and the margin is wider.
+    /// Evidence so far stays as it is. `None`: each request is drawn alone, and nothing changes.
+    pub fn clustered(mut self, clustering: Option<Clustering>) -> Self {
+        let Some(it) = clustering else { return self };
+        self.relative.cluster(it.dispersion, it.noise());
+        let alone = self.alone.as_mut().map(|it| &mut it.ceiling);
+        self.beside.iter_mut().chain(alone).for_each(|test| test.dispersion = it.dispersion);
+        self.latency.iter_mut().for_each(Slowness::cluster);
+        if let Some(proof) = &mut self.proof {
+            proof.cluster(&it);
+        }
+        Self { clustering, ..self }
+    }
+
+    /// How callers were said to cluster, if they are pinned.
+    pub fn clustering(&self) -> Option<Clustering> {
+        self.clustering
     }
 
     /// Adds what one tick saw, `elapsed` after the release began. `comparator` says whether stable gets
@@ -173,7 +199,7 @@ impl Judge {
         let alone = self.alone.get_or_insert_with(|| {
             // Without a ceiling of its own a service is held to what it was like before.
             let limit = guard.ceiling.unwrap_or(f64::max(LIMIT_ALONE, 3.0 * history.rate()));
-            Alone::begin(elapsed, limit)
+            Alone::begin(elapsed, limit, self.relative.dispersion)
         });
         alone.observe(elapsed, canary);
     }
@@ -277,8 +303,10 @@ impl Judge {
 }
 
 impl Alone {
-    pub(super) fn begin(elapsed: Duration, limit: f64) -> Self {
-        Self { since: elapsed, ceiling: Ceiling::new(limit, Side::Above), seen: Tally::default() }
+    pub(super) fn begin(elapsed: Duration, limit: f64, dispersion: f64) -> Self {
+        let mut ceiling = Ceiling::new(limit, Side::Above);
+        ceiling.dispersion = dispersion;
+        Self { since: elapsed, ceiling, seen: Tally::default() }
     }
 
     pub(super) fn observe(&mut self, elapsed: Duration, canary: &LaneTally) {

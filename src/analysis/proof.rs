@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::clusters::Clustering;
 use super::comparison::{Aim, Comparison};
 use super::history::History;
 use super::policy::{GuardPolicy, Pass, Quantile};
@@ -30,6 +31,16 @@ impl Proof {
             .latencies()
             .map(|(at, _)| (at, compare(History { responses: HISTORY, bad: HISTORY * at.rest() })));
         Self { since, errors: policy.errors.map(|_| compare(history)), latency: latency.collect() }
+    }
+
+    /// Callers are pinned to a lane, and cluster like this.
+    pub(super) fn cluster(&mut self, it: &Clustering) {
+        if let Some(errors) = &mut self.errors {
+            errors.cluster(it.dispersion, it.noise());
+        }
+        for (_, latency) in &mut self.latency {
+            latency.cluster(Clustering::UNKNOWN.dispersion, 0.0);
+        }
     }
 
     /// Adds what one tick saw.

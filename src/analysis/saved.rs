@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::bet::{Bet, Block};
 use super::breaker::Breaker;
 use super::ceiling::{Ceiling, Side};
+use super::clusters::Clustering;
 use super::comparison::{Aim, Comparison, Memory, Open, Stakes};
 use super::history::History;
 use super::judge::{Alone, Judge, Latest};
@@ -37,6 +38,7 @@ impl Judge {
         let mut out = Saved::default();
         out.count(FORMAT);
         out.value(self.rate_before);
+        out.some(self.clustering.as_ref(), Saved::clustering);
         out.lane(&self.seen.canary);
         out.lane(&self.seen.stable);
         out.latest(&self.latest);
@@ -90,6 +92,11 @@ impl Saved {
 
     fn history(&mut self, it: History) {
         self.values.extend([it.responses, it.bad]);
+    }
+
+    fn clustering(&mut self, it: &Clustering) {
+        self.values.extend([it.dispersion, it.spread]);
+        self.count(u64::from(it.known));
     }
 
     fn latest(&mut self, it: &Latest) {
@@ -187,6 +194,7 @@ impl Reader<'_> {
         }
         let guard = policy.errors.unwrap_or_default();
         let rate_before = self.value()?;
+        let clustering = if format < FORMAT { None } else { self.some(Self::clustering)? };
         let seen = Observation { canary: self.lane()?, stable: self.lane()?, slow: Vec::new() };
         let latest = self.latest()?;
         let relative = self.comparison(Aim::Rollback(guard.tolerance))?;
@@ -208,8 +216,9 @@ impl Reader<'_> {
             (new, _) => new,
         };
         let unchanged = |limit: f64| guard.ceiling.is_none_or(|it| it == limit);
-        Some(Judge {
+        let judge = Judge {
             rate_before,
+            clustering,
             seen,
             latest,
             relative,
@@ -222,7 +231,12 @@ impl Reader<'_> {
             latency: fresh.latency.into_iter().map(kept).collect(),
             proof,
             policy: fresh.policy,
-        })
+        };
+        Some(judge.clustered(clustering))
+    }
+
+    fn clustering(&mut self) -> Option<Clustering> {
+        Some(Clustering { dispersion: self.value()?, spread: self.value()?, known: self.switch()? })
     }
 
     fn quantile(&mut self) -> Option<Quantile> {
@@ -378,7 +392,7 @@ impl Reader<'_> {
 }
 
 /// Names the order of the numbers; to be raised whenever it changes.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 
 /// Errors only. What it lacks begins with the chance of a mistake that is left.
 const FORMAT_WITHOUT_LATENCY: u64 = 1;

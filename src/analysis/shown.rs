@@ -18,7 +18,13 @@ impl Judge {
         }
         guards.extend(self.latency.iter().flat_map(|it| self.latency_evidence(it)));
         guards.extend(self.policy.failures_max.map(|it| self.budget_evidence(it, canary)));
-        Evidence { canary: lane(canary), stable: lane(stable), guards, one_source: self.source().is_some() }
+        Evidence {
+            canary: lane(canary),
+            stable: lane(stable),
+            guards,
+            one_source: self.source().is_some(),
+            clustering: self.clustering,
+        }
     }
 
     fn comparison_evidence(&self, canary: Tally, stable: Tally) -> GuardEvidence {

@@ -11,6 +11,7 @@
 use std::time::Duration;
 
 use super::ceiling::{Ceiling, Side};
+use super::clusters::Clustering;
 use super::comparison::{Aim, Comparison};
 use super::history::History;
 use super::judge::Alone;
@@ -58,6 +59,14 @@ impl Slowness {
         }
     }
 
+    /// Callers are pinned: nobody knows before a release how slow answers cluster, so caution is assumed.
+    pub(super) fn cluster(&mut self) {
+        let dispersion = Clustering::UNKNOWN.dispersion;
+        self.relative.cluster(dispersion, 0.0);
+        let alone = self.alone.as_mut().map(|it| &mut it.ceiling);
+        self.beside.iter_mut().chain(alone).for_each(|test| test.dispersion = dispersion);
+    }
+
     /// Adds what one tick saw.
     pub(super) fn observe(&mut self, elapsed: Duration, seen: &Observation, comparator: bool) {
         let relative = slot(seen, self.quantile.relative_slot());
@@ -76,7 +85,8 @@ impl Slowness {
             }
         } else if let Some(it) = ceiling {
             let limit = self.quantile.rest();
-            let alone = self.alone.get_or_insert_with(|| Alone::begin(elapsed, limit));
+            let alone =
+                self.alone.get_or_insert_with(|| Alone::begin(elapsed, limit, self.relative.dispersion));
             alone.observe(elapsed, &it.canary);
         }
     }
@@ -149,8 +159,8 @@ const HISTORY: f64 = 200.0;
 #[cfg(test)]
 mod tests {
     use crate::analysis::{
-        Breach, ErrorGuard, GuardPolicy, History, Judge, LatencyGuard, Pass, Quantile, Saved, StepEvidence,
-        Verdict,
+        Breach, Clustering, ErrorGuard, GuardPolicy, History, Judge, LatencyGuard, Pass, Quantile, Saved,
+        StepEvidence, Verdict,
     };
     use crate::model::{CLIENT_SHARDS, LaneTally, Observation, SlowTally, Tally};
     use std::time::Duration;
@@ -291,6 +301,14 @@ mod tests {
             judge.observe(Duration::from_millis(100 * (at + 1)), &tick(at, 6, 5), true);
         }
         assert_eq!(Judge::restore(&policy, &judge.save()).unwrap(), judge);
+        let clustering = Clustering { dispersion: 28.0, spread: 0.004, known: true };
+        let clustered = judge.clone().clustered(Some(clustering));
+        assert_eq!(Judge::restore(&policy, &clustered.save()).unwrap(), clustered);
+        // The second format knew nothing of pinned callers.
+        let Saved { mut counts, values } = judge.save();
+        assert_eq!(counts.remove(1), 0);
+        counts[0] = 2;
+        assert_eq!(Judge::restore(&policy, &Saved { counts, values }).unwrap(), judge);
         let errors =
             GuardPolicy { latency: [None; 4], errors: Some(ErrorGuard::default()), ..policy.clone() };
         let before = Judge::restore(&errors, &judge.save()).unwrap();
@@ -298,6 +316,8 @@ mod tests {
         // The first format had neither latency nor a proof at its end.
         assert_eq!(counts.split_off(counts.len() - 2), [0, 0]);
         counts[0] = 1;
+        // Nor did anybody know of callers who are pinned.
+        assert_eq!(counts.remove(1), 0);
         let read = Judge::restore(&policy, &Saved { counts, values }).unwrap();
         assert_eq!(read.evidence().canary, before.evidence().canary);
         assert_eq!(read.latency.len(), 2);

@@ -299,9 +299,7 @@ impl Core {
             desk.plan = plan;
             desk.present = true;
             desk.spec = Some(Arc::clone(&service.spec));
-            if let Some(watch) = &mut desk.watch {
-                watch.judge_by(&desk.plan.guard);
-            }
+            desk.judge_by_plan();
             desk.feed(Input::Loaded(load), None, &mut world);
             return desk.look(&mut world);
         }

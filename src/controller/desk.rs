@@ -5,15 +5,15 @@
 //! reload) throws it away, because the journal then ends with the newer record.
 
 mod minded;
+mod remembered;
 mod traced;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::analysis::History;
-use crate::model::{LaneTally, ServiceName, Timestamp};
+use crate::model::{ServiceName, Timestamp};
 use crate::release::{
-    Command, Effect, Event as Input, Finding, Plan, RefusalCode, Shares, State, Version, What, step,
+    Command, Effect, Event as Input, Finding, Plan, RefusalCode, Shares, State, What, step,
 };
 use crate::routing::ServiceSpec;
 use crate::store::{Change, Evidence, Fate, Freeze, Line, Noted};
@@ -25,6 +25,7 @@ use super::outbox::{Outbox, Purpose, Reply, answer, records, refuse};
 use super::readiness::Readiness;
 use super::table::Routed;
 use super::watch::Watch;
+use remembered::Remembered;
 
 #[derive(Debug)]
 pub(super) struct Desk {
@@ -45,8 +46,6 @@ pub(super) struct Desk {
     newest_job: u64,
     /// Which trace goes on.
     traced: Option<(u64, u64)>,
-    /// Stable's failures before a release.
-    history: History,
     remembered: Remembered,
     /// Evidence from the journal, for the release that was under way.
     pub recovered: Option<Evidence>,
@@ -67,14 +66,6 @@ struct Pending {
     reply: Option<Reply>,
 }
 
-/// Counters of stable at the last look.
-#[derive(Debug)]
-struct Remembered {
-    version: Version,
-    tally: LaneTally,
-    at: Timestamp,
-}
-
 /// What every move needs of the world.
 pub(super) struct World<'a> {
     pub out: &'a mut Outbox,
@@ -90,11 +81,7 @@ pub(super) struct World<'a> {
 
 impl Desk {
     pub fn new(name: ServiceName, state: State, plan: Plan, counts: &dyn Counts, now: Timestamp) -> Self {
-        let remembered = Remembered {
-            version: state.stable.clone(),
-            tally: counts.tally(&name, &state.stable.name),
-            at: now,
-        };
+        let remembered = Remembered::of(&name, &state.stable, counts, now);
         Self {
             name,
             shares: state.shares(),
@@ -107,7 +94,6 @@ impl Desk {
             unsaved: false,
             newest_job: 0,
             traced: None,
-            history: History::default(),
             remembered,
             recovered: None,
             last: None,
@@ -231,7 +217,7 @@ impl Desk {
                     self.feed(Input::Judged(finding, permit), None, world);
                 }
             }
-            _ => self.remember(world),
+            _ => self.remembered.look(&self.name, &self.state.stable, world),
         }
         if self.may_move(now)
             && let Some((mark, outcome)) = self.errands.outcome()
@@ -307,9 +293,8 @@ impl Desk {
         let Some(trial) = self.state.trial() else {
             if let Some(watch) = self.watch.take() {
                 watch.leave(&self.name, world.counts);
-                let same = self.remembered.version == self.state.stable;
-                self.history = if same { watch.judge.history() } else { History::default() };
-                self.forget(world);
+                self.remembered.after(watch.judge.history(), &self.state.stable);
+                self.remembered.restart(&self.name, &self.state.stable, world);
             }
             return;
         };
@@ -321,7 +306,7 @@ impl Desk {
             (&self.name, &self.state.stable.name),
             trial,
             (release, moves),
-            (&self.plan.guard, self.history),
+            (&self.plan.guard, &self.memory()),
             world.counts,
             world.now,
         );
@@ -337,26 +322,6 @@ impl Desk {
             self.watch = Some(watch.restored(evidence, trial, world.now));
             self.traced = None;
         }
-    }
-
-    fn remember(&mut self, world: &World<'_>) {
-        if self.remembered.version.name != self.state.stable.name {
-            self.history = History::default();
-            self.forget(world);
-            return;
-        }
-        let tally = world.counts.tally(&self.name, &self.state.stable.name);
-        let passed = world.now.since(self.remembered.at);
-        self.history.remember(passed, tally.since(&self.remembered.tally).total());
-        (self.remembered.tally, self.remembered.at) = (tally, world.now);
-    }
-
-    fn forget(&mut self, world: &World<'_>) {
-        self.remembered = Remembered {
-            version: self.state.stable.clone(),
-            tally: world.counts.tally(&self.name, &self.state.stable.name),
-            at: world.now,
-        };
     }
 
     fn save(&mut self, lines: Vec<Line>, purpose: Purpose, world: &mut World<'_>) {

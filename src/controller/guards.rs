@@ -1,6 +1,6 @@
 //! Guards as they are shown: a name, numbers and one sentence each.
 
-use crate::analysis::{Guard, GuardEvidence, Quantile};
+use crate::analysis::{Clustering, Guard, GuardEvidence, Quantile};
 use crate::model::VersionName;
 use crate::telemetry::GuardFacts;
 
@@ -20,7 +20,7 @@ pub(super) fn guards(watch: &Watch, stable: &VersionName) -> Vec<GuardStatus> {
         limit: Some(it.limit).filter(|_| it.guard != Guard::Failures),
         evidence: it.evidence,
         proof: it.proof,
-        text: text(it, stable),
+        text: text(it, stable) + &pinned(it, evidence.clustering),
     };
     evidence.guards.iter().map(status).collect()
 }
@@ -72,6 +72,27 @@ fn text(it: &GuardEvidence, stable: &VersionName) -> String {
             format!("decides only together with the comparison with {stable}")
         }
         (Guard::Failures, ..) => share,
+    }
+}
+
+/// What it costs that callers are pinned to a version, said where it decides.
+fn pinned(it: &GuardEvidence, clustering: Option<Clustering>) -> String {
+    let Some(clustering) = clustering.filter(|_| it.decides) else { return String::new() };
+    let margin = 100.0 * it.limit;
+    match it.guard {
+        Guard::ErrorsAgainstStable if clustering.known => format!(
+            "; callers are pinned: up to +{margin:.2}pp is tolerated, evidence is divided by {:.0}",
+            clustering.dispersion
+        ),
+        Guard::ErrorsAgainstStable => format!(
+            "; callers are pinned: how they cluster is unknown (too few failures before the release), up to \
+             +{margin:.2}pp is tolerated, evidence is divided by {:.0}",
+            clustering.dispersion
+        ),
+        Guard::LatencyAgainstStable(_) => {
+            format!("; callers are pinned: evidence is divided by {:.0}", Clustering::UNKNOWN.dispersion)
+        }
+        Guard::ErrorsCeiling | Guard::LatencyCeiling(_) | Guard::Failures => String::new(),
     }
 }
 

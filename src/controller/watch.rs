@@ -1,12 +1,20 @@
 //! The evidence of one release: counts of both lanes since it began, and the judge that weighs them.
 
-use crate::analysis::{Doubt, GuardPolicy, History, Judge, Saved, StepEvidence, Verdict};
+use crate::analysis::{Clustering, Doubt, GuardPolicy, History, Judge, Saved, StepEvidence, Verdict};
 use crate::model::{Observation, ServiceName, Tally, Timestamp, VersionName, Weight};
 use crate::release::{Finding, Shortfall, Trial};
 use crate::store::{Evidence, EvidenceLine, Look};
 
 use super::counts::Counts;
 use super::pace::{Pace, since};
+
+/// What is remembered of stable when a release begins.
+#[derive(Debug)]
+pub(super) struct Memory {
+    pub history: History,
+    /// How callers cluster, if they are pinned to a lane.
+    pub clustering: Option<Clustering>,
+}
 
 /// What is known of the release that is going on.
 #[derive(Debug)]
@@ -40,7 +48,7 @@ impl Watch {
         (service, stable): (&ServiceName, &VersionName),
         trial: &Trial,
         (release, moves): (u64, u64),
-        (policy, history): (&GuardPolicy, History),
+        (policy, memory): (&GuardPolicy, &Memory),
         counts: &dyn Counts,
         now: Timestamp,
     ) -> Self {
@@ -51,7 +59,7 @@ impl Watch {
         Self {
             release,
             began: now,
-            judge: Judge::new(policy, history),
+            judge: Judge::new(policy, memory.history).clustered(memory.clustering),
             policy: policy.clone(),
             canary,
             stable: stable.clone(),
@@ -74,13 +82,19 @@ impl Watch {
         let judge = evidence.and_then(|it| {
             Judge::restore(&self.policy, &Saved { counts: it.counts, values: it.values }).ok()
         });
-        let history = self.judge.history();
-        self.judge = judge.unwrap_or_else(|| Judge::after_loss(&self.policy, history, elapsed));
+        let (history, clustering) = (self.judge.history(), self.judge.clustering());
+        let lost = || Judge::after_loss(&self.policy, history, elapsed).clustered(clustering);
+        let known = |it: Judge| if it.clustering().is_some() { it } else { it.clustered(clustering) };
+        self.judge = judge.map_or_else(lost, known);
         self
     }
 
-    /// Other guards from now on; what was seen stays.
-    pub fn judge_by(&mut self, policy: &GuardPolicy) {
+    /// Other guards from now on; what was seen stays. So does what is known of pinned callers, unless they
+    /// are pinned from now on.
+    pub fn judge_by(&mut self, policy: &GuardPolicy, clustering: Option<Clustering>) {
+        if self.judge.clustering().is_none() && clustering.is_some() {
+            self.judge = self.judge.clone().clustered(clustering);
+        }
         if *policy != self.policy {
             // What this process saved, it can restore.
             if let Ok(judge) = Judge::restore(policy, &self.judge.save()) {

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::controller::Replay;
+use crate::routing::StickyBy;
 use crate::store::Noted;
 
 /// Plays notes again; how many looks and decisions there were.
@@ -50,6 +51,46 @@ fn a_rollback_a_retry_and_a_promotion_replay_bit_for_bit() {
         noticed += 1;
     }
     assert!(noticed >= 6);
+}
+
+/// The usual services, whose callers are pinned.
+fn pinned(live: &str) -> Config {
+    let mut config = config(live, &["v1", "v2", "v3"], CANARY);
+    for service in &mut config.services {
+        let spec = ServiceSpec { sticky: Some(StickyBy::Address), ..(*service.spec).clone() };
+        service.spec = Arc::new(spec);
+    }
+    config
+}
+
+#[test]
+fn what_is_remembered_of_pinned_callers_is_judged_by_said_and_replayed() {
+    let mut rig = Rig::new(CANARY);
+    rig.load_config(pinned("v1")).unwrap();
+    rig.load_config(pinned("v2")).unwrap();
+    rig.run("10s");
+    let said = |rig: &Rig| rig.status().guards[0].text.clone();
+    assert!(said(&rig).contains("unknown (too few failures"), "{}", said(&rig));
+    assert!(said(&rig).ends_with("evidence is divided by 10"), "{}", said(&rig));
+    rig.command(rollback()).unwrap();
+
+    rig.failing = BTreeMap::from([("v1", 0.02), ("v2", 0.02)]);
+    rig.run("3m");
+    rig.command(Command::Retry).unwrap();
+    rig.run("20s");
+    let known = said(&rig);
+    assert!(known.contains("callers are pinned: up to +"), "{known}");
+    let first = rig.kept.take();
+    rig.restart("5s");
+    rig.load_config(pinned("v2")).unwrap();
+    rig.run("5s");
+    let divided = |it: &str| it.rsplit_once("divided").unwrap().1.to_owned();
+    assert_eq!(divided(&said(&rig)), divided(&known), "the evidence knows it after a restart");
+    rig.failing = BTreeMap::from([("v2", 1.0)]);
+    rig.run("30s");
+    assert_eq!(rig.status().word, "ROLLED BACK");
+    assert!(replayed(first).1 >= 3);
+    assert!(replayed(rig.kept.take()).1 >= 1);
 }
 
 proptest! {

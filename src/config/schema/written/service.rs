@@ -55,7 +55,9 @@ pub(in super::super) struct Version {
     endpoints: OneOrMany<String>,
 }
 
-/// What keeps a caller at one version.
+/// What keeps a caller at one version. It makes the guards slower: what fails together goes to one version
+/// together, so evidence is divided by how much failures cluster and the margin is widened by how much
+/// callers differ. The status says both.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(in super::super) struct Sticky {
