@@ -122,3 +122,42 @@ fn a_release_costs_no_more_failures_than_its_budget() {
     load.stop();
     assert!(two.count() < 100, "{}", two.count());
 }
+
+/// One user whom the canary always fails, among many who are fine. By address all of them are one client,
+/// and the canary is worse; by who they are, one client does not decide.
+#[test]
+fn who_is_a_client_is_a_header_where_the_configuration_says_so() {
+    let two = || {
+        Upstream::start(|peer| {
+            while let Some(request) = peer.request() {
+                let fails = request.head.one("x-user") == Some("unlucky");
+                peer.answer(if fails { "500 Internal Server Error" } else { "200 OK" }, "two");
+            }
+        })
+    };
+    for (key, expected) in [("{header: X-User}", "CANARY"), ("address", "ROLLED BACK")] {
+        let (one, two) = (Upstream::answering("one"), two());
+        let rollout =
+            format!("rollout: {{steps: [50% for 1h], guard: {{p95: off, p99: off, client_key: {key}}}}}");
+        let mut gate = Setup::to(&one).version("v2", &[two.address()]).service(rollout).live("v1").start();
+        let mut client = gate.connect();
+        let mut ask = |count: u32| {
+            for number in 0..count {
+                let user = if number % 3 == 0 { "unlucky".into() } else { format!("user{number}") };
+                client.send(format!("GET / HTTP/1.1\r\nHost: shop.test\r\nX-User: {user}\r\n\r\n"));
+                client.response();
+            }
+        };
+        ask(100);
+        gate.edit(|setup| setup.live("v2"));
+        until("the canary has traffic", || (gate.weight("v2") > 0.0).then_some(()));
+        ask(600);
+        if expected == "ROLLED BACK" {
+            gate.reaches(expected);
+        } else {
+            sleep(ms(300));
+            assert_eq!(gate.state(), expected, "{}", gate.release());
+            assert!(two.count() > 100, "{}", two.count());
+        }
+    }
+}

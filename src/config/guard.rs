@@ -5,9 +5,10 @@
 
 use crate::analysis::{ErrorGuard, GuardPolicy, LatencyGuard, Pass, Quantile, Slack, Tolerance};
 use crate::release::{NoTraffic, OnBreach};
-use crate::routing::ErrorStatus;
+use crate::routing::{ErrorStatus, StickyBy};
 
 use super::code::Code;
+use super::condition;
 use super::fields::{self, Fields, Shape};
 use super::node::Node;
 use super::problem::{Problems, Report};
@@ -26,6 +27,7 @@ pub(super) const GUARD: Shape = Shape {
         "failures_max",
         "pass",
         "false_rollback",
+        "client_key",
         "error_status",
         "on_breach",
         "no_traffic",
@@ -34,11 +36,15 @@ pub(super) const GUARD: Shape = Shape {
 
 pub(super) const PASS: Shape = Shape { name: "Pass", what: "`pass`", keys: &["within", "after", "requests"] };
 
+pub(super) const CLIENT_KEY: Shape =
+    Shape { name: "ClientKey", what: "`client_key`", keys: &["header", "cookie"] };
+
 /// The guards and what counts as a failure, which the file says in one place.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Guards {
     pub(super) policy: GuardPolicy,
     pub(super) error_status: ErrorStatus,
+    pub(super) client_key: StickyBy,
     pub(super) on_breach: OnBreach,
     pub(super) no_traffic: NoTraffic,
 }
@@ -82,6 +88,7 @@ pub(super) fn guard(node: &Node, base: Guards, problems: &mut Problems) -> Optio
         problems.push(report.help("from 0.000001% to 10%; 0.01% is the default"));
         None
     });
+    fields.set("client_key", &mut guards.client_key, problems, client_key);
     fields.set("error_status", &mut guards.error_status, problems, |node, problems| {
         let choices = [("5xx", ErrorStatus::Server), ("4xx", ErrorStatus::ClientAndServer)];
         fields::choice(node, &choices, problems)
@@ -144,6 +151,25 @@ fn age(written: &str) -> Result<Age, String> {
             Ok(Age::Slack(Slack { relative: text::ratio(share)?, ..Slack::default() }))
         }
         Some(time) => Ok(Age::Slack(Slack { relative: 0.0, absolute_us: us(time)? })),
+    }
+}
+
+/// `address`, `{header: x-user}` or `{cookie: session}`.
+fn client_key(node: &Node, problems: &mut Problems) -> Option<StickyBy> {
+    if node.is_word("address") {
+        return Some(StickyBy::Address);
+    }
+    let fields = Fields::of(node, node.at, &CLIENT_KEY, problems)?;
+    match (fields.get("header"), fields.get("cookie")) {
+        (Some(name), None) => {
+            condition::token(name, problems).map(|it| StickyBy::Header(it.to_ascii_lowercase()))
+        }
+        (None, Some(name)) => condition::token(name, problems).map(StickyBy::Cookie),
+        _ => {
+            let report = Report::error(Code::Guard, node.at, "who is a client: one header or one cookie?");
+            problems.push(report.help("address, {header: x-user} or {cookie: session}"));
+            None
+        }
     }
 }
 

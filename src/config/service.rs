@@ -113,6 +113,7 @@ fn config(
         timeouts: defaults.timeouts,
         limits: defaults.limits,
         error_status: Default::default(),
+        client_key: Default::default(),
     };
     fields.set("balance", &mut spec.balance, problems, balance);
     fields.set("timeouts", &mut spec.timeouts, problems, |node, problems| {
@@ -125,7 +126,7 @@ fn config(
         Some(it) => rollout::rollout(&it.value, it.key.at, &mut guards, problems),
         None => Some(rollout::instant(&guards)),
     };
-    spec.error_status = guards.error_status;
+    (spec.error_status, spec.client_key) = (guards.error_status, guards.client_key);
     split_or_rollout(fields, problems);
 
     // References last: without versions there is nothing to compare them with.

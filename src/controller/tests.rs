@@ -22,8 +22,8 @@ use crate::model::{
 };
 use crate::release::tests::{plan, span};
 use crate::routing::{
-    Balance, EndpointHost, EndpointSpec, ErrorStatus, Matcher, Publisher, ServiceLimits, ServiceSpec, Table,
-    Timeouts, VersionIndex, VersionSpec,
+    Balance, EndpointHost, EndpointSpec, ErrorStatus, Matcher, Publisher, ServiceLimits, ServiceSpec,
+    StickyBy, Table, Timeouts, VersionIndex, VersionSpec,
 };
 use crate::store::Store;
 use crate::store::memory::MemoryDisk;
@@ -134,6 +134,7 @@ fn config(live: &str, versions: &[&str], plan_text: &str) -> Config {
         timeouts: Timeouts::default(),
         limits: ServiceLimits::default(),
         error_status: ErrorStatus::default(),
+        client_key: StickyBy::default(),
     };
     let live = VersionIndex(versions.iter().position(|it| *it == live).unwrap());
     Config {

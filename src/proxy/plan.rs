@@ -4,6 +4,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::model::ClientShard;
 use crate::routing::{RequestFacts, Route, StickyBy, Target as To, VersionSpec, unit};
 use crate::telemetry::RejectReason;
 
@@ -147,7 +148,7 @@ fn choose(
         version,
         response_headers: Arc::clone(&route.response_headers),
         upload,
-        evidence: assigned.judged.then(|| worker.shard(client.shard_of(head, buf))),
+        evidence: assigned.judged.then(|| worker.shard(shard(&spec.client_key, client, head, buf))),
     }))
 }
 
@@ -222,6 +223,15 @@ fn with_unit<T>(
         StickyBy::Cookie(name) => then(
             head.values(buf, "cookie").find_map(|line| unit::cookie(line, name)).filter(|it| !it.is_empty()),
         ),
+    }
+}
+
+/// The group of clients that a request counts for; without the key its address decides.
+fn shard(key: &StickyBy, client: &Client, head: &RequestHead, buf: &[u8]) -> ClientShard {
+    let by_address = || client.shard_of(head, buf);
+    match key {
+        StickyBy::Address => by_address(),
+        key => with_unit(key, client, head, buf, |it| it.map_or_else(by_address, ClientShard::of)),
     }
 }
 

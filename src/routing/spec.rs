@@ -29,6 +29,8 @@ pub struct ServiceSpec {
     pub limits: ServiceLimits,
     /// Which answers count as failures, beside connect failures, resets and timeouts.
     pub error_status: ErrorStatus,
+    /// Which group of clients the guards count a request for.
+    pub client_key: StickyBy,
 }
 
 /// One build of a service.
@@ -80,14 +82,15 @@ pub enum Balance {
     LeastRequest,
 }
 
-/// Where the sticky identity of a caller is read.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// Where the identity of a caller is read.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum StickyBy {
     /// The value of this cookie, as the application set it.
     Cookie(String),
     /// The value of this header.
     Header(String),
     /// The client's address.
+    #[default]
     Address,
 }
 

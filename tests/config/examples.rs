@@ -134,7 +134,8 @@ fn outline(config: &Config) -> (BTreeSet<String>, BTreeSet<String>) {
         let mut versions: Vec<String> = spec.versions.iter().map(|it| format!("{it:?}")).collect();
         versions.sort();
         let live = spec.versions[it.live.0].name.clone();
-        let rest = (spec.balance, &spec.sticky, spec.timeouts, spec.limits, spec.error_status);
+        let rest =
+            (spec.balance, &spec.sticky, spec.timeouts, spec.limits, spec.error_status, &spec.client_key);
         format!("{} {versions:?} {live} {rest:?} {:?} {:?}", spec.name, it.plan, it.split.len())
     });
     (listeners, services.collect())

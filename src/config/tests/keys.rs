@@ -9,7 +9,7 @@ use super::super::{
     check, condition, edit, guard, listen, load, preview, rollout, route, schema, service, step, version,
 };
 
-const SHAPES: [&Shape; 29] = [
+const SHAPES: [&Shape; 30] = [
     &condition::PATH,
     &condition::PRESENT,
     &edit::EDITED,
@@ -24,6 +24,7 @@ const SHAPES: [&Shape; 29] = [
     &load::INCLUDED,
     &guard::GUARD,
     &guard::PASS,
+    &guard::CLIENT_KEY,
     &preview::PREVIEW,
     &rollout::ROLLOUT,
     &check::CHECK,

@@ -70,6 +70,14 @@ fn guards_and_their_defaults() {
     let guard = &config.services[0].plan.guard;
     assert_eq!((guard.errors.unwrap().ceiling, guard.false_rollback), (Some(0.03), 0.01));
     assert!(config.services[0].spec.error_status.counts(404));
+
+    let key = |it: &str| {
+        service(&format!("rollout: {{guard: {{client_key: {it}}}}}")).services[0].spec.client_key.clone()
+    };
+    assert_eq!(service("").services[0].spec.client_key, StickyBy::Address);
+    assert_eq!(key("address"), StickyBy::Address);
+    assert_eq!(key("{header: X-User}"), StickyBy::Header("x-user".into()));
+    assert_eq!(key("{cookie: Session}"), StickyBy::Cookie("Session".into()));
 }
 
 #[test]

@@ -4,7 +4,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::controller::Replay;
-use crate::routing::StickyBy;
 use crate::store::Noted;
 
 /// Plays notes again; how many looks and decisions there were.

@@ -187,6 +187,7 @@ fn service(sticky: Option<StickyBy>) -> Service {
         timeouts: Timeouts::default(),
         limits: ServiceLimits::default(),
         error_status: ErrorStatus::default(),
+        client_key: StickyBy::default(),
     };
     Service { spec: Arc::new(spec), split: split(&[5_000], SEED), preview: None }
 }

@@ -304,6 +304,10 @@ pub(in super::super) struct Guard {
     /// Chance that a healthy release is rolled back, over the whole release; at most `10%`. Default:
     /// `0.01%`.
     false_rollback: Option<Percent>,
+    /// Who is a client, for the rule that no single one decides: `address`, or the value of a header or a
+    /// cookie. Requests without it go by their address. Take one that clients cannot choose for each
+    /// request. Default: `address`.
+    client_key: Option<ClientKeyForm>,
     /// Which answers count as failures, beside connect failures, resets and timeouts: `5xx`, or `4xx` for
     /// 400 to 599. Default: `5xx`.
     error_status: Option<ErrorStatus>,
@@ -336,6 +340,29 @@ pub(in super::super) enum NoTraffic {
 pub(in super::super) enum PassForm {
     Off(Off),
     Pass(Pass),
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+pub(in super::super) enum ClientKeyForm {
+    Address(Address),
+    Key(ClientKey),
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+pub(in super::super) enum Address {
+    Address,
+}
+
+/// Who is a client, by one of two; `address` alone is the client's address.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct ClientKey {
+    /// Name of a request header.
+    header: Option<String>,
+    /// Name of a cookie.
+    cookie: Option<String>,
 }
 
 /// When a step may end before its time. Every guard in use must be proven.
