@@ -1,5 +1,5 @@
-//! Checks of a version from outside the request path: commands, URLs, and whether its endpoints can be
-//! reached at all.
+//! Checks of a version from outside the request path: commands, URLs, numbers of a Prometheus, and whether
+//! its endpoints can be reached at all.
 //!
 //! One thread with a runtime of its own, so that neither a slow answer nor a command that says much is
 //! ever in the way of the controller. Whoever asks holds a [`Running`]; letting go of it ends what is
@@ -9,6 +9,7 @@
 
 mod command;
 mod output;
+mod sample;
 #[cfg(test)]
 mod tests;
 mod url;
@@ -21,7 +22,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::model::{ServiceName, VersionName};
+use crate::model::{ServiceName, Timestamp, VersionName};
 use crate::runtime::spawn_thread;
 
 use command::Leash;
@@ -42,7 +43,7 @@ pub struct Subject {
 }
 
 /// What is asked.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Question {
     /// A program and its arguments; passed when it ends with status 0.
     Command(Vec<String>),
@@ -53,8 +54,30 @@ pub enum Question {
         /// The status that is wanted.
         status: u16,
     },
+    /// Passed when the answer to a query is one number within bounds.
+    Sample {
+        /// Plain HTTP, without the path of the API.
+        prometheus: String,
+        /// PromQL.
+        query: String,
+        /// What is fine.
+        bounds: Bounds,
+    },
     /// Passed when a connection can be opened to any of these, as `host:port`.
     Reachable(Vec<String>),
+}
+
+/// Which samples are fine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bounds {
+    /// Least value.
+    pub min: Option<f64>,
+    /// Greatest value.
+    pub max: Option<f64>,
+    /// When it is asked.
+    pub now: Timestamp,
+    /// How far from that a sample may be.
+    pub age_max: Duration,
 }
 
 /// How a check went.
@@ -169,6 +192,9 @@ async fn answer(subject: &Subject, question: Question, limit: Duration, leash: &
             command::run(subject, &argv, limit, leash).await
         }
         Question::Url { url, status } => url::ask(&filled(&url, subject), status, limit).await,
+        Question::Sample { prometheus, query, bounds } => {
+            sample::ask(&prometheus, &query, &bounds, limit).await
+        }
         Question::Reachable(endpoints) => {
             Report { finding: reachable(&endpoints, limit).await, output: String::new() }
         }

@@ -20,6 +20,7 @@ mod load;
 mod node;
 mod preview;
 mod problem;
+mod query;
 mod render;
 mod rollout;
 mod route;
@@ -34,7 +35,7 @@ mod yaml;
 
 pub use code::{Code, explain};
 pub use domain::{
-    AdminSpec, Config, EscapedSlashes, IpNetwork, ListenerLimits, ListenerSpec, ListenerTimeouts,
+    AdminSpec, Config, EscapedSlashes, IpNetwork, ListenerLimits, ListenerSpec, ListenerTimeouts, Query,
     ServiceConfig, Underscores,
 };
 pub use load::{Doors, Loaded, load};

@@ -29,6 +29,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod tracer;
+mod veto;
 mod watch;
 
 pub use counts::Counts;

@@ -18,7 +18,8 @@ use super::{Finding, Report};
 /// Asks once and says how it went.
 pub(super) async fn ask(url: &str, expected: u16, limit: Duration) -> Report {
     let mut output = Output::default();
-    let finding = match timeout(limit, fetch(url, &mut output)).await {
+    let fetched = fetch(url, BODY_BYTES_MAX, |piece| output.push(piece));
+    let finding = match timeout(limit, fetched).await {
         Ok(Ok(status)) if status == expected => Finding::Passed,
         Ok(Ok(status)) if (300..400).contains(&status) => {
             Finding::Failed(format!("answered {status}, not {expected}; redirects are not followed"))
@@ -30,8 +31,8 @@ pub(super) async fn ask(url: &str, expected: u16, limit: Duration) -> Report {
     Report { finding, output: output.text() }
 }
 
-/// The status of the answer to `GET url`, and a bounded part of its body.
-async fn fetch(url: &str, output: &mut Output) -> Result<u16, String> {
+/// The status of the answer to `GET url`; of its body at most `most` bytes are handed over, piece by piece.
+pub(super) async fn fetch(url: &str, most: usize, mut take: impl FnMut(&[u8])) -> Result<u16, String> {
     let uri: http::Uri = url.parse().map_err(|it| format!("`{url}` is no URL: {it}"))?;
     let authority = uri.authority().ok_or_else(|| format!("`{url}` has no host"))?;
     if uri.scheme_str() != Some("http") {
@@ -53,15 +54,15 @@ async fn fetch(url: &str, output: &mut Output) -> Result<u16, String> {
     let asked = async {
         let response = sender.send_request(request).await.map_err(|it| described(&it))?;
         let status = response.status().as_u16();
-        // The status is what counts. The body is for people: a broken one changes nothing, and of a large
-        // one the first part will do.
-        let (mut body, mut left) = (response.into_body(), BODY_BYTES_MAX);
+        // The status is what counts here. A body that breaks off is shorter, and of a large one the first
+        // part will do.
+        let (mut body, mut left) = (response.into_body(), most);
         while left > 0
             && let Some(Ok(frame)) = body.frame().await
         {
             let Some(data) = frame.data_ref() else { continue };
             let piece = &data[..data.len().min(left)];
-            output.push(piece);
+            take(piece);
             left -= piece.len();
         }
         Ok(status)

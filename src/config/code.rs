@@ -176,6 +176,11 @@ nothing advances, and a rollback is always possible."
 "`holdback` is the share that stays on stable while the new version is watched, so that there is something
 to compare with. It cannot be so large that the version would have less than at its last step."
 
+    Query "TG0313" "a query that cannot be asked"
+"A query names a Prometheus over plain HTTP, a PromQL expression with one number as its result, and the bounds
+between which it is fine: {name: queue, prometheus: http://10.0.5.1:9090, query: sum(queue_length), max: 800}.
+Such a guard holds a release and never promotes one; the file cannot tell whether the query makes sense."
+
     RouteTarget "TG0401" "a route that leads nowhere"
 "A route has either `to`, the service that answers, or `redirect`, an answer made by tidegate."
 

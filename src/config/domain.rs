@@ -37,6 +37,27 @@ pub struct ServiceConfig {
     pub split: Vec<(VersionIndex, Weight)>,
     /// How a new `live` is released.
     pub plan: Plan,
+    /// Guards that are asked elsewhere. They hold a release and never move one.
+    pub queries: Vec<Query>,
+}
+
+/// A number that a Prometheus knows, and where it must lie for a release to go on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Query {
+    /// What people read of it.
+    pub name: String,
+    /// Plain HTTP, without the path of the API.
+    pub prometheus: String,
+    /// PromQL; its result is one number.
+    pub query: String,
+    /// Least value.
+    pub min: Option<f64>,
+    /// Greatest value.
+    pub max: Option<f64>,
+    /// Time between two questions.
+    pub every: Duration,
+    /// Time for an answer.
+    pub timeout: Duration,
 }
 
 /// An address that accepts connections.

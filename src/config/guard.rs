@@ -9,9 +9,11 @@ use crate::routing::{ErrorStatus, StickyBy};
 
 use super::code::Code;
 use super::condition;
+use super::domain::Query;
 use super::fields::{self, Fields, Shape};
 use super::node::Node;
 use super::problem::{Problems, Report};
+use super::query::queries;
 use super::text;
 use super::yaml::shown;
 
@@ -26,6 +28,7 @@ pub(super) const GUARD: Shape = Shape {
         "p99",
         "failures_max",
         "pass",
+        "queries",
         "false_rollback",
         "client_key",
         "error_status",
@@ -47,6 +50,7 @@ pub(super) struct Guards {
     pub(super) client_key: StickyBy,
     pub(super) on_breach: OnBreach,
     pub(super) no_traffic: NoTraffic,
+    pub(super) queries: Vec<Query>,
 }
 
 /// `guard`: `off`, or what differs from `base`.
@@ -54,6 +58,7 @@ pub(super) fn guard(node: &Node, base: Guards, problems: &mut Problems) -> Optio
     let mut guards = base;
     if node.is_word("off") {
         guards.policy = GuardPolicy { false_rollback: guards.policy.false_rollback, ..GuardPolicy::off() };
+        guards.queries = Vec::new();
         return Some(guards);
     }
     let fields = Fields::of(node, node.at, &GUARD, problems)?;
@@ -79,6 +84,7 @@ pub(super) fn guard(node: &Node, base: Guards, problems: &mut Problems) -> Optio
     fields.set("pass", &mut policy.pass, problems, |node, problems| {
         if node.is_word("off") { Some(None) } else { pass(node, problems).map(Some) }
     });
+    fields.set("queries", &mut guards.queries, problems, queries);
     fields.set("false_rollback", &mut guards.policy.false_rollback, problems, |node, problems| {
         let share = fields::parsed(node, text::ratio, problems)?;
         if (1e-8..=0.1).contains(&share) {

@@ -140,7 +140,13 @@ fn config(
     }
     spec.versions = scope.into_specs()?;
     name?;
-    Some(ServiceConfig { spec: Arc::new(spec), live: live?, split: fixed, plan: plan? })
+    Some(ServiceConfig {
+        spec: Arc::new(spec),
+        live: live?,
+        split: fixed,
+        plan: plan?,
+        queries: guards.queries,
+    })
 }
 
 fn split_or_rollout(fields: &Fields<'_>, problems: &mut Problems) {

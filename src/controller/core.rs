@@ -168,11 +168,13 @@ impl Core {
         let service = match &it {
             Said::Heard(it) => &it.service,
             Said::Reached(it) => &it.service,
+            Said::Answered(it) => &it.service,
         };
         let Some(desk) = self.desks.get_mut(service) else { return Vec::new() };
         match &it {
             Said::Heard(it) => desk.errands.heard(it, now),
             Said::Reached(it) => desk.readiness.reached(it, now),
+            Said::Answered(it) => desk.vetoes.answered(it),
         }
         desk.look(&mut world(&mut self.out, &self.house, self.freeze.as_ref(), now));
         self.settle(now)
@@ -299,6 +301,7 @@ impl Core {
             desk.plan = plan;
             desk.present = true;
             desk.spec = Some(Arc::clone(&service.spec));
+            desk.vetoes.meet(&service.queries);
             desk.judge_by_plan();
             desk.feed(Input::Loaded(load), None, &mut world);
             return desk.look(&mut world);
@@ -307,6 +310,7 @@ impl Core {
             Some((state, evidence)) => {
                 let mut desk = Desk::new(name.clone(), state, plan, &*counts, now);
                 desk.spec = Some(Arc::clone(&service.spec));
+                desk.vetoes.meet(&service.queries);
                 desk.last = self.house.news.last_of(name);
                 // Evidence is written every few seconds; without any, the last line is the last sign of life.
                 let signs = [evidence.as_ref().map(|it| it.at), desk.last.as_ref().map(|it| it.at)];
@@ -321,6 +325,7 @@ impl Core {
                 let (state, effects) = adopt(load.live, load.by, now);
                 let mut desk = Desk::new(name.clone(), state.clone(), plan, &*counts, now);
                 desk.spec = Some(Arc::clone(&service.spec));
+                desk.vetoes.meet(&service.queries);
                 desk.carry_out(state, effects, None, &mut world);
                 desk
             }

@@ -24,6 +24,7 @@ use super::event::Event;
 use super::outbox::{Outbox, Purpose, Reply, answer, records, refuse};
 use super::readiness::Readiness;
 use super::table::Routed;
+use super::veto::Vetoes;
 use super::watch::Watch;
 use remembered::Remembered;
 
@@ -54,6 +55,7 @@ pub(super) struct Desk {
     pub spec: Option<Arc<ServiceSpec>>,
     pub errands: Errands,
     pub readiness: Readiness,
+    pub vetoes: Vetoes,
 }
 
 /// A raise that waits for the disk.
@@ -100,6 +102,7 @@ impl Desk {
             spec: None,
             errands: Errands::default(),
             readiness: Readiness::default(),
+            vetoes: Vetoes::default(),
         }
     }
 
@@ -202,8 +205,9 @@ impl Desk {
     /// move it on.
     pub fn look(&mut self, world: &mut World<'_>) {
         let now = world.now;
-        let permit = self.permit(world);
         self.mind_endpoints(world);
+        self.mind_queries(world);
+        let permit = self.permit(world);
         if self.watch.is_some() {
             self.begin_trace(world);
         }

@@ -18,6 +18,7 @@ use crate::model::{ServiceName, Timestamp};
 use crate::release::{Check, CheckKind, Errand, Mark, Outcome};
 
 use super::readiness::Reached;
+use super::veto::Answered;
 
 /// What runs for one service.
 #[derive(Debug, Default)]
@@ -67,6 +68,7 @@ pub(super) struct Laboratory {
 pub(super) enum Said {
     Heard(Heard),
     Reached(Reached),
+    Answered(Answered),
 }
 
 impl Errands {

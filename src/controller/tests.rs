@@ -147,6 +147,7 @@ fn config(live: &str, versions: &[&str], plan_text: &str) -> Config {
             live,
             split: Vec::new(),
             plan: plan(plan_text),
+            queries: Vec::new(),
         }],
         matcher: Arc::new(Matcher::empty()),
     }

@@ -94,7 +94,7 @@ pub(super) fn onward(
     now: Timestamp,
 ) -> (State, Vec<Effect>) {
     let gate = plan.gate(&state.phase);
-    let hindrance = if raises(&state) { state.hindrance(permit) } else { None };
+    let hindrance = shut(&state, permit);
     let Some(trial) = state.candidate_mut() else { return (state, Vec::new()) };
     let canary = trial.canary.clone();
     let (stance, what, text) = if !trial.checked && !gate.checks.is_empty() {
@@ -119,8 +119,20 @@ pub(super) fn onward(
     if trial.stance == stance {
         return (state, Vec::new());
     }
+    if let (Permit::Vetoed(_), Stance::Shut(_), Stance::Shut(_)) = (permit, &trial.stance, &stance) {
+        // Its numbers differ every time, and nobody wants to read each of them in the history.
+        trial.stance = stance;
+        return (state, Vec::new());
+    }
     trial.stance = stance;
     note(state, what, Actor::policy(), &canary, text, now)
+}
+
+/// What keeps the next move from being made now. The calendar speaks of what gives users another version;
+/// a guard that says no also keeps a watch from ending.
+pub(super) fn shut(state: &State, permit: &Permit) -> Option<String> {
+    let concerned = raises(state) || matches!(permit, Permit::Vetoed(_));
+    concerned.then(|| state.hindrance(permit)).flatten()
 }
 
 /// Whether the next move gives the canary's version more than it has.

@@ -24,6 +24,8 @@ pub enum Permit {
         /// When that opens, if it ever does.
         opens_at: Option<Timestamp>,
     },
+    /// A guard from outside holds: what it said, or that it says nothing.
+    Vetoed(String),
 }
 
 /// Why not, as one sentence; nothing when it is open.
@@ -36,6 +38,7 @@ impl fmt::Display for Permit {
             Self::Closed { opens_at: Some(at) } => {
                 write!(f, "outside of the release window, which opens at {at}")
             }
+            Self::Vetoed(why) => f.write_str(why),
             Self::Closed { opens_at: None } => f.write_str("outside of the release window"),
         }
     }

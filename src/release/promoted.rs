@@ -6,7 +6,7 @@ use crate::model::{Timestamp, Weight};
 use super::commanded::{already, refuse};
 use super::effect::{Effect, RefusalCode, What};
 use super::event::Actor;
-use super::machine::{advance, begin, note, promote_fully, raise, raises};
+use super::machine::{advance, begin, note, promote_fully, raise, raises, shut};
 use super::permit::Permit;
 use super::plan::Plan;
 use super::state::{Phase, State};
@@ -72,7 +72,7 @@ fn go_on(
     }
     let asked = trial.stance == Stance::Asking;
     let unverified = matches!(state.phase, Phase::Verifying(_)) && !trial.checked && !plan.verify.is_empty();
-    let shut = if raises(&state) { state.hindrance(permit) } else { None };
+    let shut = shut(&state, permit);
     if shut.is_some() && wish.insist.is_none() {
         if asked && !wish.full && wish.to.is_none() {
             return approve(state, shut.unwrap_or_default(), wish, by, now);

@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use super::super::fields::Shape;
 use super::super::{
-    check, condition, edit, guard, listen, load, preview, rollout, route, schema, service, step, version,
+    check, condition, edit, guard, listen, load, preview, query, rollout, route, schema, service, step,
+    version,
 };
 
-const SHAPES: [&Shape; 30] = [
+const SHAPES: [&Shape; 31] = [
     &condition::PATH,
     &condition::PRESENT,
     &edit::EDITED,
@@ -28,6 +29,7 @@ const SHAPES: [&Shape; 30] = [
     &preview::PREVIEW,
     &rollout::ROLLOUT,
     &check::CHECK,
+    &query::QUERY,
     &rollout::WATCH,
     &step::STEP,
     &route::MATCH,

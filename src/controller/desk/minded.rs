@@ -10,23 +10,31 @@ use crate::routing::ServiceSpec;
 use crate::store::Freeze;
 
 use super::super::calendar::permit;
+use super::super::veto::About;
 use super::{Desk, World};
 
 impl Desk {
     /// Whether weights may rise at this moment.
     pub(in super::super) fn permit(&self, world: &World<'_>) -> Permit {
-        permit(&self.plan, world.freeze, world.now)
+        self.permit_at(world.freeze, world.now)
+    }
+
+    /// A guard's no comes first: it also keeps a watch from ending, which the calendar does not.
+    fn permit_at(&self, freeze: Option<&Freeze>, now: Timestamp) -> Permit {
+        let calendar = || permit(&self.plan, freeze, now);
+        self.vetoes.veto(now).map_or_else(calendar, Permit::Vetoed)
     }
 
     /// Why a release that is wanted does not begin.
     pub(in super::super) fn hindrance(&self, freeze: Option<&Freeze>, now: Timestamp) -> Option<String> {
         let waits = self.state.awaits_release();
-        waits.then(|| self.state.hindrance(&permit(&self.plan, freeze, now))).flatten()
+        waits.then(|| self.state.hindrance(&self.permit_at(freeze, now))).flatten()
     }
 
     /// Whether there is anything that time, a check or an endpoint could change soon.
     pub(in super::super) fn is_active(&self) -> bool {
-        self.watch.is_some() || self.pending.is_some() || self.state.candidate().is_some()
+        let under_way = self.state.candidate().is_some() || self.vetoes.are_asked();
+        self.watch.is_some() || self.pending.is_some() || under_way
     }
 
     /// What runs is what the state says must be running.
@@ -44,13 +52,29 @@ impl Desk {
         self.errands.follow(wanted, world.laboratory, world.now);
     }
 
-    /// Whether both lanes of a release can be reached, asked while there is one or one is wanted.
-    pub(super) fn mind_endpoints(&mut self, world: &mut World<'_>) {
-        let canary = match self.state.candidate() {
+    /// Asks elsewhere what keeps a release from going on.
+    pub(super) fn mind_queries(&mut self, world: &World<'_>) {
+        let about = self.moved().map(|it| About {
+            version: it.clone(),
+            release: self.state.release,
+            weight: self.state.weight(),
+        });
+        self.vetoes.follow(&self.name, about, world.laboratory, world.now);
+    }
+
+    /// The version that is released, or is wanted.
+    fn moved(&self) -> Option<&VersionName> {
+        let version = match self.state.candidate() {
             Some(trial) => Some(&trial.canary.name),
             None => Some(&self.state.wanted.name).filter(|_| self.state.awaits_release()),
         };
-        let lanes = canary.filter(|_| self.present).map(|canary| {
+        version.filter(|_| self.present)
+    }
+
+    /// Whether both lanes of a release can be reached, asked while there is one or one is wanted.
+    pub(super) fn mind_endpoints(&mut self, world: &mut World<'_>) {
+        let lanes = self.moved().cloned();
+        let lanes = lanes.as_ref().map(|canary| {
             let stable = &self.state.stable.name;
             [(canary, endpoints(self.spec.as_ref(), canary)), (stable, endpoints(self.spec.as_ref(), stable))]
         });

@@ -37,6 +37,7 @@ pub(super) enum PermitFile {
     Open,
     Frozen { by: ActorFile, reason: Option<String> },
     Closed { opens_at_us: Option<u64> },
+    Vetoed { why: String },
 }
 
 #[derive(Deserialize, Serialize)]
@@ -130,6 +131,7 @@ impl PermitFile {
             Permit::Open => Self::Open,
             Permit::Frozen { by, reason } => Self::Frozen { by: ActorFile::of(by), reason: reason.clone() },
             Permit::Closed { opens_at } => Self::Closed { opens_at_us: opens_at.map(|it| it.0) },
+            Permit::Vetoed(why) => Self::Vetoed { why: why.clone() },
         }
     }
 
@@ -138,6 +140,7 @@ impl PermitFile {
             Self::Open => Permit::Open,
             Self::Frozen { by, reason } => Permit::Frozen { by: by.meant(), reason },
             Self::Closed { opens_at_us } => Permit::Closed { opens_at: opens_at_us.map(Timestamp) },
+            Self::Vetoed { why } => Permit::Vetoed(why),
         }
     }
 }

@@ -301,6 +301,9 @@ pub(in super::super) struct Guard {
     /// When a step may end before its time: once it is proven that the canary is hardly worse. Default:
     /// `off`.
     pass: Option<PassForm>,
+    /// Numbers of a Prometheus that must lie within bounds before a release goes on. They hold it, they never
+    /// promote it, and they never keep the other guards from rolling it back. Default: none.
+    queries: Option<Vec<Query>>,
     /// Chance that a healthy release is rolled back, over the whole release; at most `10%`. Default:
     /// `0.01%`.
     false_rollback: Option<Percent>,
@@ -317,6 +320,28 @@ pub(in super::super) struct Guard {
     /// What too little traffic leads to when the time of a step is over: `hold`, it waits for more;
     /// `promote`, it goes on without; `rollback`. Default: `hold`.
     no_traffic: Option<NoTraffic>,
+}
+
+/// A number that a Prometheus knows. Without an answer that is one fresh, finite number the release is held,
+/// and so it is when the number lies outside. Each weight needs an answer of its own.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Query {
+    /// What people read of it. Required.
+    name: String,
+    /// Where the Prometheus is, over plain HTTP: `http://10.0.5.1:9090`. `/api/v1/query` is added. Required.
+    prometheus: String,
+    /// PromQL, with one number as its result: `sum(rate(errors_total[1m]))`. Required.
+    query: String,
+    /// Least value that is fine. One of `min` and `max` is required.
+    min: Option<f64>,
+    /// Greatest value that is fine.
+    max: Option<f64>,
+    /// Time between two questions, at least `100ms`. A sample may be three times as old, or 5 seconds.
+    /// Default: `10s`.
+    every: Option<Duration>,
+    /// Time for an answer. Default: `3s`.
+    timeout: Option<Duration>,
 }
 
 #[derive(JsonSchema)]
