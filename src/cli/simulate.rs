@@ -5,6 +5,7 @@
 //! one that is worse (every promotion is a miss). Everything follows from the seed.
 
 mod chance;
+mod latency;
 mod recorded;
 mod report;
 mod traffic;
@@ -24,6 +25,7 @@ use crate::release::{Plan, STEP_REQUESTS_DEFAULT, Step};
 use crate::runtime::usable_cores;
 
 use self::chance::Chance;
+use self::latency::Times;
 use self::recorded::Recording;
 use self::report::{Healthy, Quantiles, Report, StepForecast, Worse, forecast};
 use self::traffic::{Regression, Source, Traffic};
@@ -49,7 +51,13 @@ pub struct SimulateArgs {
     /// Requests that fail on the new version because it is worse
     #[arg(long, value_name = "PERCENT", default_value = "1%", value_parser = parse_share)]
     pub worse: f64,
-    /// When the new version begins to fail, after its release begins
+    /// How long half of the stable version's answers take at most; the others take up to several times that
+    #[arg(long, value_name = "DURATION", default_value = "20ms", value_parser = parse_span, conflicts_with = "trace")]
+    pub latency: Duration,
+    /// How much longer the new version's answers take
+    #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = parse_more)]
+    pub slower: f64,
+    /// When the new version begins to be worse, after its release begins
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_span)]
     pub onset: Duration,
     /// A recorded load in place of a made-up one: an access log, one JSON object a line
@@ -84,7 +92,10 @@ pub fn simulate(global: &Global, args: &SimulateArgs, terminal: &mut Terminal) -
     let (rate, failing) = recording.as_ref().map_or((args.rate, args.failing), Recording::rates);
     let source = match &recording {
         Some(it) => Source::Recorded(it),
-        None => Source::Rates { rate, failing },
+        None => {
+            let times = Times { median_us: args.latency.as_secs_f64() * 1e6 };
+            Source::Rates { rate, failing, times }
+        }
     };
     if let Some(it) = &recording {
         let lines = if it.skipped > 0 { format!(", {} lines skipped", it.skipped) } else { String::new() };
@@ -93,20 +104,24 @@ pub fn simulate(global: &Global, args: &SimulateArgs, terminal: &mut Terminal) -
     }
     let seconds_max = args.limit.as_secs_f64();
     let onset = args.onset.as_secs_f64();
-    let worse = Some(args.worse).filter(|it| *it > 0.0);
+    let limits = source.limits(&plan.guard);
+    let worse = Some(args.worse).filter(|it| *it > 0.0 || args.slower > 0.0);
     let many = |regression: Regression, salt: u64| {
         runs(args.runs, |run| {
             let chance = Chance::of(args.seed ^ salt, run);
-            play(&plan, Traffic::new(source.clone(), regression, chance), seconds_max)
+            play(&plan, Traffic::new(source.clone(), regression, limits.clone(), chance), seconds_max)
         })
     };
     let report = Report {
         seed: args.seed,
         rate,
         failing_percent: failing * 100.0,
-        steps: forecast(&plan, rate, failing, worse),
+        steps: forecast(&plan, rate, failing, worse.filter(|it| *it > 0.0)),
         healthy: Healthy::of(&many(Regression::default(), 0)),
-        worse: worse.map(|share| Worse::of(&many(Regression { share, onset }, WORSE_SALT), share, onset)),
+        worse: worse.map(|share| {
+            let regression = Regression { share, slower: args.slower, onset };
+            Worse::of(&many(regression, WORSE_SALT), share, args.slower, onset)
+        }),
     };
     if terminal.json {
         let text = serde_json::to_string(&report).expect("a report has string keys and finite depth");
@@ -193,8 +208,8 @@ fn text(it: &Report) -> String {
         let early =
             if worse.early > 0 { format!(", {} before it failed", worse.early) } else { String::new() };
         text.push_str(&format!(
-            "+{:.2}pp worse: {} of {} rolled back{}{}{early}, {} promoted{}\n",
-            worse.points,
+            "{}: {} of {} rolled back{}{}{early}, {} promoted{}\n",
+            how_bad(worse),
             worse.found,
             worse.runs,
             quantiles(" after", worse.seconds, "s"),
@@ -204,6 +219,15 @@ fn text(it: &Report) -> String {
         ));
     }
     text
+}
+
+fn how_bad(it: &Worse) -> String {
+    let slower = format!("{} slower", percent(it.slower_percent));
+    match (it.points > 0.0, it.slower_percent > 0.0) {
+        (false, _) => slower,
+        (true, false) => format!("+{:.2}pp worse", it.points),
+        (true, true) => format!("+{:.2}pp worse and {slower}", it.points),
+    }
 }
 
 fn step_text(it: &StepForecast, worse: Option<f64>) -> String {
@@ -241,6 +265,13 @@ fn parse_share(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix('%').ok_or("a share is a percentage: 0.1%")?;
     let percent: f64 = number.parse().map_err(|_| "a share is a percentage: 0.1%")?;
     if (0.0..=100.0).contains(&percent) { Ok(percent / 100.0) } else { Err("from 0% to 100%".into()) }
+}
+
+/// `150%` as 1.5.
+fn parse_more(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').ok_or("a percentage: 25%")?;
+    let percent: f64 = number.parse().map_err(|_| "a percentage: 25%")?;
+    if (0.0..=100_000.0).contains(&percent) { Ok(percent / 100.0) } else { Err("not below 0%".into()) }
 }
 
 /// `5% 5m, 25% 10m`

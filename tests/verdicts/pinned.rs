@@ -57,7 +57,7 @@ impl Pinned {
         let mut step = StepEvidence { requests: 100, ..StepEvidence::default() };
         for at in 1..=seconds * 10 {
             let seen = self.tick(worse);
-            judge.observe(TICK * u32::try_from(at).unwrap(), &seen, true);
+            judge.observe(TICK * u32::try_from(at).expect("some hours of ticks"), &seen, true);
             step.canary = step.canary.plus(seen.canary.total());
             if matches!(judge.verdict(&step), Verdict::Worse(_)) {
                 return (Some(at as f64 / 10.0), judge.evidence());

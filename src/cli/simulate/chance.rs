@@ -25,6 +25,12 @@ impl Chance {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
+    /// From the standard normal distribution (Box and Muller, 1958).
+    pub fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.unit()).cos()
+    }
+
     /// How many of events that come by themselves fall into a span in which `mean` are expected.
     pub fn poisson(&mut self, mean: f64) -> u64 {
         // Products of many draws vanish; parts of a Poisson number are Poisson numbers.

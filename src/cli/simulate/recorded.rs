@@ -6,7 +6,7 @@ use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::analysis::History;
-use crate::model::{CLIENT_SHARDS, Tally};
+use crate::model::{CLIENT_SHARDS, Histogram, Tally};
 
 /// A request of the recording.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Request {
     pub shard: Option<u8>,
     /// Whether it failed.
     pub bad: bool,
+    /// How long its answer took, in microseconds, if the log says so.
+    pub took_us: Option<u32>,
 }
 
 /// Everything that was recorded, by time.
@@ -32,7 +34,9 @@ impl Recording {
     ///
     /// - time: `at`, `time`, `timestamp`, `@timestamp` or `ts`; RFC 3339, or seconds since 1970;
     /// - status: `status` or `http.response.status_code`; 500 and above is a failure;
-    /// - client, if there is one: `client`, `remote_addr` or `client.address`.
+    /// - client, if there is one: `client`, `remote_addr` or `client.address`;
+    /// - duration, if there is one: `duration_ms`, or in seconds `duration`, `request_time` or
+    ///   `http.server.request.duration`.
     pub fn read(log: impl BufRead) -> io::Result<Self> {
         let (mut found, mut skipped) = (Vec::new(), 0);
         for line in log.lines() {
@@ -48,12 +52,8 @@ impl Recording {
         }
         found.sort_by(|a, b| a.0.total_cmp(&b.0));
         let first = found.first().map_or(0.0, |it| it.0);
-        let requests = found.into_iter().map(|(at, shard, bad)| Request {
-            // Relative to the first, so that a small number keeps its digits.
-            at: (at - first) as f32,
-            shard,
-            bad,
-        });
+        // Relative to the first, so that a small number keeps its digits.
+        let requests = found.into_iter().map(|(at, it)| Request { at: (at - first) as f32, ..it });
         Ok(Self { requests: requests.collect(), skipped })
     }
 
@@ -89,6 +89,14 @@ impl Recording {
         history
     }
 
+    /// How long the first `count` answers took.
+    pub fn times(&self, count: usize) -> Histogram {
+        let mut known = Histogram::default();
+        let took = self.requests[..count].iter().filter_map(|it| it.took_us);
+        took.for_each(|us| known.record_us(us.into()));
+        known
+    }
+
     /// What came after the first `answered` and before `seconds` of the release; `None` at the end.
     pub fn until(&self, answered: usize, seconds: f64) -> Option<&[Request]> {
         let rest = self.requests.get(answered..).filter(|it| !it.is_empty())?;
@@ -98,7 +106,7 @@ impl Recording {
     }
 }
 
-fn request(line: &Value) -> Option<(f64, Option<u8>, bool)> {
+fn request(line: &Value) -> Option<(f64, Request)> {
     let member = |names: &[&str]| names.iter().find_map(|name| line.get(*name)).cloned();
     let at = seconds(&member(&["at", "time", "timestamp", "@timestamp", "ts"])?)?;
     let status = member(&["status", "http.response.status_code"])?;
@@ -108,40 +116,27 @@ fn request(line: &Value) -> Option<(f64, Option<u8>, bool)> {
         let hash = xxh3_64(it.as_str()?.as_bytes());
         u8::try_from(hash % CLIENT_SHARDS as u64).ok()
     });
-    Some((at, shard, status >= 500))
+    let number =
+        |names: &[&str]| member(names).and_then(|it| it.as_f64().or_else(|| it.as_str()?.parse().ok()));
+    let ms = number(&["duration_ms"]);
+    let ms =
+        ms.or_else(|| Some(number(&["duration", "request_time", "http.server.request.duration"])? * 1e3));
+    let took_us = ms.filter(|it| it.is_finite() && *it >= 0.0).map(|it| (it * 1e3) as u32);
+    Some((at, Request { at: 0.0, shard, bad: status >= 500, took_us }))
 }
 
 fn seconds(at: &Value) -> Option<f64> {
     match at {
         Value::Number(it) => it.as_f64().filter(|it| it.is_finite()),
-        Value::String(it) => it.parse().ok().or_else(|| of_rfc_3339(it)),
+        Value::String(it) => it.parse().ok().filter(|it: &f64| it.is_finite()).or_else(|| of_rfc_3339(it)),
         _ => None,
     }
 }
 
 /// `2026-01-31T09:30:04.125Z`, `2026-01-31T10:30:04+01:00`.
 fn of_rfc_3339(text: &str) -> Option<f64> {
-    let (date, time) = text.split_once(['T', 't', ' '])?;
-    let mut parts = date.splitn(3, '-').map(|it| it.parse::<i64>().ok());
-    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
-    let zone = time.find(['Z', 'z', '+', '-'])?;
-    let (clock, zone) = time.split_at(zone);
-    let mut parts = clock.splitn(3, ':').map(|it| it.parse::<f64>().ok());
-    let (hours, minutes, seconds) = (parts.next()??, parts.next()??, parts.next()??);
-    let offset = match zone.split_at(1) {
-        ("Z" | "z", "") => 0.0,
-        (sign, rest) => {
-            let (hours, minutes) = rest.split_once(':')?;
-            let span = hours.parse::<f64>().ok()? * 3_600.0 + minutes.parse::<f64>().ok()? * 60.0;
-            if sign == "-" { -span } else { span }
-        }
-    };
-    // Days since 1970 of a civil date, counted from 1 March, so that the leap day comes last.
-    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
-    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let days =
-        era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + (153 * month + 2) / 5 + day - 1 - 719_468;
-    Some(days as f64 * 86_400.0 + hours * 3_600.0 + minutes * 60.0 + seconds - offset)
+    let at: jiff::Timestamp = text.parse().ok()?;
+    Some(at.as_microsecond() as f64 / 1e6)
 }
 
 /// More are left out: some hours of a busy service, below a quarter of a gigabyte.
@@ -157,11 +152,12 @@ mod tests {
 {"at": "2026-01-31T09:30:04.500Z", "status": 200, "client": "10.0.0.1"}
 {"@timestamp": "2026-01-31T10:30:05+01:00", "http.response.status_code": "503"}
 not JSON
-{"ts": 1769851804.0, "status": 404}
+{"ts": 1769851804.0, "status": 404, "request_time": "0.125"}
 "#;
         let it = Recording::read(log.as_bytes()).unwrap();
         assert_eq!((it.len(), it.skipped, it.seconds()), (3, 1, 1.0));
         assert_eq!(it.requests.iter().map(|it| it.bad).collect::<Vec<_>>(), [false, false, true]);
+        assert_eq!(it.requests[0].took_us, Some(125_000));
         assert_eq!(it.requests[0].shard, None);
         assert!(it.requests[1].shard.is_some());
     }
@@ -171,7 +167,7 @@ not JSON
         for (text, expected) in [
             ("1970-01-01T00:00:00Z", Some(0.0)),
             ("2026-01-31T09:30:04Z", Some(1_769_851_804.0)),
-            ("2024-02-29T23:59:60Z", Some(1_709_251_200.0)),
+            ("2024-02-29T23:59:59.5Z", Some(1_709_251_199.5)),
             ("2026-01-31", None),
             ("soon", None),
         ] {

@@ -68,6 +68,8 @@ pub struct Worse {
     pub runs: usize,
     /// How much worse, in percentage points.
     pub points: f64,
+    /// How much longer its answers take.
+    pub slower_percent: f64,
     /// Rolled back after it began to fail.
     pub found: usize,
     /// Rolled back before.
@@ -111,12 +113,13 @@ impl Healthy {
 
 impl Worse {
     /// Sums up; `onset` is when the canary began to fail.
-    pub fn of(outcomes: &[Outcome], share: f64, onset: f64) -> Self {
+    pub fn of(outcomes: &[Outcome], share: f64, slower: f64, onset: f64) -> Self {
         let found = || outcomes.iter().filter(|it| it.end == End::RolledBack && it.seconds > onset);
         let count = |end| outcomes.iter().filter(|it| it.end == end).count();
         Self {
             runs: outcomes.len(),
             points: share * 100.0,
+            slower_percent: slower * 100.0,
             found: found().count(),
             early: count(End::RolledBack) - found().count(),
             missed: count(End::Promoted),

@@ -89,14 +89,32 @@ const BEGAN: Timestamp = Timestamp(1_000_000_000_000_000);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::Pass;
     use crate::cli::simulate::chance::Chance;
+    use crate::cli::simulate::latency::Times;
     use crate::cli::simulate::traffic::{Regression, Source};
     use crate::release::tests::plan;
 
     fn played(plan_text: &str, rate: f64, share: f64, seed: u64) -> Outcome {
-        let source = Source::Rates { rate, failing: 0.001 };
-        let regression = Regression { share, onset: 0.0 };
-        play(&plan(plan_text), Traffic::new(source, regression, Chance::of(seed, 0)), 3_600.0)
+        released(&plan(plan_text), rate, Regression { share, ..Regression::default() }, seed)
+    }
+
+    fn released(plan: &Plan, rate: f64, regression: Regression, seed: u64) -> Outcome {
+        let source = Source::Rates { rate, failing: 0.001, times: Times { median_us: 20_000.0 } };
+        let limits = source.limits(&plan.guard);
+        play(plan, Traffic::new(source, regression, limits, Chance::of(seed, 0)), 3_600.0)
+    }
+
+    #[test]
+    fn a_slow_version_is_taken_out_and_a_proven_one_does_not_wait() {
+        let mut plan = plan("10% 10m | 50% 10m, watch 30s");
+        let slower = Regression { slower: 1.0, ..Regression::default() };
+        let slow = released(&plan, 300.0, slower, 1);
+        assert_eq!((slow.end, slow.canary.bad < 10), (End::RolledBack, true), "{slow:?}");
+        plan.guard.pass = Some(Pass::default());
+        let proven = released(&plan, 300.0, Regression::default(), 1);
+        assert_eq!(proven.end, End::Promoted);
+        assert!(proven.seconds < 300.0, "{proven:?}");
     }
 
     #[test]
