@@ -196,6 +196,8 @@ fn a_freeze_holds_what_advances_and_nothing_else() {
     assert_eq!(gate.command("freeze --for 1h --reason holidays").code, 0);
     gate.edit(|setup| setup.live("v2"));
     until("it is held", || gate.release()["why"].as_str()?.contains("holidays").then_some(()));
+    let shown = gate.command("status").out;
+    assert!(shown.contains("! frozen by ") && shown.contains(": holidays; nothing advances"), "{shown}");
     gate.kill();
     gate.start_again();
     assert_eq!(gate.weight("v2"), 0.0);
@@ -221,9 +223,10 @@ fn a_weight_by_hand_stays() {
     gate.edit(|setup| setup.live("v2"));
     gate.reaches("CANARY");
     for _ in 0..2 {
-        assert_eq!(gate.command("weight shop v2=25%").code, 0);
+        assert_eq!(gate.command("weight shop v2=25% --reason load-test").code, 0);
         assert_eq!((gate.weight("v2"), gate.state().as_str()), (0.25, "PAUSED"));
     }
+    assert!(history(&gate).contains("load-test"), "{}", history(&gate));
     assert_eq!(gate.command("weight shop v1=25%").code, 1, "only the version that is released");
     assert_eq!(gate.command("weight shop v2=250%").code, 2);
     assert_eq!(gate.command("resume shop").code, 0);

@@ -196,13 +196,15 @@ async fn follow(
             Finding::Failed(format!("not done within {limit:?}; ended with its children"))
         }
     };
-    // What is in the pipe already; one that escaped may hold it open for ever.
-    for _ in 0..DRAIN_READS_MAX {
-        match said.try_read(&mut buffer) {
-            Ok(count) if count > 0 => output.push(&buffer[..count]),
-            Ok(_) | Err(_) => break,
+    // What is in the pipe already, whether or not the runtime has heard of it. The group is ending, so the
+    // end comes soon; one that escaped may hold the pipe open for ever.
+    let rest = async {
+        while let Ok(count @ 1..) = said.read(&mut buffer).await {
+            output.push(&buffer[..count]);
         }
-    }
+    };
+    // What is not there by then is not waited for.
+    let _ = tokio::time::timeout(DRAIN_WITHIN, rest).await;
     finding
 }
 
@@ -214,5 +216,5 @@ fn described(status: ExitStatus) -> String {
     }
 }
 
-/// A pipe holds 64 KiB unless somebody enlarged it; more than this is written by one that escaped.
-const DRAIN_READS_MAX: usize = 128;
+/// A pipe that is still open after this belongs to a process that escaped.
+const DRAIN_WITHIN: Duration = Duration::from_millis(200);

@@ -123,6 +123,14 @@ fn warnings(status: &StatusWire, terminal: &Terminal) -> String {
         );
         lines.push_str(&format!("{}\n", terminal.paint.red(&text)));
     }
+    if let Some(freeze) = &status.freeze {
+        let reason = freeze.reason.as_ref().map_or(String::new(), |it| format!(": {it}"));
+        let until =
+            freeze.until.as_ref().map_or("until `tidegate unfreeze`".into(), |it| format!("until {it}"));
+        let text =
+            format!("! frozen by {} {until}{reason}; nothing advances, rollbacks go on", freeze.by.name);
+        lines.push_str(&format!("{}\n", terminal.paint.yellow(&text)));
+    }
     if let Some(problem) = &status.journal.problem {
         let text = format!("! decisions are not written down, so no weight rises: {problem}");
         lines.push_str(&format!("{}\n", terminal.paint.red(&text)));

@@ -16,6 +16,9 @@ pub struct WeightArgs {
     /// The version that is being released, and its share: v42=10%
     #[arg(value_name = "VERSION=SHARE")]
     pub share: String,
+    /// Why, for the history
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
 }
 
 /// Gives the version that is being released a share. It stays there until `resume`; guards stay armed.
@@ -27,6 +30,7 @@ pub fn weight(global: &Global, args: &WeightArgs, terminal: &mut Terminal) -> Ou
     let ask = CommandAsk {
         version: Some(version.to_owned()),
         weight: Some(weight.to_owned()),
+        reason: args.reason.clone(),
         ..CommandAsk::default()
     };
     command::send(global, &args.service, "weight", &ask, terminal)

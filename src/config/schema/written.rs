@@ -1,6 +1,7 @@
 //! The file as written, as types. Their comments are the descriptions in the schema and the reference.
 #![allow(dead_code, reason = "the schema is made from these types; nothing builds them")]
 
+mod guard;
 mod route;
 mod service;
 
@@ -9,8 +10,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 use super::units::{Duration, OneOrMany, Size};
+use guard::GuardForm;
 use route::Route;
-use service::{Balance, GuardForm, Limits, Service, Timeouts};
+use service::{Balance, Limits, Service, Timeouts};
 
 /// The main file.
 #[derive(JsonSchema)]
