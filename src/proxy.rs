@@ -16,6 +16,7 @@ mod deadline;
 mod exchange;
 mod failure;
 mod forward;
+mod grpc;
 mod listener;
 mod patience;
 mod plan;

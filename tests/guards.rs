@@ -161,3 +161,45 @@ fn who_is_a_client_is_a_header_where_the_configuration_says_so() {
         }
     }
 }
+
+/// A gRPC call that fails is answered with 200; what counts is how it says it ended.
+#[test]
+fn a_grpc_canary_is_judged_by_its_status() {
+    let grpc = |head: &str, rest: &str| {
+        format!("HTTP/1.1 200 OK\r\nContent-Type: application/grpc+proto\r\n{head}\r\n{rest}")
+    };
+    let unavailable = grpc("grpc-status: 14\r\nContent-Length: 0\r\n", "");
+    let not_found = grpc("grpc-status: 5\r\nContent-Length: 0\r\n", "");
+    let internal = grpc("Transfer-Encoding: chunked\r\n", "2\r\nhi\r\n0\r\ngrpc-status: 13\r\n\r\n");
+    for (answer, expected) in [(unavailable, "ROLLED BACK"), (internal, "ROLLED BACK"), (not_found, "CANARY")]
+    {
+        let two = Upstream::start(move |peer| {
+            while peer.request().is_some() {
+                peer.send(&answer);
+            }
+        });
+        let one = Upstream::answering("one");
+        let rollout = "rollout: {steps: [50% for 1h], guard: {p95: off, p99: off}}";
+        let mut gate = Setup::to(&one).version("v2", &[two.address()]).service(rollout).start();
+        let mut client = gate.connect();
+        let mut ask = |count: u32| {
+            for _ in 0..count {
+                client.send(
+                    "POST /call HTTP/1.1\r\nHost: shop.test\r\nTE: trailers\r\nContent-Length: 0\r\n\r\n",
+                );
+                assert_eq!(client.try_response("POST").expect("an answer").status, 200);
+            }
+        };
+        ask(100);
+        gate.edit(|setup| setup.live("v2"));
+        until("the canary has traffic", || (gate.weight("v2") > 0.0).then_some(()));
+        ask(200);
+        if expected == "ROLLED BACK" {
+            gate.reaches(expected);
+        } else {
+            sleep(ms(300));
+            assert_eq!(gate.state(), expected, "{}", gate.release());
+            assert!(two.count() > 50, "{}", two.count());
+        }
+    }
+}

@@ -18,6 +18,7 @@ use super::buffer::Buffer;
 use super::connection::{Client, Next};
 use super::failure::Failure;
 use super::forward::Job;
+use super::grpc::Call;
 use super::h1::{self, HeadScanner};
 use super::listener::Local;
 use super::patience::{Patience, Wait};
@@ -68,6 +69,8 @@ pub struct Exchange<'a> {
     buffer: Option<Buffer>,
     scanner: HeadScanner,
     download: Pump,
+    /// What is known of it if it answers a gRPC call.
+    call: Call,
     answer: Answer,
     upload_done: bool,
     upload_lost: bool,
@@ -114,6 +117,7 @@ impl<'a> Exchange<'a> {
             buffer: None,
             scanner: HeadScanner::new(),
             download,
+            call: Call::default(),
             answer: Answer::Head,
             upload_done: false,
             upload_lost: false,
@@ -217,7 +221,10 @@ impl<'a> Exchange<'a> {
     fn next(&mut self, client: &Client) -> Next {
         self.now_us = self.worker.deadlines.now_us();
         if !self.tunnel {
-            let bad = self.attempt.status.is_some_and(|it| self.job.spec.error_status.counts(it));
+            let counted = self.job.spec.error_status;
+            let call = self.call.status(self.download.reader.trailers());
+            let bad = self.attempt.status.is_some_and(|it| counted.counts(it))
+                || call.is_some_and(|it| counted.counts_grpc(it));
             self.attempt.complete(bad);
             if self.upload_done && self.reads == 1 && self.job.upload.content == 0 {
                 self.attempt.was_plain();

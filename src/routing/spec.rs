@@ -186,4 +186,13 @@ impl ErrorStatus {
             Self::ClientAndServer => (400..600).contains(&status),
         }
     }
+
+    /// Whether a gRPC call that ended like this is a failure. The server's are UNKNOWN, DEADLINE_EXCEEDED,
+    /// UNIMPLEMENTED, INTERNAL, UNAVAILABLE and DATA_LOSS; CANCELLED is nobody's.
+    pub fn counts_grpc(self, status: u16) -> bool {
+        match self {
+            Self::Server => matches!(status, 2 | 4 | 12..=15),
+            Self::ClientAndServer => status > 1,
+        }
+    }
 }

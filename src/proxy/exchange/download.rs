@@ -3,6 +3,7 @@
 use std::task::{Context, Poll};
 
 use super::super::buffer::{BUFFER_BYTES, Buffer};
+use super::super::grpc::Call;
 use super::super::h1::{self, Asked, BodyReader, ResponseLimits, ResponseWriting};
 use super::super::message::Framing;
 use super::{Answer, Client, Exchange, Failure, Flow, Step, Verdict, Wait, shut};
@@ -173,6 +174,7 @@ impl Exchange<'_> {
             return Ok(());
         }
         self.attempt.answered(head.status, self.now_us);
+        self.call = Call::of(head, buf);
         self.patience.answer_moved(self.now_us / 1000);
         self.tunnel = head.upgraded;
         let framing = framing_out(head.framing, request.http10, self.tunnel);

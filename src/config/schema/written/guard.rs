@@ -49,7 +49,9 @@ pub(in super::super) struct Guard {
     /// request. Default: `address`.
     client_key: Option<ClientKeyForm>,
     /// Which answers count as failures, beside connect failures, resets and timeouts: `5xx`, or `4xx` for
-    /// 400 to 599. Default: `5xx`.
+    /// 400 to 599. A gRPC answer (`application/grpc`) also fails by its `grpc-status`, in the head or, if the
+    /// client takes trailers, in those: `5xx` counts UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL,
+    /// UNAVAILABLE and DATA_LOSS, `4xx` all but OK and CANCELLED. Default: `5xx`.
     error_status: Option<ErrorStatus>,
     /// What a version that is found worse leads to: `rollback`; `pause`, it stays where it is until a person
     /// decides; `notify`, it is said, and it does not advance as long as it is worse. Default: `rollback`.
