@@ -208,6 +208,10 @@ fn a_freeze_holds_what_advances_and_nothing_else() {
     assert_eq!(gate.command("rollback shop").code, 0, "never frozen");
     assert_eq!(gate.command("unfreeze").code, 0);
     assert_eq!(gate.command("unfreeze").code, 0, "asking twice is asking once");
+    let told = gate.command("events shop --limit 100").out;
+    let counts = ["  frozen  ", "  unfrozen  "].map(|it| told.matches(it).count());
+    assert_eq!(counts, [1, 1], "{told}");
+    assert!(told.contains("(holidays)"), "{told}");
     assert_eq!(gate.command("retry shop").code, 0);
     let load = Load::start(gate.address(), 2, ms(1));
     until("it goes on", || (gate.weight("v2") == 0.5).then_some(()));

@@ -9,7 +9,9 @@ use tokio::sync::watch;
 
 use crate::config::ServiceConfig;
 use crate::model::{ServiceName, Timestamp};
-use crate::release::{Actor, Event as Input, Loaded, RefusalCode, Shares, State, Version, adopt, objection};
+use crate::release::{
+    Actor, Event as Input, Loaded, RefusalCode, Shares, State, Version, What, adopt, objection,
+};
 use crate::routing::{Publisher, Table};
 use crate::store::{Evidence, Freeze, Line, Record, Recovered};
 
@@ -150,14 +152,22 @@ impl Core {
             }
             (Ok(it), _) => {
                 let until = it.until.map_or("until `unfreeze`".into(), |it| format!("until {it}"));
-                format!("frozen by {} {until}: nothing advances, rollbacks go on", it.by)
+                let why = it.reason.as_ref().map_or(String::new(), |it| format!(" ({it})"));
+                format!("frozen by {} {until}{why}: nothing advances, rollbacks go on", it.by)
             }
             (Err(by), Some(_)) => format!("unfrozen by {by}: releases go on"),
         };
         tracing::info!("{text}");
+        let (what, by) = match &it {
+            Ok(it) => (What::Frozen, it.by.clone()),
+            Err(by) => (What::Unfrozen, by.clone()),
+        };
         self.freeze = it.ok();
-        let record = Record::Freeze(self.freeze.clone());
-        self.out.write(None, vec![record], Purpose::Change(Some((reply, text))), now);
+        let mut records = vec![Record::Freeze(self.freeze.clone())];
+        let mut world = world(&mut self.out, &self.house, self.freeze.as_ref(), now);
+        let desks = self.desks.values_mut().filter(|it| it.present);
+        records.extend(desks.map(|it| Record::Line(Box::new(it.hears_of(what, &by, &text, &mut world)))));
+        self.out.write(None, records, Purpose::Change(Some((reply, text))), now);
         let jobs = self.settle(now);
         self.report(now);
         jobs

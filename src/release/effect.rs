@@ -108,6 +108,10 @@ pub enum What {
     Ready,
     /// The version before is no longer kept for a rollback.
     Expired,
+    /// A person stopped everything from advancing.
+    Frozen,
+    /// A person let everything advance again.
+    Unfrozen,
 }
 
 /// Why a command was not carried out.
@@ -175,11 +179,13 @@ impl What {
             Self::Unready => "unready",
             Self::Ready => "ready",
             Self::Expired => "expired",
+            Self::Frozen => "frozen",
+            Self::Unfrozen => "unfrozen",
         }
     }
 
     /// Every kind, in the order of the declaration.
-    pub const EVERY: [Self; 27] = [
+    pub const EVERY: [Self; 29] = [
         Self::Adopted,
         Self::Redefined,
         Self::Began,
@@ -207,6 +213,8 @@ impl What {
         Self::Unready,
         Self::Ready,
         Self::Expired,
+        Self::Frozen,
+        Self::Unfrozen,
     ];
 }
 

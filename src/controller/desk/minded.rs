@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::checks::Subject;
 use crate::model::{Timestamp, VersionName};
-use crate::release::{Event as Input, Permit};
+use crate::release::{Actor, Entry, Event as Input, Permit, What};
 use crate::routing::ServiceSpec;
-use crate::store::Freeze;
+use crate::store::{Freeze, Line};
 
 use super::super::calendar::permit;
 use super::super::veto::About;
@@ -29,6 +29,22 @@ impl Desk {
     pub(in super::super) fn hindrance(&self, freeze: Option<&Freeze>, now: Timestamp) -> Option<String> {
         let waits = self.state.awaits_release();
         waits.then(|| self.state.hindrance(&self.permit_at(freeze, now))).flatten()
+    }
+
+    /// Something was decided about all services: a line in the history of each.
+    pub(in super::super) fn hears_of(
+        &mut self,
+        what: What,
+        by: &Actor,
+        text: &str,
+        world: &mut World<'_>,
+    ) -> Line {
+        let (version, weight) = (self.state.stable.clone(), self.state.weight());
+        let (at, by, text) = (world.now, by.clone(), text.to_owned());
+        let entry = Entry { at, what, by, version, from: weight, to: weight, text };
+        let line = world.out.line(&self.name, &entry, None);
+        self.last = Some(world.out.announce(&line, world.newest));
+        line
     }
 
     /// Whether there is anything that time, a check or an endpoint could change soon.
