@@ -78,3 +78,22 @@ fn a_restart_does_not_shorten_a_soak() {
     let after = left(&gate);
     assert!(before.zip(after).is_some_and(|(a, b)| b > a - 30.0 && b > 3_000.0), "{before:?} {after:?}");
 }
+
+#[test]
+fn a_holdback_stays_on_stable_while_the_new_version_is_watched() {
+    let (one, two) = (Upstream::answering("one"), Upstream::answering("two"));
+    let gate = released(&one, &two, "watch: {for: 1h, holdback: 10%}");
+    gate.reaches("WATCHING");
+    assert_eq!((gate.weight("v1"), gate.weight("v2")), (0.1, 0.9));
+}
+
+#[test]
+fn a_closed_window_holds() {
+    let (one, two) = (Upstream::answering("one"), Upstream::answering("two"));
+    let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    // The first day of all was a Thursday; half a week from now it is another day.
+    let day = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"][(now.as_secs() / 86_400) as usize % 7];
+    let gate = released(&one, &two, &format!("steps: [10% for 1h], window: {day} 00:00-24:00 UTC"));
+    until("it is held", || gate.release()["held"].as_str()?.contains("release window").then_some(()));
+    assert_eq!((gate.state().as_str(), gate.weight("v2")), ("HELD", 0.0));
+}
