@@ -5,6 +5,8 @@
 mod support;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use support::load::Load;
@@ -154,6 +156,46 @@ fn an_approval_waits_and_a_rollback_does_not() {
     let load = Load::start(gate.address(), 2, ms(1));
     gate.reaches("ROLLED BACK");
     load.stop();
+}
+
+/// It fails while somebody is being asked: it goes back, and a yes that comes too late counts for nothing.
+#[test]
+fn a_canary_that_fails_while_approval_is_awaited_goes_back() {
+    let fails = Arc::new(AtomicBool::new(false));
+    let told = fails.clone();
+    let (one, two) = (
+        Upstream::answering("one"),
+        Upstream::start(move |peer| {
+            while peer.request().is_some() {
+                let bad = told.load(Ordering::SeqCst);
+                peer.answer(if bad { "500 No" } else { "200 OK" }, "two");
+            }
+        }),
+    );
+    let mut gate = two_versions(&one, &two)
+        .service("rollout: {steps: [{weight: 50%, for: 50ms, requests: 5, until: approved}], watch: 1h}")
+        .start();
+    let load = Load::start(gate.address(), 2, ms(1));
+    gate.edit(|setup| setup.live("v2"));
+    gate.reaches("APPROVAL");
+    assert_eq!(gate.weight("v2"), 0.5);
+    fails.store(true, Ordering::SeqCst);
+    gate.reaches("ROLLED BACK");
+    load.stop();
+    let release = gate.release();
+    assert!(release["why"].as_str().unwrap().contains("canary failed"), "{release:#}");
+    assert_eq!(release["quarantined"][0]["version"], "v2", "{release:#}");
+    let refused = gate.command("promote shop --reason reviewed");
+    assert_eq!(refused.code, 11, "{refused:?}");
+    assert!(refused.err.contains("v2 is out"), "{refused:?}");
+    assert_eq!((gate.state().as_str(), gate.weight("v2")), ("ROLLED BACK", 0.0));
+    // Another attempt asks again.
+    fails.store(false, Ordering::SeqCst);
+    assert_eq!(gate.command("retry shop").code, 0);
+    let load = Load::start(gate.address(), 2, ms(1));
+    gate.reaches("APPROVAL");
+    assert_eq!(gate.weight("v2"), 0.5);
+    load.stop().assert_all("200");
 }
 
 /// A check that hangs ends with its children: at its time, and when the release goes back before.
