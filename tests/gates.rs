@@ -228,6 +228,44 @@ fn a_check_that_hangs_ends_with_its_children() {
     load.stop().assert_all("200");
 }
 
+/// Killed while a check between two steps runs: the new process runs it anew, and its yes counts.
+#[test]
+fn a_check_that_a_crash_ended_is_run_again() {
+    let (one, two) = (Upstream::answering("one"), Upstream::answering("two"));
+    let dir = tempfile::tempdir().unwrap();
+    let (go, runs) = (dir.path().join("go"), dir.path().join("runs"));
+    let script = format!(
+        "echo run >> {}; until [ -e {} ]; do [ -d {} ] || exit; sleep 0.02; done; echo all well",
+        runs.display(),
+        go.display(),
+        dir.path().display()
+    );
+    let check = format!("{{name: smoke, run: [sh, -c, '{script}'], timeout: 1h}}");
+    let steps = format!("[{{weight: 10%, for: 50ms, requests: 5, checks: [{check}]}}, 50% for 1h]");
+    let mut gate = two_versions(&one, &two).service(format!("rollout: {{steps: {steps}}}")).start();
+    let begun = |gate: &Gate, number: usize| {
+        until("the check runs", || {
+            (std::fs::read_to_string(&runs).ok()?.lines().count() == number).then_some(())
+        });
+        until("it is said", || gate.release()["held"].as_str()?.contains("is running: smoke").then_some(()));
+        assert_eq!(gate.weight("v2"), 0.1);
+    };
+    let load = Load::start(gate.address(), 2, ms(1));
+    gate.edit(|setup| setup.live("v2"));
+    begun(&gate, 1);
+    gate.kill();
+    load.stop();
+    gate.start_again();
+    let load = Load::start(gate.address(), 2, ms(1));
+    begun(&gate, 2);
+    std::fs::write(&go, "").unwrap();
+    until("it goes on", || (gate.weight("v2") == 0.5).then_some(()));
+    load.stop().assert_all("200");
+    let told = history(&gate);
+    assert_eq!(told.matches("smoke: passed").count(), 1, "{told}");
+    assert!(told.contains("all well"), "{told}");
+}
+
 /// A freeze survives a restart, holds what would advance, and never a rollback; a person may insist.
 #[test]
 fn a_freeze_holds_what_advances_and_nothing_else() {
