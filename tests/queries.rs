@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use support::command::run;
 use support::load::Load;
 use support::{Gate, Setup, Upstream, until};
 
@@ -172,6 +173,59 @@ fn a_watch_does_not_end_against_a_guard() {
     source.now_says(FINE);
     until("it is over", || (gate.release()["stable"] == "v2").then_some(()));
     load.stop().assert_all("200");
+}
+
+/// What a guard said is in the trace: a release that it held, between two steps and across a restart, is
+/// decided the same once more.
+#[test]
+fn a_release_that_was_vetoed_replays() {
+    let (one, two) = (Upstream::answering("one"), Upstream::answering("two"));
+    let source = Source::start(Says::Value("7", 0.0));
+    let steps = "steps: [{weight: 10%, for: 100ms, requests: 5}, 50% for 1h]";
+    let mut gate = Setup::to(&one)
+        .version("v2", &[two.address()])
+        .service(format!("rollout: {{{steps}, {}}}", guard(source.upstream.address(), "up")))
+        .start();
+    gate.edit(|setup| setup.live("v2"));
+    is_held(&gate, "7 is above 0.8");
+    source.now_says(FINE);
+    gets(&gate, 0.1);
+    source.now_says(Says::Value("9", 0.0));
+    // The second question from now on is asked when the first has its answer.
+    let asked = source.upstream.count();
+    until("it has heard that", || (source.upstream.count() > asked + 1).then_some(()));
+    let load = Load::start(gate.address(), 2, Duration::from_millis(2));
+    is_held(&gate, "9 is above 0.8");
+    let traces = gate.state_dir().join("traces");
+    let path = traces.display().to_string();
+    // The thread that writes them is a moment behind.
+    let replayed = |word: &str| {
+        until(word, || {
+            let outcome = run(&["replay", &path]);
+            (outcome.err.contains("difference") || outcome.out.contains(word)).then_some(outcome)
+        })
+    };
+    assert_eq!(replayed("held").code, 0);
+    gate.kill();
+    load.stop();
+    gate.start_again();
+    let load = Load::start(gate.address(), 2, Duration::from_millis(2));
+    is_held(&gate, "9 is above 0.8");
+    assert_eq!(gate.weight("v2"), 0.1);
+    source.now_says(FINE);
+    gets(&gate, 0.5);
+    assert_eq!(gate.command("rollback shop --reason test").code, 0);
+    load.stop().assert_all("200");
+
+    let outcome = replayed("rolled_back");
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    for what in ["began", "held", "restarted", "advanced", "rolled_back"] {
+        assert!(outcome.out.contains(what), "{what}: {}", outcome.out);
+    }
+    let files = std::fs::read_dir(&traces).unwrap().map(|it| std::fs::read(it.unwrap().path()).unwrap());
+    let traced: String = files.map(|it| String::from_utf8_lossy(&it).into_owned()).collect();
+    // Before the first user there is no release to trace.
+    assert!(traced.contains(r#""permit":{"vetoed":{"why":"guard queue: 9 is above 0.8"}}"#), "{traced}");
 }
 
 struct Real(Child);
