@@ -22,6 +22,7 @@ mod patience;
 mod plan;
 mod pump;
 mod sockets;
+mod stream;
 mod upstream;
 mod view;
 mod worker;

@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
+
+use super::stream::Stream;
 
 /// Room for one read: as much as the kernel hands over at once on a fast link, and the bound on what
 /// is buffered for each direction of a stream. Heads must fit.
@@ -52,7 +53,7 @@ impl Buffer {
     }
 
     /// Reads once. Ready with 0 at the end of the stream. There must be room.
-    pub fn poll_fill(&mut self, stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    pub fn poll_fill(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.end == self.bytes.len() && self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);

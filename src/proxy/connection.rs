@@ -10,7 +10,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
 
 use crate::config::{IpNetwork, ListenerSpec};
 use crate::model::ClientShard;
@@ -22,6 +21,7 @@ use super::forward;
 use super::h1::{self, Answer, HeadScanner, RequestLimits};
 use super::listener::Local;
 use super::message::{Refusal, RequestHead};
+use super::stream::Stream;
 use super::worker::Worker;
 
 /// What is read and thrown away after the last answer, so that a client that is still sending gets to
@@ -34,7 +34,7 @@ const LINGER_TIME_MAX: Duration = Duration::from_secs(2);
 /// A client connection.
 pub struct Client {
     /// The connection.
-    pub stream: TcpStream,
+    pub stream: Stream,
     /// What was read and not consumed; `None` while the connection is idle.
     pub buffer: Option<Buffer>,
     /// The one deadline of this connection.
@@ -88,11 +88,11 @@ pub async fn serve(
     worker: &Rc<Worker>,
     local: &Rc<Local>,
     spec: Arc<ListenerSpec>,
-    stream: TcpStream,
+    stream: Stream,
     peer: SocketAddr,
 ) {
     // A socket that refuses this has already been closed by its client.
-    let _ = stream.set_nodelay(true);
+    let _ = stream.set_nodelay();
     let mut client = Client::new(worker, local, spec, stream, peer);
     let next = loop {
         let next = match client.head(worker).await {
@@ -116,7 +116,7 @@ impl Client {
         worker: &Worker,
         local: &Rc<Local>,
         spec: Arc<ListenerSpec>,
-        stream: TcpStream,
+        stream: Stream,
         peer: SocketAddr,
     ) -> Self {
         let age_ms = spec.limits.age.as_millis() as u64;

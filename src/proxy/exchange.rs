@@ -9,8 +9,6 @@ mod upload;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use tokio::net::TcpStream;
-
 use crate::config::ListenerSpec;
 
 use super::attempt::Attempt;
@@ -23,6 +21,7 @@ use super::h1::{self, HeadScanner};
 use super::listener::Local;
 use super::patience::{Patience, Wait};
 use super::pump::{Flow, Pump};
+use super::stream::Stream;
 use super::upstream::{Checkout, Endpoint};
 use super::worker::Worker;
 
@@ -64,7 +63,7 @@ pub struct Exchange<'a> {
     pub attempt: Attempt,
     /// Whether the client has seen a byte of a final answer.
     pub response_begun: bool,
-    upstream: Option<TcpStream>,
+    upstream: Option<Stream>,
     reused: bool,
     buffer: Option<Buffer>,
     scanner: HeadScanner,
@@ -274,6 +273,6 @@ impl<'a> Exchange<'a> {
 }
 
 /// Tells the other side that no more will come. If that fails, it is gone and the next read says so.
-fn shut(stream: &mut TcpStream, cx: &mut Context<'_>) {
+fn shut(stream: &mut Stream, cx: &mut Context<'_>) {
     let _ = tokio::io::AsyncWrite::poll_shutdown(std::pin::Pin::new(stream), cx);
 }

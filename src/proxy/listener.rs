@@ -19,6 +19,7 @@ use crate::model::ListenerName;
 use crate::telemetry::{ListenerCells, ListenerSeries, RejectReason};
 
 use super::connection;
+use super::stream::Stream;
 use super::worker::{Order, Worker};
 
 /// How long accepting pauses when the process is out of file descriptors. Trying again at once would
@@ -259,7 +260,7 @@ fn begin(worker: &Rc<Worker>, local: &Rc<Local>, stream: TcpStream, peer: Socket
     let (worker, local) = (Rc::clone(worker), Rc::clone(local));
     spawn_local(async move {
         let _open = open;
-        connection::serve(&worker, &local, spec, stream, peer).await;
+        connection::serve(&worker, &local, spec, Stream::Tcp(stream), peer).await;
     });
 }
 

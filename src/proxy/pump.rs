@@ -7,10 +7,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
 
 use super::buffer::Buffer;
 use super::h1::{BodyError, BodyReader, Piece};
+use super::stream::Stream;
 
 /// Largest piece of a body that is joined to its head.
 const JOIN_BYTES_MAX: usize = 1024;
@@ -75,7 +75,7 @@ impl Pump {
     }
 
     /// Passes on as much as there is.
-    pub fn poll(&mut self, input: &mut Buffer, sink: &mut TcpStream, cx: &mut Context<'_>) -> Flow {
+    pub fn poll(&mut self, input: &mut Buffer, sink: &mut Stream, cx: &mut Context<'_>) -> Flow {
         loop {
             // A head waits for the first piece of its body, to leave together with it.
             if self.range.is_empty()
@@ -159,7 +159,7 @@ impl Pump {
     fn poll_write(
         &mut self,
         input: &Buffer,
-        sink: &mut TcpStream,
+        sink: &mut Stream,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         self.join_small(input);

@@ -14,6 +14,7 @@ pub mod command;
 pub mod gate;
 pub mod load;
 pub mod message;
+pub mod outside;
 pub mod setup;
 pub mod upstream;
 pub mod wait;

@@ -10,6 +10,8 @@ use tokio::net::TcpStream;
 
 use crate::routing::{EndpointHost, EndpointSpec};
 
+use super::super::stream::Stream;
+
 /// How long the answer of a name look-up is used. Short, because the resolver tells no lifetime.
 const LOOKUP_KEPT_MS: u64 = 5_000;
 
@@ -44,7 +46,7 @@ pub async fn connect(
     limit: Duration,
     names: &Names,
     now_ms: u64,
-) -> Result<TcpStream, ConnectError> {
+) -> Result<Stream, ConnectError> {
     let failed = |source| ConnectError::Failed { endpoint: spec.clone(), source };
     let opening = async {
         let stream = match &spec.host {
@@ -52,7 +54,7 @@ pub async fn connect(
             EndpointHost::Name(name) => connect_by_name(name, spec.port, names, now_ms).await,
         }?;
         stream.set_nodelay(true)?;
-        Ok(stream)
+        Ok(Stream::Tcp(stream))
     };
     match tokio::time::timeout(limit, opening).await {
         Ok(done) => done.map_err(failed),

@@ -4,12 +4,11 @@
 //! so its connections outlive every reload that still names it.
 
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
-
 use crate::routing::EndpointSpec;
+
+use super::super::stream::Stream;
 
 /// Unused connections kept for each endpoint and worker. More are closed.
 const IDLE_MAX: usize = 1024;
@@ -24,14 +23,14 @@ pub struct Endpoint {
 }
 
 struct Idle {
-    stream: TcpStream,
+    stream: Stream,
     since_ms: u64,
 }
 
 /// A connection to an endpoint.
 pub struct Checkout {
     /// The connection.
-    pub stream: TcpStream,
+    pub stream: Stream,
     /// Whether it has carried a request before: then its end may have been on the way already.
     pub reused: bool,
 }
@@ -53,7 +52,7 @@ impl Endpoint {
         let keep_ms = self.keep_alive.get().as_millis() as u64;
         let mut idle = self.idle.borrow_mut();
         while let Some(Idle { stream, since_ms }) = idle.pop() {
-            if now_ms.saturating_sub(since_ms) < keep_ms && is_silent(&stream) {
+            if now_ms.saturating_sub(since_ms) < keep_ms && stream.is_silent() {
                 return Some(Checkout { stream, reused: true });
             }
         }
@@ -61,9 +60,9 @@ impl Endpoint {
     }
 
     /// Takes back a connection whose exchange ended at a message boundary with nothing left to read.
-    pub fn put_back(&self, stream: TcpStream, now_ms: u64) {
+    pub fn put_back(&self, stream: Stream, now_ms: u64) {
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < IDLE_MAX && is_silent(&stream) {
+        if idle.len() < IDLE_MAX && stream.is_silent() {
             idle.push(Idle { stream, since_ms: now_ms });
         }
     }
@@ -73,7 +72,7 @@ impl Endpoint {
         let keep_ms = self.keep_alive.get().as_millis() as u64;
         self.idle
             .borrow_mut()
-            .retain(|it| now_ms.saturating_sub(it.since_ms) < keep_ms && is_silent(&it.stream));
+            .retain(|it| now_ms.saturating_sub(it.since_ms) < keep_ms && it.stream.is_silent());
     }
 
     /// Whether there is no unused connection.
@@ -95,9 +94,4 @@ impl Endpoint {
     pub fn end(&self) {
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
     }
-}
-
-/// Open, with nothing to read. Costs no system call as long as the event loop has seen nothing.
-fn is_silent(stream: &TcpStream) -> bool {
-    matches!(stream.try_read(&mut [0; 1]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
