@@ -17,7 +17,7 @@ mod url;
 use std::io;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -38,7 +38,7 @@ pub struct Subject {
     pub service: ServiceName,
     /// The version of it.
     pub version: VersionName,
-    /// Where it can be reached, as a URL without a path: what `{endpoint}` stands for.
+    /// Where it can be reached, as a URL without a path or as `unix:/path`: what `{endpoint}` stands for.
     pub endpoint: String,
 }
 
@@ -63,7 +63,7 @@ pub enum Question {
         /// What is fine.
         bounds: Bounds,
     },
-    /// Passed when a connection can be opened to any of these, as `host:port`.
+    /// Passed when a connection can be opened to any of these, as `host:port` or `unix:/path`.
     Reachable(Vec<String>),
 }
 
@@ -191,7 +191,15 @@ async fn answer(subject: &Subject, question: Question, limit: Duration, leash: &
             let argv: Vec<String> = argv.iter().map(|it| filled(it, subject)).collect();
             command::run(subject, &argv, limit, leash).await
         }
-        Question::Url { url, status } => url::ask(&filled(&url, subject), status, limit).await,
+        Question::Url { url, status } => {
+            let socket = subject.endpoint.strip_prefix("unix:").zip(url.strip_prefix("{endpoint}"));
+            match socket {
+                Some((path, rest)) => {
+                    url::ask(Some(path), &format!("http://localhost{rest}"), status, limit).await
+                }
+                None => url::ask(None, &filled(&url, subject), status, limit).await,
+            }
+        }
         Question::Sample { prometheus, query, bounds } => {
             sample::ask(&prometheus, &query, &bounds, limit).await
         }
@@ -211,8 +219,14 @@ async fn reachable(endpoints: &[String], limit: Duration) -> Finding {
     for endpoint in endpoints {
         let endpoint = endpoint.clone();
         tries.spawn(async move {
-            match timeout(limit, TcpStream::connect(&endpoint)).await {
-                Ok(Ok(_)) => Ok(()),
+            let connecting = async {
+                match endpoint.strip_prefix("unix:") {
+                    Some(path) => UnixStream::connect(path).await.map(drop),
+                    None => TcpStream::connect(&endpoint).await.map(drop),
+                }
+            };
+            match timeout(limit, connecting).await {
+                Ok(Ok(())) => Ok(()),
                 Ok(Err(error)) => Err(format!("{endpoint}: {error}")),
                 Err(_) => Err(format!("{endpoint}: no connection within {limit:?}")),
             }

@@ -12,7 +12,7 @@ use super::{Bounds, Finding, Report};
 pub(super) async fn ask(prometheus: &str, query: &str, bounds: &Bounds, limit: Duration) -> Report {
     let url = format!("{}/api/v1/query?query={}", prometheus.trim_end_matches('/'), encoded(query));
     let mut body = Vec::new();
-    let asked = fetch(&url, BODY_BYTES_MAX, |piece| body.extend_from_slice(piece));
+    let asked = fetch(None, &url, BODY_BYTES_MAX, |piece| body.extend_from_slice(piece));
     let finding = match tokio::time::timeout(limit, asked).await {
         // Prometheus says in the body what is wrong with a query.
         Ok(Ok(status)) => match number(&body, bounds) {

@@ -9,16 +9,17 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::output::Output;
 use super::{Finding, Report};
 
-/// Asks once and says how it went.
-pub(super) async fn ask(url: &str, expected: u16, limit: Duration) -> Report {
+/// Asks once and says how it went. With a `socket` it is asked there, whatever the host in the URL.
+pub(super) async fn ask(socket: Option<&str>, url: &str, expected: u16, limit: Duration) -> Report {
     let mut output = Output::default();
-    let fetched = fetch(url, BODY_BYTES_MAX, |piece| output.push(piece));
+    let fetched = fetch(socket, url, BODY_BYTES_MAX, |piece| output.push(piece));
     let finding = match timeout(limit, fetched).await {
         Ok(Ok(status)) if status == expected => Finding::Passed,
         Ok(Ok(status)) if (300..400).contains(&status) => {
@@ -32,21 +33,43 @@ pub(super) async fn ask(url: &str, expected: u16, limit: Duration) -> Report {
 }
 
 /// The status of the answer to `GET url`; of its body at most `most` bytes are handed over, piece by piece.
-pub(super) async fn fetch(url: &str, most: usize, mut take: impl FnMut(&[u8])) -> Result<u16, String> {
+pub(super) async fn fetch(
+    socket: Option<&str>,
+    url: &str,
+    most: usize,
+    take: impl FnMut(&[u8]),
+) -> Result<u16, String> {
     let uri: http::Uri = url.parse().map_err(|it| format!("`{url}` is no URL: {it}"))?;
     let authority = uri.authority().ok_or_else(|| format!("`{url}` has no host"))?;
     if uri.scheme_str() != Some("http") {
         return Err(format!("`{url}`: only http:// is spoken here"));
     }
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80)));
-    let stream = stream.await.map_err(|it| format!("cannot connect to {authority}: {it}"))?;
+    match socket {
+        Some(path) => {
+            let stream = UnixStream::connect(path).await;
+            talk(stream.map_err(|it| format!("cannot connect to unix:{path}: {it}"))?, &uri, most, take).await
+        }
+        None => {
+            let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await;
+            talk(stream.map_err(|it| format!("cannot connect to {authority}: {it}"))?, &uri, most, take).await
+        }
+    }
+}
+
+async fn talk(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    uri: &http::Uri,
+    most: usize,
+    mut take: impl FnMut(&[u8]),
+) -> Result<u16, String> {
+    let authority = uri.authority().map_or("localhost", |it| it.as_str());
     let mut client = http1::Builder::new();
     client.max_buf_size(HEAD_BYTES_MAX);
     let client = client.handshake::<_, Empty<Bytes>>(TokioIo::new(stream)).await;
     let (mut sender, connection) = client.map_err(|it| it.to_string())?;
     let request = Request::get(uri.path_and_query().map_or("/", |it| it.as_str()))
-        .header(HOST, authority.as_str())
+        .header(HOST, authority)
         .header(USER_AGENT, concat!("tidegate/", env!("CARGO_PKG_VERSION"), " (check)"))
         .header(CONNECTION, "close")
         .body(Empty::new())

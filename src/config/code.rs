@@ -108,12 +108,13 @@ names are compared exactly, including case."
 
     Endpoint "TG0206" "an endpoint that cannot be used"
 "An endpoint is `http://host` or `http://host:port`; the host is a name or an address (IPv6 in brackets).
-The port is 80 if none is given. A path, a query and a user name do not belong to it: use `rewrite` in a
+The port is 80 if none is given. `unix:/run/shop.sock` is a Unix socket, by its absolute path. A path, a query and a user name do not belong to it: use `rewrite` in a
 route to change paths."
 
     Scheme "TG0207" "an endpoint with a scheme that is not supported"
-"This release speaks HTTP/1.1 over TCP to endpoints: http://. TLS, HTTP/2 without TLS and Unix sockets
-are not supported yet, and sending plain text where TLS was asked for would be worse than refusing."
+"This release speaks HTTP/1.1 to endpoints, over TCP (http://) or a Unix socket (unix:/path). TLS and HTTP/2
+without TLS are not supported yet, and sending plain text where TLS was asked for would be worse than
+refusing."
 
     Split "TG0208" "a split that does not add up"
 "`split` gives fixed shares to versions other than `live`; `live` has the rest. The shares are above 0 %

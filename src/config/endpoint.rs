@@ -1,4 +1,4 @@
-//! Endpoints as they are written: `http://10.0.1.10:3000`.
+//! Endpoints as they are written: `http://10.0.1.10:3000`, `unix:/run/shop.sock`.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -12,6 +12,9 @@ use super::yaml::shown;
 
 /// Longest name that the DNS can hold, in bytes.
 pub(super) const HOST_BYTES_MAX: usize = 253;
+
+/// Longest path of a Unix socket, in bytes: `sun_path` less its end.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
 
 /// Port of `http://` when none is written.
 const HTTP_PORT: u16 = 80;
@@ -31,10 +34,10 @@ pub(super) fn endpoint(node: &Node, problems: &mut Problems) -> Option<EndpointS
 /// An error is a code, what is wrong with the endpoint, and what to write instead.
 fn parse(written: &str) -> Result<EndpointSpec, (Code, &'static str, String)> {
     let example = || "for example http://10.0.1.10:3000".to_string();
+    if let Some(path) = written.strip_prefix("unix:") {
+        return unix(path);
+    }
     let Some((scheme, rest)) = written.split_once("://") else {
-        if written.starts_with("unix:") {
-            return Err(unsupported("is a Unix socket, which is not supported yet"));
-        }
         return Err((Code::Endpoint, "has no scheme", format!("write http://{}", shown(written))));
     };
     match scheme.to_ascii_lowercase().as_str() {
@@ -56,8 +59,24 @@ fn parse(written: &str) -> Result<EndpointSpec, (Code, &'static str, String)> {
     Ok(EndpointSpec { host, port })
 }
 
+fn unix(written: &str) -> Result<EndpointSpec, (Code, &'static str, String)> {
+    let refused = |message| Err((Code::Endpoint, message, "for example unix:/run/shop.sock".into()));
+    // `unix:///run/shop.sock` means the same.
+    let path = written.strip_prefix("//").unwrap_or(written);
+    if !path.starts_with('/') {
+        return refused("has no absolute path");
+    }
+    if path.ends_with('/') || path.contains('\0') {
+        return refused("has an unusable path");
+    }
+    if path.len() > SOCKET_PATH_BYTES_MAX {
+        return refused("has a path of more than 107 bytes, which the kernel refuses");
+    }
+    Ok(EndpointSpec { host: EndpointHost::Unix(path.to_owned()), port: 0 })
+}
+
 fn unsupported(message: &'static str) -> (Code, &'static str, String) {
-    (Code::Scheme, message, "endpoints are http:// for now".into())
+    (Code::Scheme, message, "endpoints are http:// or unix:/path for now".into())
 }
 
 fn split_port(authority: &str) -> Option<(&str, u16)> {
@@ -111,6 +130,8 @@ mod tests {
             ("HTTP://[::1]:8080", "[::1]:8080"),
             ("http://[fd00::1]", "[fd00::1]:80"),
             ("http://my_service.local", "my_service.local:80"),
+            ("unix:/run/shop.sock", "unix:/run/shop.sock"),
+            ("unix:///run/shop.sock", "unix:/run/shop.sock"),
         ] {
             assert_eq!(parse(written).unwrap().to_string(), expected);
         }
@@ -123,7 +144,10 @@ mod tests {
             ("shop", Code::Endpoint),
             ("https://shop", Code::Scheme),
             ("h2c://shop", Code::Scheme),
-            ("unix:/run/shop.sock", Code::Scheme),
+            ("unix:run/shop.sock", Code::Endpoint),
+            ("unix:", Code::Endpoint),
+            ("unix:/", Code::Endpoint),
+            ("unix:/run/", Code::Endpoint),
             ("ftp://shop", Code::Scheme),
             ("http://shop/path", Code::Endpoint),
             ("http://shop?x", Code::Endpoint),
@@ -143,5 +167,8 @@ mod tests {
         ] {
             assert_eq!(parse(written).unwrap_err().0, code, "{written}");
         }
+        let path = format!("unix:/{}", "p".repeat(106));
+        assert!(parse(&path).is_ok());
+        assert!(parse(&format!("{path}p")).is_err());
     }
 }

@@ -128,7 +128,7 @@ fn endpoints(node: &Node, at: At, problems: &mut Problems) -> Option<Vec<Endpoin
 
 /// The same definition has the same fingerprint, whatever the order in which it lists its endpoints.
 fn fingerprint(endpoints: &[EndpointSpec]) -> Fingerprint {
-    let mut lines: Vec<String> = endpoints.iter().map(|it| format!("http://{it}\n")).collect();
+    let mut lines: Vec<String> = endpoints.iter().map(|it| format!("{}\n", it.url())).collect();
     lines.sort();
     Fingerprint::of(lines.concat().as_bytes())
 }

@@ -35,7 +35,7 @@ pub(super) struct Reached {
 }
 
 impl Readiness {
-    /// Asks what is due. A lane is a version and its endpoints as `host:port`.
+    /// Asks what is due. A lane is a version and its endpoints, as `host:port` or `unix:/path`.
     pub fn follow(
         &mut self,
         service: &ServiceName,

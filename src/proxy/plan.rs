@@ -186,7 +186,7 @@ fn write_head(
     };
     let fallback;
     let fallback_host = if head.host.whole.is_empty() {
-        fallback = version.endpoints[0].to_string();
+        fallback = version.endpoints[0].authority();
         &fallback
     } else {
         ""

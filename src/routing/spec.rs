@@ -49,7 +49,7 @@ pub struct VersionSpec {
 pub struct EndpointSpec {
     /// Host part.
     pub host: EndpointHost,
-    /// TCP port.
+    /// TCP port; 0 for a Unix socket.
     pub port: u16,
 }
 
@@ -60,6 +60,26 @@ pub enum EndpointHost {
     Address(IpAddr),
     /// A name that is looked up when a connection is opened.
     Name(String),
+    /// Path of a Unix socket.
+    Unix(String),
+}
+
+impl EndpointSpec {
+    /// As the file writes it: `http://10.0.1.10:3000`, `unix:/run/shop.sock`.
+    pub fn url(&self) -> String {
+        match &self.host {
+            EndpointHost::Unix(_) => self.to_string(),
+            EndpointHost::Address(_) | EndpointHost::Name(_) => format!("http://{self}"),
+        }
+    }
+
+    /// What stands in `Host` when a client has sent none. A socket's path is nobody's name.
+    pub fn authority(&self) -> String {
+        match &self.host {
+            EndpointHost::Unix(_) => "localhost".into(),
+            EndpointHost::Address(_) | EndpointHost::Name(_) => self.to_string(),
+        }
+    }
 }
 
 impl std::fmt::Display for EndpointSpec {
@@ -68,6 +88,7 @@ impl std::fmt::Display for EndpointSpec {
             EndpointHost::Address(IpAddr::V6(it)) => write!(f, "[{it}]:{}", self.port),
             EndpointHost::Address(it) => write!(f, "{it}:{}", self.port),
             EndpointHost::Name(it) => write!(f, "{it}:{}", self.port),
+            EndpointHost::Unix(path) => write!(f, "unix:{path}"),
         }
     }
 }

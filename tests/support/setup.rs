@@ -16,7 +16,7 @@ pub struct Setup {
     listener: Vec<String>,
     listeners: Vec<String>,
     live: String,
-    versions: Vec<(String, Vec<SocketAddr>)>,
+    versions: Vec<(String, String)>,
     service: Vec<String>,
     services: Vec<String>,
     top: Vec<String>,
@@ -63,9 +63,18 @@ impl Setup {
     }
 
     /// Adds a version of `shop`, or redefines it.
-    pub fn version(mut self, name: &str, endpoints: &[SocketAddr]) -> Self {
-        self.versions.retain(|it| it.0 != name);
-        self.versions.push((name.to_owned(), endpoints.to_vec()));
+    pub fn version(self, name: &str, endpoints: &[SocketAddr]) -> Self {
+        let endpoints: Vec<String> = endpoints.iter().map(|it| format!("\"http://{it}\"")).collect();
+        self.version_as(name, format!("[{}]", endpoints.join(", ")))
+    }
+
+    /// Adds a version of `shop` as a user would write it, or redefines it.
+    pub fn version_as(mut self, name: &str, written: impl Display) -> Self {
+        let written = written.to_string();
+        match self.versions.iter_mut().find(|it| it.0 == name) {
+            Some(version) => version.1 = written,
+            None => self.versions.push((name.to_owned(), written)),
+        }
         self
     }
 
@@ -164,9 +173,8 @@ impl Setup {
         text += &format!("admin: {{listen: \"{ip}:{admin}\", socket: {dir}/admin.sock}}\n");
         text += &format!("state: {dir}/state\nworkers: {}\nservices:\n  shop:\n", self.workers);
         text += &format!("    live: {}\n    versions:\n", self.live);
-        for (name, endpoints) in &self.versions {
-            let endpoints: Vec<String> = endpoints.iter().map(|it| format!("\"http://{it}\"")).collect();
-            text += &format!("      {name}: [{}]\n", endpoints.join(", "));
+        for (name, written) in &self.versions {
+            text += &format!("      {name}: {written}\n");
         }
         for line in &self.service {
             text += &format!("    {line}\n");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::checks::Subject;
 use crate::model::{Timestamp, VersionName};
 use crate::release::{Actor, Entry, Event as Input, Permit, What};
-use crate::routing::ServiceSpec;
+use crate::routing::{EndpointSpec, ServiceSpec};
 use crate::store::{Freeze, Line};
 
 use super::super::calendar::permit;
@@ -57,12 +57,8 @@ impl Desk {
     pub(super) fn mind_checks(&mut self, world: &World<'_>) {
         let errand = self.state.errand(&self.plan).filter(|_| self.present);
         let wanted = errand.and_then(|it| {
-            let endpoint = endpoints(self.spec.as_ref(), &it.canary.name).into_iter().next()?;
-            let subject = Subject {
-                service: self.name.clone(),
-                version: it.canary.name.clone(),
-                endpoint: format!("http://{endpoint}"),
-            };
+            let endpoint = endpoints(self.spec.as_ref(), &it.canary.name).next()?.url();
+            let subject = Subject { service: self.name.clone(), version: it.canary.name.clone(), endpoint };
             Some((it, subject, self.state.trial().is_some()))
         });
         self.errands.follow(wanted, world.laboratory, world.now);
@@ -92,7 +88,8 @@ impl Desk {
         let lanes = self.moved().cloned();
         let lanes = lanes.as_ref().map(|canary| {
             let stable = &self.state.stable.name;
-            [(canary, endpoints(self.spec.as_ref(), canary)), (stable, endpoints(self.spec.as_ref(), stable))]
+            let places = |it| endpoints(self.spec.as_ref(), it).map(ToString::to_string).collect();
+            [(canary, places(canary)), (stable, places(stable))]
         });
         self.readiness.follow(&self.name, lanes, world.laboratory, world.now);
         let (canary, stable) = self.readiness.lanes();
@@ -103,9 +100,11 @@ impl Desk {
     }
 }
 
-/// Where a version can be reached, as `host:port`.
-fn endpoints(spec: Option<&Arc<ServiceSpec>>, version: &VersionName) -> Vec<String> {
+/// Where a version can be reached.
+fn endpoints<'a>(
+    spec: Option<&'a Arc<ServiceSpec>>,
+    version: &VersionName,
+) -> impl Iterator<Item = &'a EndpointSpec> {
     let versions = spec.into_iter().flat_map(|it| &it.versions);
-    let endpoints = versions.filter(|it| it.name == *version).flat_map(|it| &it.endpoints);
-    endpoints.map(ToString::to_string).collect()
+    versions.filter(move |it| it.name == *version).flat_map(|it| &it.endpoints)
 }

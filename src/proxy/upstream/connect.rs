@@ -6,7 +6,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
 use crate::routing::{EndpointHost, EndpointSpec};
 
@@ -50,11 +50,15 @@ pub async fn connect(
     let failed = |source| ConnectError::Failed { endpoint: spec.clone(), source };
     let opening = async {
         let stream = match &spec.host {
-            EndpointHost::Address(address) => TcpStream::connect(SocketAddr::new(*address, spec.port)).await,
-            EndpointHost::Name(name) => connect_by_name(name, spec.port, names, now_ms).await,
-        }?;
-        stream.set_nodelay(true)?;
-        Ok(Stream::Tcp(stream))
+            EndpointHost::Address(address) => {
+                Stream::Tcp(TcpStream::connect(SocketAddr::new(*address, spec.port)).await?)
+            }
+            EndpointHost::Name(name) => Stream::Tcp(connect_by_name(name, spec.port, names, now_ms).await?),
+            // Looked up by its path each time, so that one that was deleted and made again is found.
+            EndpointHost::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
+        };
+        stream.set_nodelay()?;
+        Ok(stream)
     };
     match tokio::time::timeout(limit, opening).await {
         Ok(done) => done.map_err(failed),

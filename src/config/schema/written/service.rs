@@ -52,7 +52,7 @@ pub(in super::super) enum VersionForm {
 #[schemars(deny_unknown_fields)]
 pub(in super::super) struct Version {
     /// URLs without a path: `http://10.0.1.10:3000`; the host is a name or an address, the port 80 if none
-    /// is given. Required.
+    /// is given. `unix:/run/shop.sock` is a Unix socket, by its absolute path. Required.
     endpoints: OneOrMany<String>,
 }
 
