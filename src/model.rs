@@ -5,6 +5,7 @@
 mod fingerprint;
 mod generation;
 mod histogram;
+mod mac;
 mod name;
 mod observation;
 mod timestamp;
@@ -14,6 +15,7 @@ mod weight;
 pub use fingerprint::Fingerprint;
 pub use generation::Generation;
 pub use histogram::{BUCKETS, Histogram, bucket_of_us, bucket_upper_us};
+pub use mac::MacKey;
 pub use name::{ListenerName, NameError, ServiceName, VersionName};
 pub use observation::{CLIENT_SHARDS, LaneTally, Observation, SLOW_SLOTS, SlowTally, Tally};
 pub use timestamp::Timestamp;

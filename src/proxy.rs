@@ -11,6 +11,7 @@ pub mod message;
 
 mod attempt;
 mod buffer;
+mod caller;
 mod connection;
 mod deadline;
 mod exchange;
@@ -35,6 +36,7 @@ use std::thread::JoinHandle;
 use crossbeam_utils::CachePadded;
 use tokio::sync::mpsc;
 
+use crate::model::MacKey;
 use crate::routing::Publisher;
 use crate::runtime::{Clock, spawn_thread};
 use crate::telemetry::Registry;
@@ -52,12 +54,13 @@ pub struct Proxy {
 
 impl Proxy {
     /// Starts `registry.workers()` workers that route by what `publisher` publishes. `seed` is where
-    /// their draws come from.
+    /// their draws come from, `key` what cookies are sealed with.
     pub fn start(
         publisher: &Publisher,
         registry: &Arc<Registry>,
         clock: &Clock,
         seed: u64,
+        key: MacKey,
     ) -> io::Result<Self> {
         let count = registry.workers();
         let loads: Loads = (0..count).map(|_| CachePadded::new(AtomicUsize::new(0))).collect();
@@ -71,6 +74,7 @@ impl Proxy {
                 clock: clock.clone(),
                 // Far apart, so that no two workers draw the same numbers.
                 seed: seed ^ (index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
+                key,
                 loads: Arc::clone(&loads),
                 peers: orders.clone(),
             };

@@ -5,6 +5,7 @@
 
 mod edits;
 mod matcher;
+mod minted;
 mod publisher;
 mod spec;
 mod split;
@@ -16,6 +17,7 @@ pub use matcher::{
     HeaderCondition, HeaderLookup, HostPattern, Matcher, PathCondition, PathPattern, PatternError,
     QueryCondition, RequestFacts, RouteMatch, RouteProblem, TextCondition,
 };
+pub use minted::{Minted, MintedCookie};
 pub use publisher::{Publisher, Reader};
 pub use spec::{
     Balance, EndpointHost, EndpointSpec, ErrorStatus, Pin, Preview, ServiceLimits, ServiceSpec, StickyBy,

@@ -22,6 +22,7 @@ use crate::runtime::{Clock, ServiceManager, Shutdown, Signal, Signals, spawn_thr
 use crate::store::{OpenError, Recovered, Store};
 use crate::telemetry::Registry;
 
+use super::cookie_key;
 use super::places::{admin_socket, make_own, state_directory};
 use super::reload::{Configure, Parts, Reloader};
 use super::run::{RunError, start_error};
@@ -78,8 +79,9 @@ impl Instance {
         };
         let doors = doors_directory(&state, &store, &recovered, clock.now())?;
         let admin = admin_doors(&config, &doors)?;
-        let proxy =
-            Proxy::start(&publisher, &registry, &clock, seed).map_err(start_error("start the workers"))?;
+        let key = cookie_key::load_or_make(&state, &doors).map_err(start_error("seal cookies"))?;
+        let proxy = Proxy::start(&publisher, &registry, &clock, seed, key)
+            .map_err(start_error("start the workers"))?;
         let proxy = Arc::new(proxy);
         let checks = Checks::start().map_err(start_error("start the thread of the checks"))?;
         let (controller, controlling) = start_controller(controller::Parts {

@@ -1,10 +1,11 @@
 //! `services`: versions with endpoints, what is live, and how requests are spread.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::model::{ServiceName, Weight};
 use crate::routing::{
-    Balance, HostPattern, Pin, ServiceLimits, ServiceSpec, StickyBy, Timeouts, VersionIndex,
+    Balance, HostPattern, MintedCookie, Pin, ServiceLimits, ServiceSpec, StickyBy, Timeouts, VersionIndex,
 };
 
 use super::code::Code;
@@ -29,7 +30,7 @@ pub(super) const SERVICE: Shape = Shape {
     ],
 };
 
-pub(super) const STICKY: Shape = Shape { name: "Sticky", what: "`sticky`", keys: &["by", "name"] };
+pub(super) const STICKY: Shape = Shape { name: "Sticky", what: "`sticky`", keys: &["by", "name", "ttl"] };
 
 pub(super) const PIN: Shape = Shape { name: "Pin", what: "a pin", keys: &["when", "to"] };
 
@@ -214,7 +215,7 @@ fn limits(node: &Node, base: ServiceLimits, problems: &mut Problems) -> Option<S
 }
 
 fn sticky(node: &Node, problems: &mut Problems) -> Option<StickyBy> {
-    #[derive(Clone, Copy)]
+    #[derive(Clone, Copy, Eq, PartialEq)]
     enum By {
         Cookie,
         Header,
@@ -224,23 +225,43 @@ fn sticky(node: &Node, problems: &mut Problems) -> Option<StickyBy> {
     let by = fields.required("by", "cookie, header or address", problems)?;
     let choices = [("cookie", By::Cookie), ("header", By::Header), ("address", By::Address)];
     let by = fields::choice(&by.value, &choices, problems)?;
-    let name = fields.entry("name");
-    match (by, name) {
-        (By::Address, None) => Some(StickyBy::Address),
+    let ttl = fields.entry("ttl");
+    if let Some(ttl) = ttl.filter(|_| by != By::Cookie) {
+        let report = Report::error(Code::Sticky, ttl.key.at, "only a cookie is given out");
+        problems.push(report.help("with by: cookie, `ttl` says how long callers keep it"));
+        return None;
+    }
+    let name = match (by, fields.entry("name")) {
+        (By::Address, None) => return Some(StickyBy::Address),
         (By::Address, Some(name)) => {
             problems.push(Report::error(Code::Sticky, name.key.at, "an address has no name"));
-            None
+            return None;
         }
-        (By::Cookie, Some(name)) => condition::token(&name.value, problems).map(StickyBy::Cookie),
-        (By::Header, Some(name)) => {
-            condition::token(&name.value, problems).map(|it| StickyBy::Header(it.to_ascii_lowercase()))
-        }
+        (By::Cookie | By::Header, Some(name)) => condition::token(&name.value, problems)?,
         (By::Cookie | By::Header, None) => {
             let report = Report::error(Code::Sticky, node.at, "which cookie or header?");
             problems.push(report.help("add its name: sticky: {by: cookie, name: session}"));
-            None
+            return None;
+        }
+    };
+    match ttl {
+        None if by == By::Header => Some(StickyBy::Header(name.to_ascii_lowercase())),
+        None => Some(StickyBy::Cookie(name)),
+        Some(ttl) => {
+            let ttl = fields::parsed(&ttl.value, text::duration, problems)
+                .filter(|it| at_least_a_second(*it, ttl.value.at, problems))?;
+            Some(StickyBy::Minted(MintedCookie { name, ttl }))
         }
     }
+}
+
+/// `Max-Age` counts whole seconds, and 0 takes a cookie away.
+fn at_least_a_second(it: Duration, at: At, problems: &mut Problems) -> bool {
+    let enough = it >= Duration::from_secs(1);
+    if !enough {
+        problems.push(Report::error(Code::Sticky, at, "a cookie lives in whole seconds").help("at least 1s"));
+    }
+    enough
 }
 
 fn pins(node: &Node, scope: &Scope, problems: &mut Problems) -> Option<Vec<Pin>> {

@@ -36,8 +36,9 @@ pub(super) fn build<'a>(
     }
 }
 
-/// The canary takes the first draws, so that raising its weight only adds users to it; then come the
-/// shares that stay, shrunk if the canary leaves them too little room; stable has the rest.
+/// Shares that stay take the first draws, and always the same ones: whoever was assigned to one stays
+/// there while the others get a new version. The canary's draws come next, so that raising its weight only
+/// adds users to it; stable has the rest.
 fn split(service: &ServiceConfig, shares: Option<&Shares>) -> Split {
     let Some(shares) = shares else {
         return Split::all(service.live);
@@ -47,7 +48,7 @@ fn split(service: &ServiceConfig, shares: Option<&Shares>) -> Split {
     let mut room = Weight::ALL;
     let canary =
         shares.canary.as_ref().and_then(|(it, weight)| Some((index_of(service, &it.name)?, *weight)));
-    for (version, weight) in canary.into_iter().chain(service.split.iter().copied()) {
+    for (version, weight) in service.split.iter().copied().chain(canary) {
         if version == stable || arms.iter().any(|(it, _)| *it == version) {
             continue;
         }
@@ -56,7 +57,9 @@ fn split(service: &ServiceConfig, shares: Option<&Shares>) -> Split {
         let used = room.basis_points() - weight.basis_points();
         room = Weight::from_basis_points(used.into()).expect("a part of a weight is a weight");
     }
-    let salt = Salt::of(service.spec.name.as_str(), shares.release);
+    // The same people need not always be the first to meet a canary, but a share that stays is theirs.
+    let release = if service.split.is_empty() { shares.release } else { 0 };
+    let salt = Salt::of(service.spec.name.as_str(), release);
     Split::new(&arms, stable, salt).unwrap_or_else(|| Split::all(stable))
 }
 

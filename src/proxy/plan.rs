@@ -4,10 +4,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::model::ClientShard;
-use crate::routing::{RequestFacts, Route, StickyBy, Target as To, VersionSpec, unit};
+use crate::routing::{RequestFacts, Route, Target as To, VersionSpec};
 use crate::telemetry::RejectReason;
 
+use super::caller::{self, Caller};
 use super::connection::Client;
 use super::forward::{Job, Request};
 use super::h1::{self, BodyReader, ForwardedInfo, RequestWriting};
@@ -116,11 +116,12 @@ fn choose(
         local.cells().rejected(RejectReason::BodyTooLarge);
         return answer.with(413, Some("limit"), "the body is larger than this service takes\n");
     }
+    let caller = Caller { worker, client, head, buf };
+    let mut issued = None;
     let assigned = match &spec.sticky {
         None => service.assign(facts.host, &header, None, || worker.bits()),
-        Some(by) => with_unit(by, client, head, buf, |unit| {
-            service.assign(facts.host, &header, unit, || worker.bits())
-        }),
+        Some(by) => caller
+            .with_unit(by, &mut issued, |unit| service.assign(facts.host, &header, unit, || worker.bits())),
     };
     let version = Rc::clone(&view.services[index.0].versions[assigned.version.0]);
     let request = request_of(head);
@@ -146,9 +147,9 @@ fn choose(
         request,
         spec: Arc::clone(spec),
         version,
-        response_headers: Arc::clone(&route.response_headers),
+        response_headers: caller::with_cookie(&route.response_headers, issued),
         upload,
-        evidence: assigned.judged.then(|| worker.shard(shard(&spec.client_key, client, head, buf))),
+        evidence: assigned.judged.then(|| worker.shard(caller.shard(&spec.client_key))),
     }))
 }
 
@@ -208,31 +209,6 @@ fn write_head(
         close: false,
     };
     h1::write_request(head, buf, &how, out);
-}
-
-fn with_unit<T>(
-    by: &StickyBy,
-    client: &Client,
-    head: &RequestHead,
-    buf: &[u8],
-    then: impl FnOnce(Option<&[u8]>) -> T,
-) -> T {
-    match by {
-        StickyBy::Address => then(Some(&unit::address(client.peer.address))),
-        StickyBy::Header(name) => then(head.values(buf, name).next().filter(|it| !it.is_empty())),
-        StickyBy::Cookie(name) => then(
-            head.values(buf, "cookie").find_map(|line| unit::cookie(line, name)).filter(|it| !it.is_empty()),
-        ),
-    }
-}
-
-/// The group of clients that a request counts for; without the key its address decides.
-fn shard(key: &StickyBy, client: &Client, head: &RequestHead, buf: &[u8]) -> ClientShard {
-    let by_address = || client.shard_of(head, buf);
-    match key {
-        StickyBy::Address => by_address(),
-        key => with_unit(key, client, head, buf, |it| it.map_or_else(by_address, ClientShard::of)),
-    }
 }
 
 /// Answers that we make ourselves.

@@ -13,7 +13,7 @@ use rand::{Rng, SeedableRng};
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
-use crate::model::{CLIENT_SHARDS, ClientShard};
+use crate::model::{CLIENT_SHARDS, ClientShard, MacKey};
 use crate::routing::Reader;
 use crate::runtime::Clock;
 use crate::telemetry::Registry;
@@ -55,6 +55,8 @@ pub struct Setup {
     pub clock: Clock,
     /// Seed of its draws.
     pub seed: u64,
+    /// What cookies are sealed with.
+    pub key: MacKey,
     /// Every worker's open connections.
     pub loads: Loads,
     /// How to reach every worker.
@@ -82,6 +84,8 @@ pub struct Worker {
     pub closing_idle: Cell<bool>,
     /// Room for the head that is being read. Borrowed between two awaits only.
     pub scratch: RefCell<Scratch>,
+    /// What cookies are sealed with.
+    pub key: MacKey,
     loads: Loads,
     peers: Vec<mpsc::UnboundedSender<Order>>,
     reader: RefCell<Reader>,
@@ -147,6 +151,7 @@ impl Worker {
             draining: Cell::new(false),
             closing_idle: Cell::new(false),
             scratch: RefCell::default(),
+            key: setup.key,
             loads: setup.loads,
             peers: setup.peers,
             reader: RefCell::new(reader),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::model::{Fingerprint, ServiceName, VersionName};
 
 use super::matcher::{HeaderCondition, HeaderLookup};
+use super::minted::MintedCookie;
 use super::table::VersionIndex;
 
 /// What users call. Shared by every table that is built from one configuration.
@@ -108,6 +109,8 @@ pub enum Balance {
 pub enum StickyBy {
     /// The value of this cookie, as the application set it.
     Cookie(String),
+    /// A cookie that callers are given here.
+    Minted(MintedCookie),
     /// The value of this header.
     Header(String),
     /// The client's address.

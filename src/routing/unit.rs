@@ -9,16 +9,20 @@ use std::net::IpAddr;
 ///
 /// The first pair of that name decides; browsers send the most specific one first.
 pub fn cookie<'a>(line: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    let value = line.split(|it| *it == b';').find_map(|pair| {
+    let value = match cookies(line, name).next()? {
+        [b'"', inner @ .., b'"'] => inner,
+        value => value,
+    };
+    (!value.is_empty() && value.iter().copied().all(is_cookie_octet)).then_some(value)
+}
+
+/// Everything that one `Cookie` line says under a name, as it is written.
+pub fn cookies<'a>(line: &'a [u8], name: &str) -> impl Iterator<Item = &'a [u8]> {
+    line.split(|it| *it == b';').filter_map(move |pair| {
         let pair = pair.trim_ascii();
         let (found, value) = pair.split_at(pair.iter().position(|it| *it == b'=')?);
         (found == name.as_bytes()).then(|| &value[1..])
-    })?;
-    let value = match value {
-        [b'"', inner @ .., b'"'] => inner,
-        _ => value,
-    };
-    (!value.is_empty() && value.iter().copied().all(is_cookie_octet)).then_some(value)
+    })
 }
 
 /// An address as a unit: the same for an IPv4 client on an IPv4 and on a dual-stack listener.

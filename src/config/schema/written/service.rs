@@ -62,11 +62,19 @@ pub(in super::super) struct Version {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(in super::super) struct Sticky {
-    /// `cookie`: the value of a cookie that your application sets; `header`: the value of a request
-    /// header; `address`: the client's address. Callers without one are drawn alone. Required.
+    /// `cookie`: a cookie, that your application sets or, with `ttl`, that is given out here; `header`: the
+    /// value of a request header; `address`: the client's address. Requests without one are drawn alone.
+    /// Required.
     by: StickyBy,
-    /// Name of the cookie or header. Required for both.
+    /// Name of the cookie or header. Required for both. Services that give out cookies of the same name on
+    /// the same host share them.
     name: Option<String>,
+    /// With `by: cookie`, callers that bring no cookie of ours are given one with their first answer, and
+    /// keep it this long: `Path=/`, `HttpOnly`, `SameSite=Lax`, over TLS `Secure`. One that is damaged or that
+    /// somebody invented counts as none. What it holds is random and is sealed with `cookie-key` in the
+    /// state directory; servers that stand for each other need the same file. Default: none is given out,
+    /// and the cookie is your application's.
+    ttl: Option<Duration>,
 }
 
 #[derive(JsonSchema)]
