@@ -54,6 +54,7 @@ fn how<'a>(head: &RequestHead, path: &'a str) -> RequestWriting<'a> {
         framing: head.framing,
         edits: &[],
         forwarded: ForwardedInfo { peer: "192.0.2.7", proto: "http", by: None, trusted_peer: false },
+        own: &[],
         fallback_host: "10.0.0.1:80",
         upgrade: false,
         expect: false,
@@ -76,6 +77,7 @@ fn responses(criterion: &mut Criterion) {
                 close: false,
                 client_http10: false,
                 edits: &[],
+                own: &[],
                 date: &date,
                 trailers: false,
             };

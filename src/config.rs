@@ -22,6 +22,7 @@ mod preview;
 mod problem;
 mod query;
 mod render;
+mod request_id;
 mod rollout;
 mod route;
 mod schema;
@@ -35,8 +36,8 @@ mod yaml;
 
 pub use code::{Code, explain};
 pub use domain::{
-    AdminSpec, Config, EscapedSlashes, IpNetwork, ListenerLimits, ListenerSpec, ListenerTimeouts, Query,
-    ServiceConfig, Underscores,
+    AdminSpec, Config, EscapedSlashes, IpNetwork, KeepIds, ListenerLimits, ListenerSpec, ListenerTimeouts,
+    Query, RequestIds, ServiceConfig, Underscores,
 };
 pub use load::{Doors, Loaded, load};
 pub use problem::{Problem, Problems, Severity};

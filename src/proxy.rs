@@ -19,6 +19,7 @@ mod failure;
 mod forward;
 mod grpc;
 mod listener;
+mod marks;
 mod patience;
 mod plan;
 mod pump;

@@ -76,6 +76,7 @@ fn forward(head: &RequestHead, buf: &[u8], target: &Target, trusted_peer: bool) 
         framing: head.framing,
         edits: &[],
         forwarded: ForwardedInfo { peer: "192.0.2.7", proto: "http", by: None, trusted_peer },
+        own: &[],
         fallback_host: "unused.test",
         upgrade: true,
         expect: head.expect_continue,

@@ -35,6 +35,7 @@ fuzz_target!(|input: &[u8]| {
             close: false,
             client_http10: knob & 4 != 0,
             edits: &[],
+            own: &[],
             date: &http_date(0),
             trailers: knob & 8 != 0,
         };

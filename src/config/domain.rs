@@ -79,6 +79,8 @@ pub struct ListenerSpec {
     pub escaped_slashes: EscapedSlashes,
     /// Whether `//` counts as `/` when routes are matched and when the path is forwarded.
     pub merge_slashes: bool,
+    /// What becomes of `X-Request-Id`; `None` leaves it alone.
+    pub request_id: Option<RequestIds>,
 }
 
 /// A range of addresses in CIDR notation.
@@ -187,6 +189,25 @@ pub enum EscapedSlashes {
     Reject,
     /// Decoded; it separates elements.
     Decode,
+}
+
+/// How requests get their ids.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct RequestIds {
+    /// Whose ids are kept.
+    pub keep: KeepIds,
+}
+
+/// Whose ids are kept. All others are replaced by new ones.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum KeepIds {
+    /// Those of trusted peers.
+    #[default]
+    Trusted,
+    /// Everybody's.
+    Any,
+    /// Nobody's.
+    None,
 }
 
 /// Where operators and scrapers are answered.

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use super::code::Code;
 use super::domain::{
-    AdminSpec, EscapedSlashes, IpNetwork, ListenerLimits, ListenerSpec, ListenerTimeouts, Underscores,
+    AdminSpec, EscapedSlashes, IpNetwork, ListenerLimits, ListenerSpec, ListenerTimeouts, RequestIds,
+    Underscores,
 };
 use super::fields::{self, Fields, Shape};
 use super::node::{Node, Value, Word};
 use super::problem::{Problems, Report};
+use super::request_id::request_id;
 use super::source::At;
 use super::text;
 use super::yaml::shown;
@@ -17,7 +19,17 @@ use super::yaml::shown;
 pub(super) const LISTENER: Shape = Shape {
     name: "Listener",
     what: "a listener",
-    keys: &["port", "bind", "trust", "timeouts", "limits", "underscores", "escaped_slashes", "merge_slashes"],
+    keys: &[
+        "port",
+        "bind",
+        "trust",
+        "timeouts",
+        "limits",
+        "underscores",
+        "escaped_slashes",
+        "merge_slashes",
+        "request_id",
+    ],
 };
 
 pub(super) const LISTENER_TIMEOUTS: Shape = Shape {
@@ -88,6 +100,7 @@ fn listener(name: &Word, node: &Node, problems: &mut Problems) -> Option<Placed>
         underscores: Underscores::default(),
         escaped_slashes: EscapedSlashes::default(),
         merge_slashes: false,
+        request_id: Some(RequestIds::default()),
     };
     let at = node.at;
     let Value::Map(_) = &node.value else {
@@ -116,6 +129,7 @@ fn listener(name: &Word, node: &Node, problems: &mut Problems) -> Option<Placed>
         fields::choice(node, &choices, problems)
     });
     fields.set("merge_slashes", &mut spec.merge_slashes, problems, fields::boolean);
+    fields.set("request_id", &mut spec.request_id, problems, request_id);
     spec.address = SocketAddr::new(ip, port?);
     Some(Placed { spec, at: name.at })
 }

@@ -9,12 +9,14 @@
 
 mod field;
 mod head;
+mod own;
 mod refusal;
 mod span;
 mod target;
 
 pub use field::{Field, MethodKind};
 pub use head::{Authority, Framing, Line, RequestHead, ResponseHead, TargetForm};
+pub use own::{OwnLine, is_replaced};
 pub use refusal::{Malformed, Refusal};
 pub use span::Span;
 pub use target::{Target, TargetRules};

@@ -163,6 +163,7 @@ mod tests {
             underscores: Default::default(),
             escaped_slashes: Default::default(),
             merge_slashes: false,
+            request_id: None,
         };
         Patience::new(&timeouts, &listener, 1000)
     }

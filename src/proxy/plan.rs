@@ -12,7 +12,8 @@ use super::connection::Client;
 use super::forward::{Job, Request};
 use super::h1::{self, BodyReader, ForwardedInfo, RequestWriting};
 use super::listener::Local;
-use super::message::{Framing, MethodKind, Refusal, RequestHead, Target, TargetRules};
+use super::marks::Marks;
+use super::message::{Framing, MethodKind, OwnLine, Refusal, RequestHead, Target, TargetRules};
 use super::pump::Pump;
 use super::view::View;
 use super::worker::{Scratch, Worker};
@@ -88,6 +89,15 @@ fn choose(
     if head.is_for_proxy() {
         return answer.with(200, None, "");
     }
+    let trusted = client.peer.trusted;
+    let Ok(marks) = Marks::of(head, buf, client.spec.request_id, trusted, || worker.bits()) else {
+        local.cells().rejected(RejectReason::Loop);
+        return answer.with(
+            508,
+            Some("loop"),
+            "the request has passed too many gates: a route leads back here\n",
+        );
+    };
     let header = |name: &str, each: &mut dyn FnMut(&[u8])| head.values(buf, name).for_each(each);
     let facts = RequestFacts {
         host: target.host(),
@@ -134,6 +144,7 @@ fn choose(
         head,
         client,
         &request,
+        &marks.lines(),
         &spec.versions[assigned.version.0],
         &mut upload.front,
     );
@@ -174,6 +185,7 @@ fn write_head(
     head: &RequestHead,
     client: &Client,
     request: &Request,
+    own: &[OwnLine<'_>],
     version: &VersionSpec,
     out: &mut Vec<u8>,
 ) {
@@ -202,6 +214,7 @@ fn write_head(
             by: None,
             trusted_peer: client.peer.trusted,
         },
+        own,
         fallback_host,
         upgrade: request.upgrade,
         expect: request.expect_continue,

@@ -88,6 +88,8 @@ reject_reasons! {
     ConnectionsPerAddress = "connections_per_address",
     /// The service's limit of requests under way was reached.
     Overloaded = "overloaded",
+    /// The request has passed too many gates: a route leads back to where it came from.
+    Loop = "loop",
     /// The process is shutting down.
     Draining = "draining",
 }

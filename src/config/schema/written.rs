@@ -73,8 +73,8 @@ pub(super) struct Listener {
     port: u16,
     /// IP address. Default: `0.0.0.0`, every IPv4 address; `"::"` is every IPv6 address.
     bind: Option<String>,
-    /// Networks (`10.0.0.0/8`) whose `X-Forwarded-*` and `Forwarded` are believed. Default: none, and what
-    /// clients send in them is replaced.
+    /// Networks (`10.0.0.0/8`) whose `X-Forwarded-*`, `X-Real-IP` and `Forwarded` are believed. Default: none,
+    /// and what clients send in them is replaced.
     trust: Option<OneOrMany<String>>,
     /// Time limits of its connections.
     timeouts: Option<ListenerTimeouts>,
@@ -88,6 +88,33 @@ pub(super) struct Listener {
     escaped_slashes: Option<EscapedSlashes>,
     /// Whether `//` in a path counts as `/`. Default: `false`.
     merge_slashes: Option<bool>,
+    /// What becomes of `X-Request-Id`, which every request has when it reaches its version: a map, or `off`
+    /// to leave it alone. Default: `{keep: trusted}`.
+    request_id: Option<RequestIdForm>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+pub(super) enum RequestIdForm {
+    Off(Off),
+    Ids(RequestId),
+}
+
+/// How requests get their ids.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct RequestId {
+    /// Whose ids are kept, if they have at most 128 letters, digits and `-._~:+/=@`: those of `trusted` peers,
+    /// of `any`, or of `none`. All others get a new one. Default: `trusted`.
+    keep: Option<KeepIds>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+pub(super) enum KeepIds {
+    Trusted,
+    Any,
+    None,
 }
 
 /// Time limits of a listener's connections.

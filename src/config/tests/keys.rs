@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::super::fields::Shape;
 use super::super::{
-    check, condition, edit, guard, listen, load, preview, query, rollout, route, schema, service, step,
-    version,
+    check, condition, edit, guard, listen, load, preview, query, request_id, rollout, route, schema, service,
+    step, version,
 };
 
-const SHAPES: [&Shape; 31] = [
+const SHAPES: [&Shape; 32] = [
     &condition::PATH,
     &condition::PRESENT,
     &edit::EDITED,
@@ -27,6 +27,7 @@ const SHAPES: [&Shape; 31] = [
     &guard::PASS,
     &guard::CLIENT_KEY,
     &preview::PREVIEW,
+    &request_id::REQUEST_ID,
     &rollout::ROLLOUT,
     &check::CHECK,
     &query::QUERY,

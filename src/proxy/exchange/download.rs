@@ -190,6 +190,7 @@ impl Exchange<'_> {
             close: self.close_client,
             client_http10: request.http10,
             edits: &self.job.response_headers,
+            own: &[],
             date: &self.worker.date(),
             trailers,
         };

@@ -1,4 +1,4 @@
-//! Who asked, as told to the upstream: `X-Forwarded-For/Proto/Host` and `Forwarded` (RFC 7239).
+//! Who asked, as told to the upstream: `X-Forwarded-For/Proto/Host/Port`, `X-Real-IP` and `Forwarded` (RFC 7239).
 //!
 //! From a peer that is not trusted nothing of the kind is believed: its lines are dropped and ours say what
 //! we saw. A trusted peer's chain is kept, without the entries that are no addresses, and the peer is
@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use crate::proxy::message::{Field, RequestHead};
 
-use super::syntax::{authority, is_token, list, trim};
+use super::syntax::{authority, decimal, is_token, list, push_decimal, trim};
 
 /// What the proxy knows of the client's side.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,8 +34,14 @@ pub(super) fn passes(field: Field, value: &[u8], info: &ForwardedInfo<'_>) -> bo
             Field::XForwardedFor | Field::Forwarded => false,
             Field::XForwardedProto => is_proto(value),
             Field::XForwardedHost => authority(value).is_some(),
+            Field::XForwardedPort => decimal(value).is_some_and(|it| (1..=65_535).contains(&it)),
+            Field::XRealIp => is_address(value),
             _ => true,
         }
+}
+
+fn usual_port(proto: &str) -> u16 {
+    if proto == "https" { 443 } else { 80 }
 }
 
 fn is_proto(value: &[u8]) -> bool {
@@ -69,6 +75,20 @@ pub(super) fn write(
     if wanted("x-forwarded-host") && !told(Field::XForwardedHost) && !host.is_empty() {
         out.extend_from_slice(b"x-forwarded-host: ");
         out.extend_from_slice(host);
+        out.extend_from_slice(b"\r\n");
+    }
+    if wanted("x-forwarded-port") && !told(Field::XForwardedPort) {
+        out.extend_from_slice(b"x-forwarded-port: ");
+        push_decimal(out, head.host.port.unwrap_or(usual_port(info.proto)).into());
+        out.extend_from_slice(b"\r\n");
+    }
+    if wanted("x-real-ip") && !told(Field::XRealIp) {
+        out.extend_from_slice(b"x-real-ip: ");
+        let mut nearest = info.peer.as_bytes();
+        if info.trusted_peer {
+            addresses(head, buf, &mut |it| nearest = it);
+        }
+        out.extend_from_slice(without_port(nearest));
         out.extend_from_slice(b"\r\n");
     }
     if wanted("forwarded") {
@@ -125,6 +145,15 @@ fn addresses<'b>(head: &RequestHead, buf: &'b [u8], visit: &mut dyn FnMut(&'b [u
 fn is_address(entry: &[u8]) -> bool {
     let parses = |it: &[u8]| std::str::from_utf8(it).is_ok_and(|it| it.parse::<IpAddr>().is_ok());
     parses(entry) || authority(entry).is_some_and(|(name, _)| entry[0] == b'[' || parses(&entry[..name]))
+}
+
+/// The address of an entry for which [`is_address`] holds.
+fn without_port(entry: &[u8]) -> &[u8] {
+    match authority(entry) {
+        Some((name, _)) if entry[0] == b'[' => &entry[1..name - 1],
+        Some((name, Some(_))) if !entry[..name].contains(&b':') => &entry[..name],
+        _ => entry,
+    }
 }
 
 /// Calls `visit` with the elements of all sound `Forwarded` lines.

@@ -94,6 +94,7 @@ fn plain<'a>(head: &RequestHead, path: &'a str) -> RequestWriting<'a> {
         framing: head.framing,
         edits: &[],
         forwarded,
+        own: &[],
         fallback_host: "10.0.0.1:80",
         upgrade: true,
         expect: head.expect_continue,

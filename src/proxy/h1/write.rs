@@ -3,7 +3,9 @@
 //! Lines keep their order and case; what speaks of one connection ends here; what frames the body is
 //! written from what was decided. Neighbouring lines that go on unchanged are copied as one stretch.
 
-use crate::proxy::message::{Field, Framing, Line, MethodKind, RequestHead, ResponseHead, Span};
+use crate::proxy::message::{
+    Field, Framing, Line, MethodKind, OwnLine, RequestHead, ResponseHead, Span, is_replaced,
+};
 use crate::routing::HeaderEdit;
 
 use super::forwarded::{self, ForwardedInfo};
@@ -20,6 +22,8 @@ pub struct RequestWriting<'a> {
     pub edits: &'a [HeaderEdit],
     /// Who asks.
     pub forwarded: ForwardedInfo<'a>,
+    /// What else we say; the route's changes go before it.
+    pub own: &'a [OwnLine<'a>],
     /// The `Host` of an HTTP/1.0 request that has none: the endpoint's name and port.
     pub fallback_host: &'a str,
     /// Whether the change of protocol that the client asks for is passed on.
@@ -44,6 +48,8 @@ pub struct ResponseWriting<'a> {
     pub client_http10: bool,
     /// The route's changes.
     pub edits: &'a [HeaderEdit],
+    /// What we say; the route's changes go before it.
+    pub own: &'a [OwnLine<'a>],
     /// Added when the upstream sent none.
     pub date: &'a [u8; 29],
     /// Whether trailers are passed on, so that the `Trailer` line stays.
@@ -78,6 +84,7 @@ pub fn write_request(head: &RequestHead, buf: &[u8], how: &RequestWriting<'_>, o
     write_connection([(upgrade.is_some(), "upgrade"), (how.te_trailers, "te"), (how.close, "close")], out);
     let wanted = |name: &str| !edits.replace(name.as_bytes());
     forwarded::write(head, buf, &how.forwarded, wanted, out);
+    write_own(how.own, &edits, out);
     edits.write(out);
     out.extend_from_slice(b"\r\n");
 }
@@ -125,6 +132,11 @@ fn write_request_lines(
                     copier.copy(line, buf, out);
                 }
             }
+            Field::Traceparent | Field::Tracestate | Field::XRequestId => {
+                if !is_replaced(how.own, line.field) {
+                    copier.copy(line, buf, out);
+                }
+            }
             // Hop by hop, ours alone, or answered here.
             Field::Connection
             | Field::Expect
@@ -156,7 +168,7 @@ pub fn write_response(head: &ResponseHead, buf: &[u8], how: &ResponseWriting<'_>
     // RFC 9110 section 15.5.22: a 426 must say which protocol would do.
     let upgrade = head.upgraded || head.status == 426;
     write_status_line(head, buf, out);
-    let kept = Kept { framing, upgrade, trailer: how.trailers };
+    let kept = Kept { framing, upgrade, trailer: how.trailers, own: how.own };
     let told = write_response_lines(head, buf, &kept, &edits, out);
     write_framing(framing, told.length, out);
     let stays = how.client_http10 && !close && !head.upgraded;
@@ -164,6 +176,7 @@ pub fn write_response(head: &ResponseHead, buf: &[u8], how: &ResponseWriting<'_>
     if !told.date && !edits.replace(b"date") {
         push_line(out, b"date", how.date);
     }
+    write_own(how.own, &edits, out);
     edits.write(out);
     out.extend_from_slice(b"\r\n");
 }
@@ -171,7 +184,7 @@ pub fn write_response(head: &ResponseHead, buf: &[u8], how: &ResponseWriting<'_>
 /// Appends an interim (1xx, not 101) response.
 pub fn write_interim(head: &ResponseHead, buf: &[u8], out: &mut Vec<u8>) {
     write_status_line(head, buf, out);
-    let kept = Kept { framing: Framing::None, upgrade: false, trailer: false };
+    let kept = Kept { framing: Framing::None, upgrade: false, trailer: false, own: &[] };
     write_response_lines(head, buf, &kept, &Edits(&[]), out);
     out.extend_from_slice(b"\r\n");
 }
@@ -186,10 +199,11 @@ fn write_status_line(head: &ResponseHead, buf: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Which of the lines that are usually dropped or replaced stay.
-struct Kept {
+struct Kept<'a> {
     framing: Framing,
     upgrade: bool,
     trailer: bool,
+    own: &'a [OwnLine<'a>],
 }
 
 /// Which lines were there and need not be added.
@@ -203,7 +217,7 @@ struct Told {
 fn write_response_lines(
     head: &ResponseHead,
     buf: &[u8],
-    kept: &Kept,
+    kept: &Kept<'_>,
     edits: &Edits<'_>,
     out: &mut Vec<u8>,
 ) -> Told {
@@ -228,6 +242,7 @@ fn write_response_lines(
             }
             Field::Trailer if kept.trailer => copier.copy(line, buf, out),
             Field::Tidegate if line.name.of(buf).eq_ignore_ascii_case(b"x-tidegate-error") => {}
+            Field::XRequestId if is_replaced(kept.own, Field::XRequestId) => {}
             field if field.is_hop_by_hop() => {}
             field => {
                 told.date |= field == Field::Date;
@@ -263,6 +278,13 @@ fn write_connection(options: [(bool, &str); 3], out: &mut Vec<u8>) {
     }
     if before == ", " {
         out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Lines of our own, save those that the route says otherwise about.
+fn write_own(own: &[OwnLine<'_>], edits: &Edits<'_>, out: &mut Vec<u8>) {
+    for line in own.iter().filter(|it| !it.value.is_empty() && !edits.replace(it.name.as_bytes())) {
+        push_line(out, line.name.as_bytes(), line.value);
     }
 }
 

@@ -90,6 +90,8 @@ pub enum Field {
     Te,
     /// `X-Tidegate-*`: set by us, never believed when received.
     Tidegate,
+    Traceparent,
+    Tracestate,
     Trailer,
     TransferEncoding,
     Upgrade,
@@ -100,6 +102,7 @@ pub enum Field {
     /// Any other `X-Forwarded-*`.
     XForwardedOther,
     XRealIp,
+    XRequestId,
 }
 
 impl Field {
@@ -119,6 +122,9 @@ impl Field {
             10 if is("connection") => Self::Connection,
             10 if is("keep-alive") => Self::KeepAlive,
             10 if is("set-cookie") => Self::SetCookie,
+            10 if is("tracestate") => Self::Tracestate,
+            11 if is("traceparent") => Self::Traceparent,
+            12 if is("x-request-id") => Self::XRequestId,
             12 if is("max-forwards") => Self::MaxForwards,
             13 if is("authorization") => Self::Authorization,
             14 if is("content-length") => Self::ContentLength,
@@ -185,12 +191,15 @@ impl Field {
                 | Self::Host
                 | Self::SetCookie
                 | Self::Tidegate
+                | Self::Traceparent
+                | Self::Tracestate
                 | Self::XForwardedFor
                 | Self::XForwardedHost
                 | Self::XForwardedOther
                 | Self::XForwardedPort
                 | Self::XForwardedProto
                 | Self::XRealIp
+                | Self::XRequestId
         )
     }
 }

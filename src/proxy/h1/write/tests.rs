@@ -20,6 +20,7 @@ fn request<'a>(text: &'a str, change: impl FnOnce(&mut RequestWriting<'a>)) -> S
         framing: head.framing,
         edits: &[],
         forwarded: UNTRUSTED,
+        own: &[],
         fallback_host: "10.0.0.1:80",
         upgrade: true,
         expect: false,
@@ -33,6 +34,7 @@ fn request<'a>(text: &'a str, change: impl FnOnce(&mut RequestWriting<'a>)) -> S
 }
 
 const OURS: &str = "x-forwarded-for: 192.0.2.7\r\nx-forwarded-proto: http\r\nx-forwarded-host: a\r\n\
+                    x-forwarded-port: 80\r\nx-real-ip: 192.0.2.7\r\n\
                     forwarded: for=192.0.2.7;host=a;proto=http\r\n";
 
 /// The lines that a `GET` with these lines becomes, without ours.
@@ -115,12 +117,14 @@ const SPOOFED: &str = "X-Forwarded-For: 1.1.1.1, junk, 2001:db8::1\r\nX-Real-IP:
 #[test]
 fn an_untrusted_peer_is_believed_nothing() {
     let expected = "x-forwarded-for: 192.0.2.7\r\nx-forwarded-proto: http\r\nx-forwarded-host: a:81\r\n\
+                    x-forwarded-port: 81\r\nx-real-ip: 192.0.2.7\r\n\
                     forwarded: for=192.0.2.7;host=\"a:81\";proto=http\r\n";
     assert_eq!(told(UNTRUSTED, SPOOFED), expected);
     let v6 = ForwardedInfo { peer: "2001:db8::7", by: Some("10.0.0.9"), proto: "https", ..UNTRUSTED };
     assert_eq!(
         told(v6, ""),
         "x-forwarded-for: 2001:db8::7\r\nx-forwarded-proto: https\r\nx-forwarded-host: a:81\r\n\
+         x-forwarded-port: 81\r\nx-real-ip: 2001:db8::7\r\n\
          forwarded: for=\"[2001:db8::7]\";by=10.0.0.9;host=\"a:81\";proto=https\r\n"
     );
 }
@@ -178,7 +182,7 @@ fn edits_are_applied_in_their_order() {
         let (before, after) = expected.split_once('|').unwrap();
         assert_eq!(out, format!("POST / HTTP/1.1\r\n{before}{OURS}{after}\r\n"), "{edits:?}");
     }
-    let edits = [set("x-forwarded-for", "hidden"), remove("forwarded")];
+    let edits = [set("x-forwarded-for", "hidden"), remove("x-real-ip"), remove("forwarded")];
     let out = request(text, |how| how.edits = &edits);
     assert!(!out.contains("192.0.2.7") && out.contains("\r\nx-forwarded-for: hidden\r\n"), "{out}");
 }
@@ -200,6 +204,7 @@ fn response<'a>(kind: MethodKind, text: &[u8], change: impl FnOnce(&mut Response
         close: false,
         client_http10: false,
         edits: &[],
+        own: &[],
         date: b"Thu, 01 Jan 1970 00:00:00 GMT",
         trailers: false,
     };
@@ -289,4 +294,30 @@ fn edits_change_responses_too() {
     let edits = [HeaderEdit::Set("date".into(), "d".into()), HeaderEdit::Remove("server".into())];
     let out = answer("HTTP/1.1 204 x\r\nServer: y\r\nX: 1\r\n\r\n", |how| how.edits = &edits);
     assert_eq!(out, "HTTP/1.1 204 x\r\nX: 1\r\ndate: d\r\n\r\n");
+}
+
+#[test]
+fn our_own_lines_stand_for_what_was_received() {
+    let own = |value: &'static [u8]| [OwnLine { field: Field::XRequestId, name: "x-request-id", value }];
+    let text = "GET / HTTP/1.1\r\nHost: a\r\nX-Request-ID: theirs\r\nTraceparent: t\r\n\r\n";
+    for (lines, edits, expected) in [
+        (&[][..], vec![], "X-Request-ID: theirs\r\nTraceparent: t\r\n|"),
+        (&own(b"ours"), vec![], "Traceparent: t\r\n|x-request-id: ours\r\n"),
+        (&own(b""), vec![], "Traceparent: t\r\n|"),
+        (&own(b"ours"), vec![HeaderEdit::Remove("x-request-id".into())], "Traceparent: t\r\n|"),
+    ] {
+        let out = request(text, |how| (how.own, how.edits) = (lines, &edits));
+        let (before, after) = expected.split_once('|').unwrap();
+        assert_eq!(out, format!("GET / HTTP/1.1\r\nHost: a\r\n{before}{OURS}{after}\r\n"));
+    }
+    let text = "HTTP/1.1 200 OK\r\nX-Request-Id: theirs\r\nContent-Length: 0\r\n\r\n";
+    let out = answer(text, |how| how.own = &[]);
+    assert_eq!(out, text);
+    let mine = [OwnLine { field: Field::XRequestId, name: "x-request-id", value: b"ours" }];
+    let out = response(MethodKind::Get, text.as_bytes(), |how| {
+        // The lines of a test live as long as it.
+        how.own = Box::leak(Box::new(mine));
+    });
+    let out = String::from_utf8(out).unwrap();
+    assert!(!out.contains("theirs") && out.contains("\r\nx-request-id: ours\r\n"), "{out}");
 }
