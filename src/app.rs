@@ -4,13 +4,14 @@ mod cookie_key;
 mod disk;
 mod instance;
 mod places;
+mod pulse;
 mod reload;
 mod run;
 mod watch;
 
 pub use disk::Disk;
-pub use instance::{Given, Instance};
+pub use instance::{Given, Instance, Times, Told};
 pub use places::{admin_socket, state_directory};
 pub use reload::{Configure, Parts, Reloader};
-pub use run::{Options, RunError, run};
+pub use run::{Options, RunError, Wanted, run};
 pub use watch::Watch;

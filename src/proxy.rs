@@ -18,6 +18,7 @@ mod exchange;
 mod failure;
 mod forward;
 mod grpc;
+mod leave;
 mod listener;
 mod marks;
 mod patience;
@@ -30,12 +31,13 @@ mod view;
 mod worker;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::model::MacKey;
 use crate::routing::Publisher;
@@ -49,7 +51,7 @@ use worker::{Loads, Order, Setup};
 /// The workers.
 pub struct Proxy {
     orders: Vec<mpsc::UnboundedSender<Order>>,
-    threads: Vec<JoinHandle<io::Result<usize>>>,
+    threads: Mutex<Vec<JoinHandle<io::Result<usize>>>>,
     loads: Loads,
 }
 
@@ -82,7 +84,7 @@ impl Proxy {
             // Not tied to a core: beside other busy processes the scheduler places threads better.
             threads.push(spawn_thread(&format!("worker-{index}"), None, move || worker::run(setup, inbox))?);
         }
-        Ok(Self { orders, threads, loads })
+        Ok(Self { orders, threads: Mutex::new(threads), loads })
     }
 
     /// The order books of the workers, for [`Sockets`].
@@ -90,14 +92,35 @@ impl Proxy {
         &self.orders
     }
 
-    /// From now on every answer closes its connection.
-    pub fn drain(&self) {
-        self.tell(|| Order::Drain);
+    /// From now on every answer closes its connection; connections that wait for a request are closed in
+    /// the second half of `over`.
+    pub fn drain(&self, over: Duration) {
+        self.tell(|| Order::Drain { over });
     }
 
-    /// Closes connections that wait for a request.
-    pub fn close_idle(&self) {
-        self.tell(|| Order::CloseIdle);
+    /// The listeners are closed: connections that never asked anything are closed soon.
+    pub fn close_silent(&self) {
+        self.tell(|| Order::CloseSilent);
+    }
+
+    /// Waits until every worker has taken and answered an order: whether they are alive.
+    pub async fn answers(&self) {
+        let asked: Vec<_> = self
+            .orders
+            .iter()
+            .map(|worker| {
+                let (answer, answered) = oneshot::channel();
+                let _ = worker.send(Order::Answer(answer));
+                answered
+            })
+            .collect();
+        for answered in asked {
+            // One that is gone, by a panic, will never answer; that its listeners are gone is for the
+            // service manager to mend.
+            if answered.await.is_err() {
+                return std::future::pending().await;
+            }
+        }
     }
 
     /// Open connections of all workers.
@@ -105,10 +128,12 @@ impl Proxy {
         self.loads.iter().map(|it| it.load(std::sync::atomic::Ordering::Relaxed)).sum()
     }
 
-    /// Ends the workers and cuts what is still open. Returns how many connections that were.
-    pub fn stop(self) -> usize {
+    /// Ends the workers and cuts what is still open. Returns how many connections that were, without those
+    /// that only waited for a request.
+    pub fn stop(&self) -> usize {
         self.tell(|| Order::Stop);
-        let ended = self.threads.into_iter().map(JoinHandle::join);
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let ended = threads.into_iter().map(JoinHandle::join);
         ended.filter_map(Result::ok).filter_map(Result::ok).sum()
     }
 

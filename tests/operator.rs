@@ -349,7 +349,7 @@ fn an_ending_process_cuts_what_does_not_finish() {
     let (_upstream, mut gate, mut client) = with_an_endless_request("--lame-duck 0s --drain 400ms");
     gate.signal(Signal::TERM);
     let status = support::wait::took(ms(300), Duration::from_secs(15), || gate.exit_status());
-    assert_eq!(status.code(), Some(1), "{}", gate.log());
+    assert_eq!(status.code(), Some(22), "{}", gate.log());
     assert!(client.wire().chunked().is_err(), "a cut answer looked whole");
     assert!(gate.log().contains("cut"), "{}", gate.log());
 }
@@ -360,7 +360,7 @@ fn a_second_signal_ends_it_at_once() {
     gate.signal(Signal::TERM);
     until("it is stopping", || gate.log().contains("stopping").then_some(()));
     gate.signal(Signal::TERM);
-    assert_eq!(gate.exit_status().code(), Some(1), "{}", gate.log());
+    assert_eq!(gate.exit_status().code(), Some(22), "{}", gate.log());
     assert!(client.wire().chunked().is_err(), "a cut answer looked whole");
 }
 

@@ -3,6 +3,8 @@
 //! `run` and the demonstration start the very same thing; they differ in where the file comes from and
 //! in who says that it is over.
 
+mod ending;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,9 +26,12 @@ use crate::telemetry::Registry;
 
 use super::cookie_key;
 use super::places::{admin_socket, make_own, state_directory};
+use super::pulse;
 use super::reload::{Configure, Parts, Reloader};
-use super::run::{RunError, start_error};
+use super::run::{RunError, Wanted, start_error, want_error};
 use super::watch::Watch;
+
+pub use ending::Times;
 
 /// Workers, controller, admin server and everything between them.
 pub struct Instance {
@@ -44,6 +49,7 @@ pub struct Instance {
     manager: ServiceManager,
     shutdown: Shutdown,
     admin: JoinHandle<std::io::Result<()>>,
+    pulse: JoinHandle<()>,
     admin_address: Option<SocketAddr>,
     /// Files to watch, from each look at them.
     to_follow: tokio::sync::Mutex<mpsc::UnboundedReceiver<Vec<PathBuf>>>,
@@ -59,6 +65,15 @@ pub struct Given {
     pub seed: u64,
 }
 
+/// Why nothing is attended to any more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Told {
+    /// To finish what is under way, and end.
+    Stop,
+    /// To end now.
+    StopAtOnce,
+}
+
 impl Instance {
     /// Starts all parts and serves what was loaded from `path`. Must be called within a tokio runtime,
     /// which admin requests and reloads share.
@@ -72,7 +87,8 @@ impl Instance {
         let publisher = Publisher::new(Table::empty());
         let state = state_directory(config.state.as_deref());
         // Before the doors: a second server on this state must not take the first one's socket away.
-        let (store, recovered) = open_store(&state).await.map_err(start_error("open the state directory"))?;
+        let (store, recovered) =
+            open_store(&state).await.map_err(want_error(Wanted::State, "open the state directory"))?;
         let tracer = match store.unwritable() {
             None => Tracer::start(state.join("traces")).map_err(start_error("start the traces"))?,
             Some(_) => Tracer::default(),
@@ -95,9 +111,12 @@ impl Instance {
         })
         .map_err(start_error("start the controller"))?;
         let (followed, to_follow) = mpsc::unbounded_channel();
+        let sockets = Sockets::new(&registry);
+        let bound =
+            sockets.bind(&config.listeners).map_err(want_error(Wanted::Address, "open the listeners"))?;
         let reloader = Arc::new(Reloader::new(
             path,
-            Sockets::new(&registry),
+            sockets,
             followed,
             Parts {
                 controller: Arc::new(controller.clone()) as Arc<dyn Configure>,
@@ -107,9 +126,8 @@ impl Instance {
                 clock: clock.clone(),
             },
         ));
-        let began = reloader.begin(loaded).await;
-        began
-            .map_err(|why| RunError::Start { doing: "serve the configuration", source: why.report.into() })?;
+        let began = reloader.begin(loaded, bound).await;
+        began.map_err(|why| start_error("serve the configuration")(why.report))?;
         let (shutdown, admin_address) = (Shutdown::new(), admin.address());
         let admin = admin.run(admin::Parts {
             control: Arc::new(controller.clone()) as Arc<dyn Control>,
@@ -120,6 +138,7 @@ impl Instance {
         });
         Ok(Self {
             reloader,
+            pulse: pulse::start(manager, Arc::clone(&proxy)),
             publisher,
             registry,
             clock,
@@ -151,81 +170,27 @@ impl Instance {
 
     /// Reloads when a signal or, with `watch`, a change of the files asks for it, until a signal says
     /// stop. Can be given up at any time.
-    pub async fn attend(&self, watch: bool, signals: &mut Signals) {
+    pub async fn attend(&self, watch: bool, signals: &mut Signals) -> Told {
         let mut to_follow = self.to_follow.lock().await;
         let mut watch = watch.then(Watch::new);
-        let mut ping = tokio::time::interval(self.manager.ping_every().unwrap_or(NEVER));
         loop {
             tokio::select! {
                 signal = signals.next() => match signal {
-                    Signal::Stop => return,
+                    Signal::Stop => return Told::Stop,
+                    Signal::StopAtOnce => return Told::StopAtOnce,
                     Signal::Reload => self.reload("signal").await,
                 },
                 Some(paths) = to_follow.recv() => if let Some(watch) = &mut watch {
                     watch.follow(&paths);
                 },
                 () = changed(&mut watch) => self.reload("file").await,
-                _ = ping.tick() => self.manager.ping(),
             }
         }
     }
 
     async fn reload(&self, source: &str) {
-        self.manager.reloading();
-        match self.reloader.reload_from(source).await {
-            Ok(done) => self.manager.ready(&format!("serving generation {}", done.generation)),
-            Err(_) => {
-                self.manager.ready("the new configuration was refused; the last good one keeps serving")
-            }
-        }
-    }
-
-    /// Takes everything down: accepts for `lame_duck` more, lets requests finish for `drain`, cuts the
-    /// rest and says so.
-    pub async fn stop(self, lame_duck: Duration, drain: Duration) -> Result<(), RunError> {
-        self.shutdown.drain();
-        self.manager.stopping();
-        let left = self.drain(lame_duck, drain).await;
-        self.shutdown.cut();
-        // A server that failed has said so in the log.
-        let _ = self.admin.await;
-        self.controller.stop().await;
-        // A controller that fell has said so in the log.
-        let _ = self.controlling.join();
-        drop(self.reloader);
-        match Arc::into_inner(self.proxy).map_or(left, |proxy| proxy.stop().max(left)) {
-            0 => Ok(()),
-            cut => Err(RunError::Cut(cut)),
-        }
-    }
-
-    /// Lets what is under way finish. A further signal ends the wait. Returns how many connections are
-    /// still open.
-    async fn drain(&self, lame_duck: Duration, drain: Duration) -> usize {
-        let proxy = &self.proxy;
-        tracing::info!(connections = proxy.connections(), "stopping: finishing what is under way");
-        proxy.drain();
-        let mut signals = Signals::install().ok();
-        let finish = async {
-            tokio::time::sleep(lame_duck).await;
-            self.reloader.close_listeners().await;
-            proxy.close_idle();
-            let end = tokio::time::Instant::now() + drain;
-            while proxy.connections() > 0 && tokio::time::Instant::now() < end {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        let again = async {
-            match &mut signals {
-                Some(signals) => while signals.next().await != Signal::Stop {},
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = finish => {}
-            () = again => tracing::warn!("told to stop a second time: ending now"),
-        }
-        proxy.connections()
+        // What came of it has been said, in the log and to the service manager.
+        let _ = self.reloader.reload_from(source).await;
     }
 }
 
@@ -259,7 +224,8 @@ fn doors_directory(
 /// Opens the ways for operators to get in.
 fn admin_doors(config: &Config, state: &Path) -> Result<Server, RunError> {
     let socket = admin_socket(config.admin.socket.as_deref(), state);
-    Server::bind(config.admin.listen, Some(&socket), state).map_err(start_error("open the admin doors"))
+    Server::bind(config.admin.listen, Some(&socket), state)
+        .map_err(want_error(Wanted::Address, "open the admin doors"))
 }
 
 async fn changed(watch: &mut Option<Watch>) {
@@ -294,6 +260,3 @@ async fn open_store(state: &Path) -> Result<(Store, Recovered), OpenError> {
 
 /// How long another process may take to let go of the state directory.
 const LOCK_PATIENCE: Duration = Duration::from_secs(3);
-
-/// Between pings when nobody waits for them.
-const NEVER: Duration = Duration::from_secs(3600);

@@ -10,7 +10,7 @@ use crate::admin::{Answering, LastFailure, Reload, ReloadDone, ReloadFailed};
 use crate::config::{Config, Loaded, load};
 use crate::controller::{ConfigureError, Handle};
 use crate::model::Generation;
-use crate::proxy::{Proxy, Sockets};
+use crate::proxy::{Bound, Proxy, Sockets};
 use crate::runtime::{Clock, ServiceManager};
 use crate::telemetry::Registry;
 
@@ -113,20 +113,21 @@ impl Reloader {
         }
     }
 
-    /// Makes `loaded` serve, the first time.
-    pub async fn begin(&self, loaded: Loaded) -> Result<ReloadDone, ReloadFailed> {
+    /// Makes `loaded` serve, the first time, on the sockets that were opened for it.
+    pub async fn begin(&self, loaded: Loaded, bound: Bound) -> Result<ReloadDone, ReloadFailed> {
         let mut inner = self.inner.lock().await;
-        self.take(&mut inner, loaded, "start").await
+        self.take(&mut inner, loaded, Some(bound), "start").await
     }
 
     /// Reads the files and makes them serve. `source` says who asked.
     pub async fn reload_from(&self, source: &str) -> Result<ReloadDone, ReloadFailed> {
         let mut inner = self.inner.lock().await;
+        self.parts.manager.reloading();
         let path = self.path.clone();
         let loaded = tokio::task::spawn_blocking(move || load(&path, &Disk)).await;
         let loaded = loaded.map_err(|error| failed(format!("reading the configuration failed: {error}\n")));
         let taken = match loaded {
-            Ok(loaded) => self.take(&mut inner, loaded, source).await,
+            Ok(loaded) => self.take(&mut inner, loaded, None, source).await,
             Err(failure) => Err(failure),
         };
         self.report(&taken, source);
@@ -148,6 +149,7 @@ impl Reloader {
         &self,
         inner: &mut Inner,
         loaded: Loaded,
+        bound: Option<Bound>,
         source: &str,
     ) -> Result<ReloadDone, ReloadFailed> {
         // Nobody watches with `--no-watch`.
@@ -168,7 +170,10 @@ impl Reloader {
             );
             return Err(failed(text));
         }
-        let bound = inner.sockets.bind(&config.listeners).map_err(|error| failed(chain(&error)))?;
+        let bound = match bound {
+            Some(it) => it,
+            None => inner.sockets.bind(&config.listeners).map_err(|error| failed(chain(&error)))?,
+        };
         let generation = inner.generation.next();
         self.parts
             .controller
@@ -188,8 +193,8 @@ impl Reloader {
                 *last = None;
                 if done.changed {
                     tracing::info!(generation = done.generation.0, source, "configuration loaded");
-                    self.parts.manager.status(&format!("serving generation {}", done.generation));
                 }
+                self.parts.manager.ready(&format!("serving generation {}", done.generation));
             }
             Err(why) => {
                 let at = self.parts.clock.now();
@@ -201,7 +206,7 @@ impl Reloader {
                 );
                 self.parts
                     .manager
-                    .status("the new configuration was refused; the last good one keeps serving");
+                    .ready("the new configuration was refused; the last good one keeps serving");
                 *last = Some(LastFailure { at, report: why.report.clone() });
             }
         }

@@ -1,7 +1,6 @@
 //! `run`: one instance, from its file, until it is told to stop.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use rand::TryRng;
 
@@ -9,7 +8,7 @@ use crate::config::{Loaded, load};
 use crate::runtime::{Clock, ServiceManager, Signals, raise_open_files};
 
 use super::disk::Disk;
-use super::instance::{Given, Instance};
+use super::instance::{Given, Instance, Times, Told};
 
 /// What `tidegate run` was told.
 #[derive(Clone, Debug)]
@@ -18,10 +17,19 @@ pub struct Options {
     pub config: PathBuf,
     /// Whether changes of the file are loaded by themselves.
     pub watch: bool,
-    /// After `SIGTERM`, how long connections are still accepted, for load balancers to notice.
-    pub lame_duck: Duration,
-    /// After that, how long requests may take to finish.
-    pub drain: Duration,
+    /// How long the end may take.
+    pub times: Times,
+}
+
+/// What could not be had. Each has an exit code of its own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wanted {
+    /// An address or a socket to be reached at.
+    Address,
+    /// The state directory or the journal in it.
+    State,
+    /// Anything else.
+    Other,
 }
 
 /// Why the server did not start, or did not end well.
@@ -33,6 +41,8 @@ pub enum RunError {
     /// The system did not give what is needed.
     #[error("failed to {doing}")]
     Start {
+        /// What was wanted.
+        wanted: Wanted,
         /// What was being done.
         doing: &'static str,
         /// Why it failed.
@@ -46,7 +56,14 @@ pub enum RunError {
 pub(super) fn start_error<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
     doing: &'static str,
 ) -> impl FnOnce(E) -> RunError {
-    move |source| RunError::Start { doing, source: source.into() }
+    want_error(Wanted::Other, doing)
+}
+
+pub(super) fn want_error<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+    wanted: Wanted,
+    doing: &'static str,
+) -> impl FnOnce(E) -> RunError {
+    move |source| RunError::Start { wanted, doing, source: source.into() }
 }
 
 /// Runs the server until it is told to stop.
@@ -74,8 +91,10 @@ async fn serve(options: &Options, loaded: Loaded) -> Result<(), RunError> {
         tracing::info!(listener = %name, %address, "accepting");
     }
     manager.ready("serving generation 1");
-    instance.attend(options.watch, &mut signals).await;
-    instance.stop(options.lame_duck, options.drain).await
+    match instance.attend(options.watch, &mut signals).await {
+        Told::Stop => instance.stop(options.times, &mut signals).await,
+        Told::StopAtOnce => instance.stop(Times::NONE, &mut signals).await,
+    }
 }
 
 /// Where the workers' draws come from: the kernel, so that no two processes draw alike.

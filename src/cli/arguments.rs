@@ -139,4 +139,5 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 done · 1 failed · 2 wrong usage · 3 configuration invalid · 4 not reachable or not
 authorised · 5 someone acted first · 10 still in progress at --timeout · 11 rolled back or
 quarantined · 12 held, paused or
-waiting for approval · 130 interrupted";
+waiting for approval · run: 20 no address · 21 no state directory · 22 requests were cut at the end ·
+130 interrupted";

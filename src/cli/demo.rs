@@ -21,7 +21,7 @@ use std::time::Duration;
 use clap::Args;
 use rand::TryRng;
 
-use crate::app::{Disk, Given, Instance, RunError};
+use crate::app::{Disk, Given, Instance, RunError, Times};
 use crate::config;
 use crate::runtime::{Clock, ServiceManager, Signals, raise_open_files};
 
@@ -124,7 +124,7 @@ impl House {
         };
         let interrupted = tokio::select! {
             () = acts => false,
-            () = instance.attend(true, signals) => true,
+            _ = instance.attend(true, signals) => true,
         };
         report.seconds = instance.clock.now().since(began).as_secs_f64();
         interrupted
@@ -143,7 +143,8 @@ impl House {
             late: ledger.late(),
         };
         report.check();
-        self.instance.stop(Duration::ZERO, Duration::from_secs(1)).await
+        let times = Times { lame_duck: Duration::ZERO, drain: Duration::from_secs(1) };
+        self.instance.stop(times, &mut self.signals).await
     }
 }
 

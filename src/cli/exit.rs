@@ -18,5 +18,11 @@ pub const IN_PROGRESS: u8 = 10;
 pub const ROLLED_BACK: u8 = 11;
 /// Held or paused.
 pub const HELD: u8 = 12;
+/// `run`: an address or a socket could not be had.
+pub const ADDRESS: u8 = 20;
+/// `run`: the state directory or its journal could not be used.
+pub const STATE: u8 = 21;
+/// `run`: requests were cut at the end, because they did not finish in time.
+pub const CUT: u8 = 22;
 /// Interrupted: what a shell reports for `Ctrl-C`. Most verbs are simply ended by the signal.
 pub const INTERRUPTED: u8 = 130;

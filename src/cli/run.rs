@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 
-use crate::app::{self, Options, RunError};
+use crate::app::{self, Options, RunError, Times, Wanted};
 
 use super::arguments::Global;
 use super::check::no_file;
@@ -32,14 +32,25 @@ pub struct RunArgs {
 pub fn run(global: &Global, args: &RunArgs, terminal: &mut Terminal) -> Outcome {
     let config = locate::config_file(global).ok_or_else(no_file)?;
     log_to_stderr(global, terminal);
-    let options = Options { config, watch: !args.no_watch, lame_duck: args.lame_duck, drain: args.drain };
+    let times = Times { lame_duck: args.lame_duck, drain: args.drain };
+    let options = Options { config, watch: !args.no_watch, times };
     match app::run(&options) {
         Ok(()) => Ok(exit::DONE),
         Err(RunError::Configuration(report)) => {
             terminal.complain("error", &format!("the configuration is invalid\n{report}"));
             Err(Failure::silent(exit::CONFIG).hint("check it without starting: tidegate check"))
         }
-        Err(error) => Err(Failure::of(exit::FAILED, &error)),
+        Err(error) => Err(Failure::of(code_of(&error), &error)),
+    }
+}
+
+fn code_of(error: &RunError) -> u8 {
+    match error {
+        RunError::Configuration(_) => exit::CONFIG,
+        RunError::Start { wanted: Wanted::Address, .. } => exit::ADDRESS,
+        RunError::Start { wanted: Wanted::State, .. } => exit::STATE,
+        RunError::Start { wanted: Wanted::Other, .. } => exit::FAILED,
+        RunError::Cut(_) => exit::CUT,
     }
 }
 

@@ -19,6 +19,7 @@ use super::buffer::{BUFFER_BYTES, Buffer};
 use super::deadline::Deadline;
 use super::forward;
 use super::h1::{self, Answer, HeadScanner, RequestLimits};
+use super::leave::Farewell;
 use super::listener::Local;
 use super::message::{Refusal, RequestHead};
 use super::stream::Stream;
@@ -180,6 +181,7 @@ impl Client {
 
     /// Reads until the head is there. Its time is absolute: progress does not extend it.
     async fn head_rest(&mut self, worker: &Worker, limits: &RequestLimits, mut armed: bool) -> Head {
+        let mut farewell = Farewell::new(worker, self.served);
         loop {
             if self.eof {
                 return Head::Gone;
@@ -192,6 +194,11 @@ impl Client {
             }
             let read = poll_fn(|cx| match buffer.poll_fill(stream, cx) {
                 Poll::Ready(done) => Poll::Ready(Some(done)),
+                Poll::Pending
+                    if worker.draining.get() && buffer.is_empty() && farewell.is_due(worker, deadline) =>
+                {
+                    Poll::Ready(None)
+                }
                 Poll::Pending => deadline.poll(cx).map(|()| None),
             })
             .await;
@@ -225,14 +232,15 @@ impl Client {
         if self.eof {
             return Some(Head::Gone);
         }
-        let first = self.served == 0;
+        let mut farewell = Farewell::new(worker, self.served);
+        let timeouts = &self.spec.timeouts;
         // An exchange, or the arrival of the connection, has just looked at the clock.
-        self.deadline.set_recent(if first { self.spec.timeouts.head } else { self.spec.timeouts.idle });
+        self.deadline.set_recent(if self.served == 0 { timeouts.head } else { timeouts.idle });
         poll_fn(|cx| {
             if self.stream.poll_read_ready(cx).is_ready() {
                 return Poll::Ready(None);
             }
-            if worker.closing_idle.get() && !first {
+            if worker.draining.get() && farewell.is_due(worker, &self.deadline) {
                 return Poll::Ready(Some(Head::Gone));
             }
             // Nothing was received, so there is nobody to answer.

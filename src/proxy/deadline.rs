@@ -165,6 +165,14 @@ impl Deadline {
         }
     }
 
+    /// Passes at this moment if it would not pass earlier.
+    pub fn bring_forward_ms(&self, at_ms: u64) {
+        let set = self.of.slots.borrow().at_ms[self.slot];
+        if at_ms < set && set != PASSED {
+            self.set_ms(at_ms);
+        }
+    }
+
     /// Passes after `span`; replaces what was set.
     pub fn set(&self, span: Duration) {
         self.set_ms(self.now_ms().saturating_add(span.as_millis() as u64));

@@ -32,8 +32,8 @@ pub enum Change {
     Open {
         /// What is known about it on all workers.
         shared: Arc<Shared>,
-        /// This worker's socket.
-        socket: std::net::TcpListener,
+        /// This worker's sockets: one, or more when a process with more workers handed over its own.
+        sockets: Vec<std::net::TcpListener>,
     },
     /// Other settings from the next connection on.
     Update(Arc<ListenerSpec>),
@@ -124,11 +124,34 @@ pub struct Local {
     shared: Arc<Shared>,
     closing: Notify,
     leaving: Cell<bool>,
+    /// Sockets that are accepted from.
+    open: Cell<usize>,
     closed: RefCell<Option<oneshot::Sender<()>>>,
     worker: usize,
 }
 
 impl Local {
+    fn new(shared: Arc<Shared>, worker: usize) -> Self {
+        Self {
+            spec: RefCell::new(Arc::clone(&shared.spec)),
+            shared,
+            closing: Notify::new(),
+            leaving: Cell::new(false),
+            open: Cell::new(0),
+            closed: RefCell::new(None),
+            worker,
+        }
+    }
+
+    fn closed_if_none_is_open(&self) {
+        if self.open.get() == 0
+            && let Some(done) = self.closed.borrow_mut().take()
+        {
+            // Nobody waits any more when the process is ending.
+            let _ = done.send(());
+        }
+    }
+
     /// The settings for a connection that begins now.
     pub fn spec(&self) -> Arc<ListenerSpec> {
         Arc::clone(&self.spec.borrow())
@@ -149,7 +172,7 @@ impl Listeners {
     /// Carries out a change.
     pub fn change(&mut self, worker: &Rc<Worker>, change: Change) {
         match change {
-            Change::Open { shared, socket } => self.open(worker, shared, socket),
+            Change::Open { shared, sockets } => self.open(worker, shared, sockets),
             Change::Update(spec) => {
                 if let Some(local) = self.0.get(&spec.name) {
                     *local.spec.borrow_mut() = spec;
@@ -157,9 +180,11 @@ impl Listeners {
             }
             Change::Close { name, done } => match self.0.remove(&name) {
                 Some(local) => {
-                    *local.closed.borrow_mut() = Some(done);
                     local.leaving.set(true);
-                    local.closing.notify_one();
+                    // Answers when the last socket's task lets go of it.
+                    *local.closed.borrow_mut() = Some(done);
+                    local.closing.notify_waiters();
+                    local.closed_if_none_is_open();
                 }
                 // Never opened here, so there is nothing to wait for; nobody may be listening either.
                 None => drop(done.send(())),
@@ -167,37 +192,41 @@ impl Listeners {
         }
     }
 
-    fn open(&mut self, worker: &Rc<Worker>, shared: Arc<Shared>, socket: std::net::TcpListener) {
+    fn open(&mut self, worker: &Rc<Worker>, shared: Arc<Shared>, sockets: Vec<std::net::TcpListener>) {
         let name = shared.spec.name.clone();
-        match TcpListener::from_std(socket) {
-            Ok(listener) => {
-                let local = Rc::new(Local {
-                    spec: RefCell::new(Arc::clone(&shared.spec)),
-                    shared,
-                    closing: Notify::new(),
-                    leaving: Cell::new(false),
-                    closed: RefCell::new(None),
-                    worker: worker.index,
-                });
-                spawn_local(accept(Rc::clone(worker), Rc::clone(&local), listener));
-                self.0.insert(name, local);
+        let local = Rc::new(Local::new(shared, worker.index));
+        for socket in sockets {
+            match TcpListener::from_std(socket) {
+                Ok(listener) => {
+                    local.open.set(local.open.get() + 1);
+                    spawn_local(accept(Rc::clone(worker), Rc::clone(&local), listener));
+                }
+                Err(error) => tracing::error!(listener = %name, %error, "failed to watch a listening socket"),
             }
-            Err(error) => tracing::error!(listener = %name, %error, "failed to watch a listening socket"),
         }
+        self.0.insert(name, local);
     }
 
     /// Serves a connection that another worker accepted.
     pub fn adopt(&self, worker: &Rc<Worker>, arrival: Arrival) {
-        let Some(local) = self.0.get(&arrival.listener) else { return };
+        let local = match self.0.get(&arrival.listener) {
+            Some(local) => Rc::clone(local),
+            // Closed here a moment ago; the other worker did not know yet when it accepted.
+            None => {
+                let local = Local::new(Arc::clone(&arrival.place.shared), worker.index);
+                local.leaving.set(true);
+                Rc::new(local)
+            }
+        };
         match TcpStream::from_std(arrival.stream) {
-            Ok(stream) => begin(worker, local, stream, arrival.peer, arrival.place),
+            Ok(stream) => begin(worker, &local, stream, arrival.peer, arrival.place),
             Err(error) => tracing::warn!(%error, "failed to take over a connection"),
         }
     }
 }
 
 async fn accept(worker: Rc<Worker>, local: Rc<Local>, listener: TcpListener) {
-    loop {
+    while !local.is_leaving() {
         let accepted = tokio::select! {
             biased;
             () = local.closing.notified() => break,
@@ -214,10 +243,8 @@ async fn accept(worker: Rc<Worker>, local: Rc<Local>, listener: TcpListener) {
         arrive(&worker, &local, stream, peer);
     }
     drop(listener);
-    if let Some(done) = local.closed.borrow_mut().take() {
-        // Nobody waits any more when the process is ending.
-        let _ = done.send(());
-    }
+    local.open.set(local.open.get() - 1);
+    local.closed_if_none_is_open();
 }
 
 /// A failed accept is either about the connection, which is gone, or about this process, which must

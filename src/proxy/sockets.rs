@@ -125,7 +125,8 @@ impl Sockets {
         let shared = Arc::new(Shared::new(Arc::clone(&spec), series, connections_max));
         for (worker, socket) in proxy.orders().iter().zip(sockets) {
             // A worker that is gone accepts nothing; the others go on.
-            let _ = worker.send(Order::Listen(Change::Open { shared: Arc::clone(&shared), socket }));
+            let change = Change::Open { shared: Arc::clone(&shared), sockets: vec![socket] };
+            let _ = worker.send(Order::Listen(change));
         }
         self.open.insert(spec.name.clone(), Open { spec, address });
     }

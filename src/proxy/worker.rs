@@ -10,7 +10,7 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_local;
 
 use crate::model::{CLIENT_SHARDS, ClientShard, MacKey};
@@ -21,6 +21,7 @@ use crate::telemetry::Registry;
 use super::buffer::Stock;
 use super::deadline::Deadlines;
 use super::h1;
+use super::leave::Leave;
 use super::listener::{Arrival, Listeners};
 use super::message;
 use super::upstream::{Endpoint, Names, connect};
@@ -29,16 +30,25 @@ use super::view::{Endpoints, View};
 /// How often unused connections are looked through.
 const PRUNE_EVERY: Duration = Duration::from_secs(1);
 
+/// How long connections that only wait have to be closed in the end: the loop turns many times in it.
+const LAST_MOMENT: Duration = Duration::from_millis(20);
+
 /// What a worker is told.
 pub enum Order {
     /// Serve this connection, accepted by another worker that was busier.
     Adopt(Arrival),
     /// Begin to accept, change or stop accepting.
     Listen(super::listener::Change),
-    /// Finish what is under way: from now on answers close their connections.
-    Drain,
-    /// Close connections that wait for a request.
-    CloseIdle,
+    /// Finish what is under way: from now on answers close their connections, and connections that wait
+    /// for a request are closed by and by.
+    Drain {
+        /// In how much time the last of those is closed.
+        over: Duration,
+    },
+    /// Close connections that never asked anything.
+    CloseSilent,
+    /// Say that you are alive.
+    Answer(oneshot::Sender<()>),
     /// End now; what is still open is cut.
     Stop,
 }
@@ -80,8 +90,8 @@ pub struct Worker {
     pub registry: Arc<Registry>,
     /// Whether answers close their connections now.
     pub draining: Cell<bool>,
-    /// Whether connections that wait for a request are closed.
-    pub closing_idle: Cell<bool>,
+    /// When connections that wait for a request are closed then.
+    pub leave: Leave,
     /// Room for the head that is being read. Borrowed between two awaits only.
     pub scratch: RefCell<Scratch>,
     /// What cookies are sealed with.
@@ -126,15 +136,21 @@ async fn serve(setup: Setup, mut orders: mpsc::UnboundedReceiver<Order>) -> usiz
         match order {
             Order::Adopt(arrival) => listeners.adopt(&worker, arrival),
             Order::Listen(change) => listeners.change(&worker, change),
-            Order::Drain => worker.draining.set(true),
-            Order::CloseIdle => {
-                worker.closing_idle.set(true);
+            Order::Drain { over } => {
+                worker.draining.set(true);
+                worker.leave.begin(worker.deadlines.now_ms(), over);
                 worker.deadlines.wake_all();
             }
+            Order::CloseSilent => {
+                worker.leave.doors_closed();
+                worker.deadlines.wake_all();
+            }
+            // Whoever asked may have gone.
+            Order::Answer(reply) => drop(reply.send(())),
             Order::Stop => break,
         }
     }
-    worker.load()
+    worker.end().await
 }
 
 impl Worker {
@@ -149,7 +165,7 @@ impl Worker {
             names: Names::default(),
             registry: setup.registry,
             draining: Cell::new(false),
-            closing_idle: Cell::new(false),
+            leave: Leave::default(),
             scratch: RefCell::default(),
             key: setup.key,
             loads: setup.loads,
@@ -207,6 +223,16 @@ impl Worker {
     /// A connection that was opened here is closed.
     pub fn closed(&self) {
         self.loads[self.index].fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Closes connections that only wait. Returns how many others there are.
+    async fn end(&self) -> usize {
+        self.leave.end();
+        self.deadlines.wake_all();
+        if self.load() > 0 {
+            tokio::time::sleep(LAST_MOMENT).await;
+        }
+        self.load()
     }
 
     /// Open connections.

@@ -9,6 +9,8 @@ use tokio::signal::unix::{self, SignalKind};
 pub enum Signal {
     /// `SIGTERM` or `SIGINT`: come to an end; a second one means at once.
     Stop,
+    /// `SIGQUIT`: end without waiting for anything that is under way.
+    StopAtOnce,
     /// `SIGHUP`: load the configuration again.
     Reload,
 }
@@ -18,6 +20,7 @@ pub enum Signal {
 pub struct Signals {
     terminate: unix::Signal,
     interrupt: unix::Signal,
+    quit: unix::Signal,
     hang_up: unix::Signal,
 }
 
@@ -27,6 +30,7 @@ impl Signals {
         Ok(Self {
             terminate: unix::signal(SignalKind::terminate())?,
             interrupt: unix::signal(SignalKind::interrupt())?,
+            quit: unix::signal(SignalKind::quit())?,
             hang_up: unix::signal(SignalKind::hangup())?,
         })
     }
@@ -37,6 +41,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => Signal::Stop,
             _ = self.interrupt.recv() => Signal::Stop,
+            _ = self.quit.recv() => Signal::StopAtOnce,
             _ = self.hang_up.recv() => Signal::Reload,
         }
     }
@@ -50,9 +55,12 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn each_signal_has_its_meaning() {
         let mut signals = Signals::install().unwrap();
-        for (number, meaning) in
-            [(Number::HUP, Signal::Reload), (Number::TERM, Signal::Stop), (Number::INT, Signal::Stop)]
-        {
+        for (number, meaning) in [
+            (Number::HUP, Signal::Reload),
+            (Number::TERM, Signal::Stop),
+            (Number::INT, Signal::Stop),
+            (Number::QUIT, Signal::StopAtOnce),
+        ] {
             kill_process(getpid(), number).unwrap();
             assert_eq!(signals.next().await, meaning);
         }

@@ -1,0 +1,81 @@
+//! How an instance comes to its end: it says so, goes on accepting for a while, finishes what is under
+//! way, and cuts what does not finish in time.
+
+use std::time::Duration;
+
+use crate::runtime::{Signal, Signals};
+
+use super::super::run::RunError;
+use super::Instance;
+
+/// How long the end may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// How long connections are still accepted, for load balancers to notice.
+    pub lame_duck: Duration,
+    /// After that, how long requests may take to finish.
+    pub drain: Duration,
+}
+
+impl Times {
+    /// No time at all: what is under way is cut.
+    pub const NONE: Self = Self { lame_duck: Duration::ZERO, drain: Duration::ZERO };
+}
+
+impl Instance {
+    /// Takes everything down. A further signal cuts what is left at once.
+    pub async fn stop(self, times: Times, signals: &mut Signals) -> Result<(), RunError> {
+        self.shutdown.drain();
+        self.manager.stopping();
+        self.drain(times, signals).await;
+        self.end().await
+    }
+
+    /// Lets what is under way finish.
+    async fn drain(&self, times: Times, signals: &mut Signals) {
+        let Times { lame_duck, drain } = times;
+        let proxy = &self.proxy;
+        tracing::info!(connections = proxy.connections(), "stopping: finishing what is under way");
+        proxy.drain(lame_duck);
+        let finish = async {
+            tokio::time::sleep(lame_duck).await;
+            self.reloader.close_listeners().await;
+            proxy.close_silent();
+            let end = tokio::time::Instant::now() + drain;
+            while proxy.connections() > 0 && tokio::time::Instant::now() < end {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::select! {
+            () = finish => {}
+            () = told_again(signals) => tracing::warn!("told to stop a second time: ending now"),
+        }
+    }
+
+    /// Ends all parts in their order.
+    async fn end(self) -> Result<(), RunError> {
+        self.pulse.abort();
+        self.shutdown.cut();
+        // A server that failed has said so in the log.
+        let _ = self.admin.await;
+        self.controller.stop().await;
+        // A controller that fell has said so in the log.
+        let _ = self.controlling.join();
+        match self.proxy.stop() {
+            0 => Ok(()),
+            cut => {
+                tracing::warn!(connections = cut, "cut: they did not finish in time");
+                Err(RunError::Cut(cut))
+            }
+        }
+    }
+}
+
+async fn told_again(signals: &mut Signals) {
+    while !matches!(signals.next().await, Signal::Stop | Signal::StopAtOnce) {
+        tracing::warn!("coming to an end: nothing is loaded any more");
+    }
+}
+
+/// Between looks at whether everything is finished.
+const LOOK_EVERY: Duration = Duration::from_millis(20);

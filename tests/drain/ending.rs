@@ -1,0 +1,158 @@
+//! From the first signal to the exit code.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::support::gate::{free_port, own_ip};
+use super::support::load::Load;
+use super::support::upstream::Latch;
+use super::support::{End, Setup, Upstream, admin, command, until};
+
+fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+/// Answers `/slow` when the latch is open, everything else at once.
+fn upstream_with(latch: &Latch) -> Upstream {
+    let latch = latch.clone();
+    Upstream::start(move |peer| {
+        while let Some(request) = peer.request() {
+            if request.target() == "/slow" {
+                latch.pass();
+            }
+            peer.answer("200 OK", "fine");
+        }
+    })
+}
+
+/// Twenty long requests and steady traffic: readiness goes first, newcomers are let in for a while, then
+/// nobody is, and everything that had begun is answered.
+#[test]
+fn nothing_is_cut_under_load() {
+    let latch = Latch::default();
+    let upstream = upstream_with(&latch);
+    let mut gate = Setup::to(&upstream).workers(2).run_with("--lame-duck 1s --drain 20s").start();
+    let load = Load::start(gate.address(), 4, Duration::ZERO);
+    let mut slow: Vec<_> = (0..20).map(|_| gate.connect()).collect();
+    for client in &mut slow {
+        client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    until("long requests are under way", || (upstream.busy() >= 20).then_some(()));
+    until("traffic flows", || (load.sent() > 500).then_some(()));
+    gate.signal(Signal::TERM);
+    until("it is not ready", || {
+        (admin::try_get(gate.admin_address(), "/readyz")?.status == 503).then_some(())
+    });
+    let sent = load.sent();
+    until("newcomers are served", || (load.sent() > sent + 100).then_some(()));
+    load.stop().assert_all("200 fine");
+    until("newcomers are refused", || std::net::TcpStream::connect(gate.address()).err());
+    assert!(gate.runs(), "long requests are still under way");
+    latch.open();
+    for mut client in slow {
+        let answer = client.response();
+        assert!(answer.status == 200 && answer.closes(), "{answer:?}");
+        assert_eq!(client.end(), End::Closed);
+    }
+    assert_eq!(gate.exit_status().code(), Some(0), "{}", gate.log());
+}
+
+/// Whoever asks learns it from the answer; whoever keeps silent is let go in the second half of the time,
+/// not all at once; whoever never asked is let go in the end and is not counted as cut.
+#[test]
+fn idle_connections_are_closed_spread_over_the_window() {
+    let upstream = Upstream::answering("fine");
+    let mut gate = Setup::to(&upstream).workers(2).run_with("--lame-duck 2s --drain 10s").start();
+    let mut idle: Vec<_> = (0..30).map(|_| gate.connect()).collect();
+    for client in &mut idle {
+        assert!(!client.get("/").closes());
+    }
+    let mut asking = gate.connect();
+    asking.get("/");
+    let mut silent = gate.connect();
+    let began = Instant::now();
+    gate.signal(Signal::TERM);
+    until("it is stopping", || gate.log().contains("stopping").then_some(()));
+    assert!(asking.get("/").closes(), "told by the next answer");
+    assert_eq!(asking.end(), End::Closed);
+    let mut ends: Vec<Duration> = std::thread::scope(|scope| {
+        let waits = idle.iter_mut().map(|client| {
+            scope.spawn(move || {
+                assert_eq!(client.end(), End::Closed);
+                began.elapsed()
+            })
+        });
+        let waits: Vec<_> = waits.collect();
+        waits.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    ends.sort_unstable();
+    assert!(ends[0] >= ms(1_000), "in the first half only answers tell: {ends:?}");
+    assert!(ends[29] - ends[0] > ms(250), "all at once: {ends:?}");
+    assert_eq!(silent.end(), End::Closed);
+    assert_eq!(gate.exit_status().code(), Some(0), "{}", gate.log());
+}
+
+/// At the deadline, what waits is closed and what is under way is cut; only the latter counts.
+#[test]
+fn only_requests_count_as_cut() {
+    let latch = Latch::default();
+    let upstream = upstream_with(&latch);
+    let mut gate = Setup::to(&upstream).run_with("--lame-duck 0s --drain 300ms").start();
+    let mut slow = gate.connect();
+    slow.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    let _silent: Vec<_> = (0..3).map(|_| gate.connect()).collect();
+    until("the request is under way", || (upstream.count() == 1).then_some(()));
+    until("all are accepted", || (gate.metric("tidegate_listener_connections", &[]) == 4.0).then_some(()));
+    gate.signal(Signal::TERM);
+    assert_eq!(gate.exit_status().code(), Some(22), "{}", gate.log());
+    assert!(gate.log().contains("1 connections were cut"), "{}", gate.log());
+    latch.open();
+}
+
+/// `SIGQUIT`, or a second `SIGTERM` or `SIGINT`: now.
+#[test]
+fn signals_escalate() {
+    for signals in [&[Signal::QUIT][..], &[Signal::TERM, Signal::INT], &[Signal::INT, Signal::QUIT]] {
+        let latch = Latch::default();
+        let upstream = upstream_with(&latch);
+        let mut gate = Setup::to(&upstream).run_with("--lame-duck 1m --drain 1m").start();
+        let mut slow = gate.connect();
+        slow.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+        until("the request is under way", || (upstream.count() == 1).then_some(()));
+        for signal in signals {
+            gate.signal(*signal);
+            until("it is stopping", || gate.log().contains("stopping").then_some(()));
+        }
+        assert_eq!(gate.exit_status().code(), Some(22), "{signals:?}: {}", gate.log());
+        latch.open();
+    }
+}
+
+/// Scripts tell apart what has to be mended.
+#[test]
+fn exit_codes_say_what_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let ip = own_ip();
+    let (port, taken) = (free_port(ip), std::net::TcpListener::bind((ip, 0)).unwrap());
+    let file = dir.path().join("tidegate.yaml");
+    let run = |port: u16, state: &str, live: &str| {
+        let text = format!(
+            "listen: {{http: {{bind: {ip}, port: {port}}}}}\nadmin: {{socket: admin.sock}}\nstate: {state}\n\
+             services: {{a: {{live: {live}, versions: {{b: \"http://{ip}:1\"}}}}}}\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        command::run(&["run", "-q", "-c", file.to_str().unwrap()])
+    };
+    let invalid = run(port, "state", "nobody");
+    assert_eq!(invalid.code, 3, "{invalid:?}");
+    let occupied = run(taken.local_addr().unwrap().port(), "state", "b");
+    assert_eq!(occupied.code, 20, "{occupied:?}");
+    assert!(occupied.err.contains("for listener `http`"), "{occupied:?}");
+    std::fs::create_dir(dir.path().join("bad")).unwrap();
+    std::fs::write(dir.path().join("bad/journal"), "not a journal at all, and long enough to be one")
+        .unwrap();
+    let damaged = run(port, "bad", "b");
+    assert_eq!(damaged.code, 21, "{damaged:?}");
+    assert!(damaged.err.contains("journal"), "{damaged:?}");
+}
