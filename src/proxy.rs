@@ -9,6 +9,7 @@
 pub mod h1;
 pub mod message;
 
+mod admission;
 mod attempt;
 mod buffer;
 mod caller;
@@ -23,6 +24,7 @@ mod listener;
 mod marks;
 mod patience;
 mod plan;
+mod preface;
 mod pump;
 mod sockets;
 mod stream;
@@ -41,11 +43,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::model::MacKey;
 use crate::routing::Publisher;
-use crate::runtime::{Clock, spawn_thread};
+use crate::runtime::{Clock, open_files_max, spawn_thread};
 use crate::telemetry::Registry;
 
 pub use sockets::{BindError, Bound, Sockets};
 
+use admission::Admission;
 use worker::{Loads, Order, Setup};
 
 /// The workers.
@@ -53,6 +56,7 @@ pub struct Proxy {
     orders: Vec<mpsc::UnboundedSender<Order>>,
     threads: Mutex<Vec<JoinHandle<io::Result<usize>>>>,
     loads: Loads,
+    admission: Arc<Admission>,
 }
 
 impl Proxy {
@@ -84,7 +88,8 @@ impl Proxy {
             // Not tied to a core: beside other busy processes the scheduler places threads better.
             threads.push(spawn_thread(&format!("worker-{index}"), None, move || worker::run(setup, inbox))?);
         }
-        Ok(Self { orders, threads: Mutex::new(threads), loads })
+        let admission = Arc::new(Admission::new(open_files_max()));
+        Ok(Self { orders, threads: Mutex::new(threads), loads, admission })
     }
 
     /// The order books of the workers, for [`Sockets`].

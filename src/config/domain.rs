@@ -81,6 +81,9 @@ pub struct ListenerSpec {
     pub merge_slashes: bool,
     /// What becomes of `X-Request-Id`; `None` leaves it alone.
     pub request_id: Option<RequestIds>,
+    /// Whether connections begin with a PROXY header, which is believed of the peers under `trust`; others
+    /// are closed.
+    pub proxy_protocol: bool,
 }
 
 /// A range of addresses in CIDR notation.
@@ -146,7 +149,7 @@ pub struct ListenerLimits {
     pub age: Duration,
     /// Least bytes per second of a request body, judged after its first ten seconds; 0 is no limit.
     pub body_rate: u64,
-    /// Most connections of this listener; `None` is 80 % of the file descriptors this process may open.
+    /// Most connections of this listener; `None` is as many as the process may have.
     pub connections: Option<usize>,
     /// Most connections from one address.
     pub connections_per_address: usize,

@@ -29,6 +29,7 @@ pub(super) const LISTENER: Shape = Shape {
         "escaped_slashes",
         "merge_slashes",
         "request_id",
+        "proxy_protocol",
     ],
 };
 
@@ -101,6 +102,7 @@ fn listener(name: &Word, node: &Node, problems: &mut Problems) -> Option<Placed>
         escaped_slashes: EscapedSlashes::default(),
         merge_slashes: false,
         request_id: Some(RequestIds::default()),
+        proxy_protocol: false,
     };
     let at = node.at;
     let Value::Map(_) = &node.value else {
@@ -130,6 +132,14 @@ fn listener(name: &Word, node: &Node, problems: &mut Problems) -> Option<Placed>
     });
     fields.set("merge_slashes", &mut spec.merge_slashes, problems, fields::boolean);
     fields.set("request_id", &mut spec.request_id, problems, request_id);
+    fields.set("proxy_protocol", &mut spec.proxy_protocol, problems, fields::boolean);
+    if let Some(asked) = fields.get("proxy_protocol")
+        && spec.proxy_protocol
+        && spec.trust.is_empty()
+    {
+        let report = Report::error(Code::Network, asked.at, "nobody may send the header that is asked for");
+        problems.push(report.help("say who may: trust: [10.0.0.0/8]"));
+    }
     spec.address = SocketAddr::new(ip, port?);
     Some(Placed { spec, at: name.at })
 }

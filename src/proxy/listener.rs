@@ -4,10 +4,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -16,9 +15,11 @@ use tokio::task::spawn_local;
 
 use crate::config::ListenerSpec;
 use crate::model::ListenerName;
-use crate::telemetry::{ListenerCells, ListenerSeries, RejectReason};
+use crate::telemetry::{ListenerCells, RejectReason};
 
+use super::admission::{Place, Shared};
 use super::connection;
+use super::preface::{self, Source};
 use super::stream::Stream;
 use super::worker::{Order, Worker};
 
@@ -46,72 +47,12 @@ pub enum Change {
     },
 }
 
-/// A listener as all workers see it.
-pub struct Shared {
-    /// Its settings when it was opened.
-    pub spec: Arc<ListenerSpec>,
-    /// Where it is counted.
-    pub series: Arc<ListenerSeries>,
-    /// Its connections on all workers. Taken when a connection opens or closes, never by a request.
-    pub connections: AtomicUsize,
-    by_address: Mutex<HashMap<IpAddr, usize>>,
-    /// Most connections when the settings name no number.
-    connections_max_default: usize,
-}
-
 /// An accepted connection on its way to the worker that serves it.
 pub struct Arrival {
     stream: std::net::TcpStream,
     peer: SocketAddr,
     listener: ListenerName,
     place: Place,
-}
-
-/// A connection's place under the caps of its listener; given up when dropped.
-pub struct Place {
-    shared: Arc<Shared>,
-    address: IpAddr,
-}
-
-impl Shared {
-    /// No connections yet.
-    pub fn new(spec: Arc<ListenerSpec>, series: Arc<ListenerSeries>, connections_max_default: usize) -> Self {
-        Self {
-            spec,
-            series,
-            connections: AtomicUsize::new(0),
-            by_address: Mutex::default(),
-            connections_max_default,
-        }
-    }
-
-    fn enter(self: &Arc<Self>, address: IpAddr, spec: &ListenerSpec) -> Result<Place, RejectReason> {
-        let most = spec.limits.connections.unwrap_or(self.connections_max_default);
-        if self.connections.load(Ordering::Relaxed) >= most {
-            return Err(RejectReason::Connections);
-        }
-        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = by_address.entry(address).or_insert(0);
-        if *count >= spec.limits.connections_per_address {
-            return Err(RejectReason::ConnectionsPerAddress);
-        }
-        *count += 1;
-        self.connections.fetch_add(1, Ordering::Relaxed);
-        Ok(Place { shared: Arc::clone(self), address })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
-        let mut by_address = self.shared.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = by_address.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                by_address.remove(&self.address);
-            }
-        }
-    }
 }
 
 /// The listeners of one worker.
@@ -255,14 +196,14 @@ async fn pause_after(error: &io::Error, local: &Local) {
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
     );
     if !about_the_connection {
-        local.cells().rejected(RejectReason::Connections);
+        local.cells().rejected(RejectReason::Descriptors);
         tokio::time::sleep(PAUSE_WITHOUT_DESCRIPTORS).await;
     }
 }
 
 fn arrive(worker: &Rc<Worker>, local: &Rc<Local>, stream: TcpStream, peer: SocketAddr) {
     local.cells().accepted();
-    let place = match local.shared.enter(peer.ip(), &local.spec.borrow()) {
+    let place = match admit(local, &stream, peer) {
         Ok(place) => place,
         Err(reason) => {
             local.cells().rejected(reason);
@@ -280,14 +221,33 @@ fn arrive(worker: &Rc<Worker>, local: &Rc<Local>, stream: TcpStream, peer: Socke
     }
 }
 
+/// A place for a connection. Behind a load balancer it counts for nobody yet: all come from one address.
+fn admit(local: &Local, stream: &TcpStream, peer: SocketAddr) -> Result<Place, RejectReason> {
+    let spec = local.spec.borrow();
+    if spec.proxy_protocol {
+        let trusted = spec.trust.iter().any(|it| it.contains(peer.ip()));
+        return if trusted { local.shared.enter(stream, &spec) } else { Err(RejectReason::ProxyProtocol) };
+    }
+    let mut place = local.shared.enter(stream, &spec)?;
+    place.count_for(peer.ip(), &spec).map(|()| place)
+}
+
 fn begin(worker: &Rc<Worker>, local: &Rc<Local>, stream: TcpStream, peer: SocketAddr, place: Place) {
-    let open = Open { worker: Rc::clone(worker), local: Rc::clone(local), _place: place };
+    let mut open = Open { worker: Rc::clone(worker), local: Rc::clone(local), place };
     worker.opened();
     let spec = local.spec();
     let (worker, local) = (Rc::clone(worker), Rc::clone(local));
     spawn_local(async move {
-        let _open = open;
+        let (mut stream, mut peer) = (stream, peer);
+        if spec.proxy_protocol {
+            // On the heap, so that other connections need no room for it.
+            match Box::pin(open.introduce(&spec, &mut stream, peer)).await {
+                Ok(client) => peer = client,
+                Err(reason) => return local.cells().rejected(reason),
+            }
+        }
         connection::serve(&worker, &local, spec, Stream::Tcp(stream), peer).await;
+        drop(open);
     });
 }
 
@@ -295,7 +255,25 @@ fn begin(worker: &Rc<Worker>, local: &Rc<Local>, stream: TcpStream, peer: Socket
 struct Open {
     worker: Rc<Worker>,
     local: Rc<Local>,
-    _place: Place,
+    place: Place,
+}
+
+impl Open {
+    /// Who the client is, by what the load balancer says first.
+    async fn introduce(
+        &mut self,
+        spec: &ListenerSpec,
+        stream: &mut TcpStream,
+        peer: SocketAddr,
+    ) -> Result<SocketAddr, RejectReason> {
+        let deadline = self.worker.deadlines.slot();
+        deadline.set(spec.timeouts.head);
+        match preface::receive(stream, &deadline).await {
+            Ok(Source::Own) => Ok(peer),
+            Ok(Source::Client(client)) => self.place.count_for(client.ip(), spec).map(|()| client),
+            Err(preface::NoHeader) => Err(RejectReason::ProxyProtocol),
+        }
+    }
 }
 
 impl Drop for Open {

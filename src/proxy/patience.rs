@@ -164,6 +164,7 @@ mod tests {
             escaped_slashes: Default::default(),
             merge_slashes: false,
             request_id: None,
+            proxy_protocol: false,
         };
         Patience::new(&timeouts, &listener, 1000)
     }

@@ -11,11 +11,11 @@ use tokio::sync::oneshot;
 
 use crate::config::ListenerSpec;
 use crate::model::ListenerName;
-use crate::runtime::open_files_max;
 use crate::telemetry::Registry;
 
 use super::Proxy;
-use super::listener::{Change, Shared};
+use super::admission::Shared;
+use super::listener::Change;
 use super::worker::Order;
 
 /// Connections that may wait to be accepted, for each worker. The kernel caps it at `somaxconn`.
@@ -119,10 +119,8 @@ impl Sockets {
         address: SocketAddr,
         sockets: Vec<std::net::TcpListener>,
     ) {
-        // Each request may need a second descriptor for its endpoint; a fifth is left for the rest.
-        let connections_max = usize::try_from(open_files_max() / 10 * 8 / 2).unwrap_or(usize::MAX).max(1);
         let series = self.registry.listener(&spec.name);
-        let shared = Arc::new(Shared::new(Arc::clone(&spec), series, connections_max));
+        let shared = Arc::new(Shared::new(Arc::clone(&spec), series, Arc::clone(&proxy.admission)));
         for (worker, socket) in proxy.orders().iter().zip(sockets) {
             // A worker that is gone accepts nothing; the others go on.
             let change = Change::Open { shared: Arc::clone(&shared), sockets: vec![socket] };

@@ -86,6 +86,10 @@ reject_reasons! {
     Connections = "connections",
     /// More connections from one address than allowed.
     ConnectionsPerAddress = "connections_per_address",
+    /// Too few file descriptors were left for it.
+    Descriptors = "descriptors",
+    /// A connection without the PROXY header that its listener asks for, or from a peer that may send none.
+    ProxyProtocol = "proxy_protocol",
     /// The service's limit of requests under way was reached.
     Overloaded = "overloaded",
     /// The request has passed too many gates: a route leads back to where it came from.

@@ -1,6 +1,7 @@
 //! The edge: who a caller is, how much one caller may have, and what stays up when there are too many.
 #![allow(clippy::disallowed_methods, reason = "real programs in real time")]
 
+mod proxy_protocol;
 mod sticky;
 #[path = "../support/mod.rs"]
 mod support;

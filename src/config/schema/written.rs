@@ -88,6 +88,10 @@ pub(super) struct Listener {
     escaped_slashes: Option<EscapedSlashes>,
     /// Whether `//` in a path counts as `/`. Default: `false`.
     merge_slashes: Option<bool>,
+    /// Whether every connection begins with a header of the PROXY protocol, version 1 or 2, in which a load
+    /// balancer says who the client is. It is believed of the peers under `trust`, which must be written
+    /// then; connections of others, and those without the header, are closed. Default: `false`.
+    proxy_protocol: Option<bool>,
     /// What becomes of `X-Request-Id`, which every request has when it reaches its version: a map, or `off`
     /// to leave it alone. Default: `{keep: trusted}`.
     request_id: Option<RequestIdForm>,
@@ -149,10 +153,11 @@ pub(super) struct ListenerLimits {
     /// Least bytes per second of a request body, judged after its first ten seconds, or `off`. Default:
     /// `500`.
     body_rate: Option<SizeOrOff>,
-    /// Most connections of this listener, or `auto`. Default: `auto`, 80 % of the file descriptors that
-    /// this process may open.
+    /// Most connections of this listener, or `auto`. Default: `auto`. All listeners together have at most 80 %
+    /// of the file descriptors that this process may open, whatever is written here; the last tenth is kept
+    /// for endpoints, the admin doors and the journal.
     connections: Option<Workers>,
-    /// Most connections from one address. Default: `1024`.
+    /// Most connections from one address, which for IPv6 is a /64 network. Default: `1024`.
     connections_per_address: Option<u64>,
 }
 
