@@ -21,6 +21,7 @@ mod node;
 mod preview;
 mod problem;
 mod query;
+mod recourse;
 mod render;
 mod request_id;
 mod rollout;

@@ -11,6 +11,7 @@ pub mod message;
 
 mod admission;
 mod attempt;
+mod budget;
 mod buffer;
 mod caller;
 mod connection;
@@ -26,6 +27,8 @@ mod patience;
 mod plan;
 mod preface;
 mod pump;
+mod replay;
+mod retry;
 mod sockets;
 mod stream;
 mod upstream;

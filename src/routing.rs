@@ -7,6 +7,7 @@ mod edits;
 mod matcher;
 mod minted;
 mod publisher;
+mod recourse;
 mod spec;
 mod split;
 mod table;
@@ -19,6 +20,7 @@ pub use matcher::{
 };
 pub use minted::{Minted, MintedCookie};
 pub use publisher::{Publisher, Reader};
+pub use recourse::{Retry, RetryOn, RetryReason};
 pub use spec::{
     Balance, EndpointHost, EndpointSpec, ErrorStatus, Pin, Preview, ServiceLimits, ServiceSpec, StickyBy,
     Timeouts, VersionSpec,

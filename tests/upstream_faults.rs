@@ -135,16 +135,16 @@ fn breaks_first(how: &'static str) -> Upstream {
     })
 }
 
-/// A GET may be asked again when no byte of an answer was seen; anything else may have been done.
+/// A GET may be asked again as long as its client has seen nothing of an answer; anything else may have been done.
 #[test]
 fn a_broken_exchange_is_repeated_only_when_that_is_safe() {
     for (how, get, post) in [
-        ("reset when accepted", &[200, 502][..], &[502, 200][..]),
-        ("close when accepted", &[200, 502], &[502, 200]),
-        ("reset after the request", &[200, 502], &[502]),
-        ("close after the request", &[200, 502], &[502]),
-        ("reset in the status line", &[502], &[502]),
-        ("close in the head", &[502], &[502]),
+        ("reset when accepted", &[200][..], &[502, 200][..]),
+        ("close when accepted", &[200], &[502, 200]),
+        ("reset after the request", &[200], &[502]),
+        ("close after the request", &[200], &[502]),
+        ("reset in the status line", &[200], &[502]),
+        ("close in the head", &[200], &[502]),
     ] {
         for (request, allowed) in [("GET / HTTP/1.1\r\nHost: a\r\n\r\n", get), (POST, post)] {
             let upstream = breaks_first(how);

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::model::{ServiceName, Weight};
 use crate::routing::{
-    Balance, HostPattern, MintedCookie, Pin, ServiceLimits, ServiceSpec, StickyBy, Timeouts, VersionIndex,
+    Balance, HostPattern, MintedCookie, Pin, Retry, ServiceLimits, ServiceSpec, StickyBy, Timeouts,
+    VersionIndex,
 };
 
 use super::code::Code;
@@ -17,6 +18,7 @@ use super::listen::{bytes, count, timeout};
 use super::node::{Entry, Node};
 use super::preview;
 use super::problem::{Problems, Report};
+use super::recourse;
 use super::rollout;
 use super::source::At;
 use super::text;
@@ -26,7 +28,8 @@ pub(super) const SERVICE: Shape = Shape {
     name: "Service",
     what: "a service",
     keys: &[
-        "hosts", "live", "versions", "split", "sticky", "pin", "balance", "timeouts", "limits", "rollout",
+        "hosts", "live", "versions", "split", "sticky", "pin", "balance", "timeouts", "limits", "retry",
+        "rollout",
     ],
 };
 
@@ -48,14 +51,18 @@ pub(super) const LIMITS: Shape = Shape {
     keys: &["body", "response_head", "response_headers", "interim"],
 };
 
-pub(super) const DEFAULTS: Shape =
-    Shape { name: "Defaults", what: "`defaults`", keys: &["timeouts", "limits", "guard", "balance"] };
+pub(super) const DEFAULTS: Shape = Shape {
+    name: "Defaults",
+    what: "`defaults`",
+    keys: &["timeouts", "limits", "retry", "guard", "balance"],
+};
 
 /// What services have that do not say otherwise.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Defaults {
     timeouts: Timeouts,
     limits: ServiceLimits,
+    retry: Retry,
     guards: Guards,
     balance: Balance,
 }
@@ -79,6 +86,8 @@ pub(super) fn defaults(node: &Node, problems: &mut Problems) -> Option<Defaults>
         timeouts(node, base.timeouts, problems)
     });
     fields.set("limits", &mut it.limits, problems, |node, problems| limits(node, base.limits, problems));
+    fields
+        .set("retry", &mut it.retry, problems, |node, problems| recourse::retry(node, base.retry, problems));
     fields.set("guard", &mut it.guards, problems, |node, problems| guard::guard(node, base.guards, problems));
     fields.set("balance", &mut it.balance, problems, balance);
     Some(it)
@@ -113,6 +122,7 @@ fn config(
         preview: fields.get("rollout").and_then(|it| preview::preview(it, problems)),
         timeouts: defaults.timeouts,
         limits: defaults.limits,
+        retry: defaults.retry,
         error_status: Default::default(),
         client_key: Default::default(),
     };
@@ -122,6 +132,9 @@ fn config(
     });
     fields
         .set("limits", &mut spec.limits, problems, |node, problems| limits(node, defaults.limits, problems));
+    fields.set("retry", &mut spec.retry, problems, |node, problems| {
+        recourse::retry(node, defaults.retry, problems)
+    });
     let mut guards = defaults.guards.clone();
     let plan = match fields.entry("rollout") {
         Some(it) => rollout::rollout(&it.value, it.key.at, &mut guards, problems),

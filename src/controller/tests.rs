@@ -133,6 +133,7 @@ fn config(live: &str, versions: &[&str], plan_text: &str) -> Config {
         preview: None,
         timeouts: Timeouts::default(),
         limits: ServiceLimits::default(),
+        retry: Default::default(),
         error_status: ErrorStatus::default(),
         client_key: StickyBy::default(),
     };

@@ -25,6 +25,8 @@ pub struct Attempt {
     /// Limits of age that were passed, and counted.
     passed: Passed,
     evidence: Option<ClientShard>,
+    /// The same, as long as it is known how old the request is: only the first try is judged.
+    timed: Option<ClientShard>,
     /// The status sent to the client.
     pub status: Option<u16>,
     /// Content received from the client.
@@ -61,6 +63,7 @@ impl Attempt {
             handed_us: None,
             passed: 0,
             evidence,
+            timed: evidence,
             status: None,
             request_bytes: 0,
             response_bytes: 0,
@@ -91,7 +94,7 @@ impl Attempt {
     /// Counts the limits of age that a request without an answer has passed by now; when it will pass the
     /// next one, if ever.
     pub fn aged(&mut self, now_us: u64) -> Option<u64> {
-        let (handed_us, shard) = self.handed_us.zip(self.evidence)?;
+        let (handed_us, shard) = self.handed_us.zip(self.timed)?;
         let cells = self.version.series.worker(self.worker.index);
         self.passed = cells.aged(shard, now_us.saturating_sub(handed_us), self.passed);
         handed_us.checked_add(cells.slow_at_us(self.passed))
@@ -101,7 +104,7 @@ impl Attempt {
     pub fn answered(&mut self, status: u16, now_us: u64) {
         self.answered_us = Some(now_us);
         self.status = Some(status);
-        if let Some(shard) = self.evidence {
+        if let Some(shard) = self.timed {
             // A version that answers before it has the whole request has not kept anybody waiting.
             let age_us = self.handed_us.map_or(0, |it| now_us.saturating_sub(it));
             self.cells().answered(shard, age_us, self.passed);
@@ -127,13 +130,19 @@ impl Attempt {
     /// A failure that says nothing about the version.
     pub fn excused(&mut self, kind: ErrorKind) {
         self.cells().error(kind);
-        self.evidence = None;
+        (self.evidence, self.timed) = (None, None);
+    }
+
+    /// What was sent came to nothing, and is sent again: the version has failed, whatever comes next.
+    pub fn lost(&mut self) {
+        self.settle(Outcome::Bad);
+        self.timed = None;
     }
 
     /// Neither the version nor the proxy is to blame for how this ends.
     pub fn not_judged(&mut self) {
         if self.outcome == Outcome::Open {
-            self.evidence = None;
+            (self.evidence, self.timed) = (None, None);
         }
     }
 

@@ -28,6 +28,14 @@ impl Buffer {
         Self { bytes: vec![0; BUFFER_BYTES].into_boxed_slice(), start: 0, end: 0 }
     }
 
+    /// Has read these bytes already. They must fit.
+    pub fn holding(bytes: &[u8]) -> Self {
+        let mut it = Self::new();
+        it.bytes[..bytes.len()].copy_from_slice(bytes);
+        it.end = bytes.len();
+        it
+    }
+
     /// What was read and not consumed.
     pub fn filled(&self) -> &[u8] {
         &self.bytes[self.start..self.end]

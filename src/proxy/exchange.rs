@@ -3,8 +3,11 @@
 //! No channel and no second task: the task is woken by either connection or by its deadline, moves
 //! what can be moved, and says what it waits for.
 
+mod again;
 mod download;
 mod upload;
+
+pub use again::{Aside, Spared};
 
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -38,6 +41,9 @@ pub enum Verdict {
     Failed(Failure),
     /// A kept connection turned out to be closed before anything was lost: try a fresh one.
     Stale,
+    /// There is an answer of this status, for which there may be a better one. Nothing of it was passed on;
+    /// going on does that.
+    Spared(u16),
 }
 
 /// Where the answer stands.
@@ -63,6 +69,8 @@ pub struct Exchange<'a> {
     pub attempt: Attempt,
     /// Whether the client has seen a byte of a final answer.
     pub response_begun: bool,
+    /// Answers that are not passed on at once.
+    pub spared: Spared,
     upstream: Option<Stream>,
     reused: bool,
     buffer: Option<Buffer>,
@@ -111,6 +119,7 @@ impl<'a> Exchange<'a> {
             job,
             attempt,
             response_begun: false,
+            spared: Spared::default(),
             upstream: None,
             reused: false,
             buffer: None,
@@ -146,15 +155,6 @@ impl<'a> Exchange<'a> {
 
     fn now_ms(&self) -> u64 {
         self.now_us / 1000
-    }
-
-    /// Forgets the connection that was found closed.
-    pub fn again(&mut self) {
-        self.attempt.cells().retry();
-        self.upstream = None;
-        self.upload_done = false;
-        self.upload_lost = false;
-        self.job.upload.rewind();
     }
 
     /// Moves what can be moved.

@@ -6,20 +6,21 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::model::ClientShard;
-use crate::routing::{HeaderEdits, ServiceSpec};
-use crate::telemetry::{ErrorKind, RejectReason};
+use crate::routing::{HeaderEdits, RetryReason, ServiceSpec};
+use crate::telemetry::{ErrorKind, RejectReason, Trouble};
 
 use super::attempt::Attempt;
 use super::connection::{Client, Next, base};
-use super::exchange::{Exchange, Verdict};
+use super::exchange::{Aside, Exchange, Spared, Verdict};
 use super::failure::Failure;
 use super::h1::Answer;
 use super::listener::Local;
 use super::message::{Framing, MethodKind};
 use super::plan::{Planned, plan};
 use super::pump::Pump;
+use super::retry::{self, Loss, Tried};
 use super::upstream::{Checkout, ConnectError, Endpoint, connect};
-use super::view::VersionView;
+use super::view::{Line, VersionView};
 use super::worker::Worker;
 
 /// What must be known of a request after its head was consumed.
@@ -42,13 +43,9 @@ pub struct Request {
 }
 
 impl Request {
-    /// Whether it may be sent twice without harm (RFC 9110 section 9.2.2) and nothing of it is lost.
-    pub fn is_replayable(&self) -> bool {
-        let idempotent = matches!(
-            self.kind,
-            MethodKind::Get | MethodKind::Head | MethodKind::Options | MethodKind::Put | MethodKind::Delete
-        );
-        idempotent && self.framing.is_empty() && !self.upgrade
+    /// Whether it makes no difference how often it is sent.
+    pub fn is_idempotent(&self) -> bool {
+        retry::is_idempotent(self.kind) && !self.upgrade
     }
 }
 
@@ -98,32 +95,71 @@ pub async fn exchange(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Clien
 async fn forward(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client, job: Job) -> Next {
     let attempt = Attempt::begin(worker, local, &job.version, job.evidence);
     let mut exchange = Exchange::new(worker, local, &client.spec, job, attempt);
-    let mut tried = 0;
-    // A connection that was kept may have been closed by its endpoint just now. That is found out by
-    // using it, and says nothing about the version: one more try, on a fresh one.
-    let mut fresh_only = false;
+    let mut course = Course::default();
     loop {
-        let (endpoint, checkout) = match exchange.connect(&mut tried, fresh_only).await {
-            Ok(it) => it,
-            Err(error) => return exchange.give_up(client, failure_of(&error)).await,
-        };
-        endpoint.begin();
-        let counted = InFlight(endpoint);
-        exchange.start(checkout);
-        let verdict = poll_fn(|cx| exchange.poll(client, cx)).await;
-        match verdict {
+        exchange.spared = exchange.spared(&course);
+        let loss = match exchange.go_on(client, &mut course).await {
+            Verdict::Ended(next) => return exchange.arrive(course, next),
+            // A connection that was kept may have been closed by its endpoint just now. That is found out
+            // by using it, and says nothing about the version: one more try, on a fresh one.
             Verdict::Stale => {
+                exchange.attempt.cells().recourse.retry(Trouble::Closed);
                 exchange.again();
-                fresh_only = true;
+                course.leave();
+                course.line.step_back();
+                course.fresh_only = true;
+                continue;
             }
-            Verdict::Failed(failure) => return exchange.give_up(client, failure).await,
-            Verdict::Ended(next) => return exchange.finish(&counted.0, next),
+            Verdict::Failed(failure) => Loss::Failed(failure),
+            Verdict::Spared(status) => Loss::Answered(status),
+        };
+        if exchange.may_retry(&course, loss) {
+            exchange.retry(&mut course, loss);
+            continue;
         }
+        match (loss, course.aside.take()) {
+            (Loss::Answered(_), aside) => (course.aside, course.last) = (aside, true),
+            (Loss::Failed(_), Some((aside, at))) => {
+                exchange.take_back(aside);
+                (course.at, course.last) = (Some(at), true);
+            }
+            (Loss::Failed(failure), None) => return exchange.give_up(client, failure).await,
+        }
+    }
+}
+
+/// Where a request stands: what it has been through, and what is still possible.
+#[derive(Default)]
+struct Course {
+    /// The endpoint that has it.
+    at: Option<InFlight>,
+    /// Those that had it.
+    line: Line,
+    /// Whether kept connections are not to be trusted.
+    fresh_only: bool,
+    /// Further tries so far.
+    again: u32,
+    /// Whether what comes is passed on, whatever it is.
+    last: bool,
+    /// A real answer, for want of a better one.
+    aside: Option<(Aside, InFlight)>,
+}
+
+impl Course {
+    fn leave(&mut self) {
+        self.at = None;
     }
 }
 
 /// Counts an exchange at its endpoint until it is dropped.
 struct InFlight(Rc<Endpoint>);
+
+impl InFlight {
+    fn at(endpoint: Rc<Endpoint>) -> Self {
+        endpoint.begin();
+        Self(endpoint)
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
@@ -139,38 +175,124 @@ fn failure_of(error: &ConnectError) -> Failure {
 }
 
 impl Exchange<'_> {
-    /// A connection to the first endpoint that gives one. Endpoints that refuse are passed over:
-    /// nothing was sent to them.
-    async fn connect(
-        &mut self,
-        tried: &mut usize,
-        fresh_only: bool,
-    ) -> Result<(Rc<Endpoint>, Checkout), ConnectError> {
+    /// Sends the request, unless it has been, and passes the answer on.
+    async fn go_on(&mut self, client: &mut Client, course: &mut Course) -> Verdict {
+        if course.at.is_none() {
+            match self.connect(course).await {
+                Ok((endpoint, checkout)) => {
+                    course.at = Some(InFlight::at(endpoint));
+                    self.start(checkout);
+                }
+                Err(error) => return Verdict::Failed(failure_of(&error)),
+            }
+        }
+        poll_fn(|cx| self.poll(client, cx)).await
+    }
+
+    /// A connection to the first endpoint that gives one. Endpoints that refuse are passed over: nothing
+    /// was sent to them.
+    async fn connect(&mut self, course: &mut Course) -> Result<(Rc<Endpoint>, Checkout), ConnectError> {
         let (worker, version) = (Rc::clone(self.worker), Rc::clone(&self.job.version));
         let spec = Arc::clone(&self.job.spec);
         let mut last = None;
         loop {
-            let Some(endpoint) = version.endpoint(spec.balance, *tried, || worker.bits()) else {
-                // A version always has an endpoint, so either one failed above or all were tried by
-                // an earlier call; then the last one is as good as any.
+            let Some(endpoint) = version.endpoint(spec.balance, &mut course.line, || worker.bits()) else {
+                // A version always has an endpoint, so either one failed above or all were tried before;
+                // then the first one is as good as any.
                 match last {
                     Some(error) => return Err(error),
-                    None => *tried = 0,
+                    None => course.line.restart(),
                 }
                 continue;
             };
             let now_ms = worker.deadlines.recent_ms();
-            if !fresh_only && let Some(checkout) = endpoint.checkout(now_ms) {
+            if !course.fresh_only
+                && let Some(checkout) = endpoint.checkout(now_ms)
+            {
                 return Ok((Rc::clone(endpoint), checkout));
             }
             match connect(&endpoint.spec, spec.timeouts.connect, &worker.names, now_ms).await {
                 Ok(stream) => return Ok((Rc::clone(endpoint), Checkout { stream, reused: false })),
                 Err(error) => {
                     tracing::debug!(error = &error as &dyn std::error::Error, "passed over an endpoint");
-                    *tried += 1;
+                    if !version.has_more(&course.line) || !spec.retry.on.has(RetryReason::Connect) {
+                        return Err(error);
+                    }
+                    self.blame(failure_of(&error));
+                    self.attempt.lost();
+                    self.attempt.cells().recourse.retry(Trouble::Connect);
                     last = Some(error);
                 }
             }
+        }
+    }
+
+    /// Answers that are not passed on while there is something better to try.
+    fn spared(&self, course: &Course) -> Spared {
+        let Job { request, spec, version, .. } = &self.job;
+        let retries = course.again < spec.retry.attempts && version.endpoints.len() > 1;
+        if course.last || !retries || !request.is_idempotent() {
+            return Spared::default();
+        }
+        Spared::by(|status| spec.retry.on.has_status(status))
+    }
+
+    /// Whether it is tried again within its version.
+    fn may_retry(&self, course: &Course, loss: Loss) -> bool {
+        let Job { request, spec, version, upload, .. } = &self.job;
+        let tried = Tried {
+            kind: request.kind,
+            unsent: upload.is_untouched(),
+            whole: upload.can_rewind(),
+            waits: self.may_start_over(),
+            elsewhere: version.has_more(&course.line),
+            again: course.again,
+        };
+        if course.last || !retry::may_retry(&spec.retry, &tried, loss) {
+            return false;
+        }
+        let cells = self.attempt.cells();
+        let now_ms = self.worker.deadlines.recent_ms();
+        let paid = version.budgets.retry.pay(spec.retry.budget, cells.requests(), now_ms);
+        if !paid {
+            cells.recourse.retry_denied();
+        }
+        paid
+    }
+
+    fn retry(&mut self, course: &mut Course, loss: Loss) {
+        if let Some(why) = loss.trouble() {
+            self.attempt.cells().recourse.retry(why);
+        }
+        match loss {
+            Loss::Failed(failure) => self.blame(failure),
+            Loss::Answered(status) => {
+                self.attempt.answered(status, self.worker.deadlines.recent_us());
+                let aside = self.put_by();
+                self.forget(course.aside.take());
+                course.aside = course.at.take().map(|at| (aside, at));
+            }
+        }
+        self.attempt.lost();
+        self.again();
+        course.leave();
+        course.again += 1;
+        // What was kept may be as dead as the connection that was just lost.
+        course.fresh_only = true;
+    }
+
+    /// Ends an exchange whose answer was passed on.
+    fn arrive(self, mut course: Course, next: Next) -> Next {
+        self.forget(course.aside.take());
+        match course.at {
+            Some(InFlight(ref endpoint)) => self.finish(endpoint, next),
+            None => self.cut(),
+        }
+    }
+
+    fn forget(&self, aside: Option<(Aside, InFlight)>) {
+        if let Some((aside, at)) = aside {
+            self.drop_aside(aside, &at.0);
         }
     }
 

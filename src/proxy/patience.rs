@@ -101,6 +101,11 @@ impl Patience {
         self.end_ms = u64::MAX;
     }
 
+    /// Whether the time for the whole exchange is over.
+    pub fn is_over(&self, now_ms: u64) -> bool {
+        now_ms >= self.end_ms
+    }
+
     /// When the first of the limits is reached.
     pub fn until_ms(&self) -> u64 {
         let mut until_ms = self.end_ms;

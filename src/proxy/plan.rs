@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::routing::{RequestFacts, Route, Target as To, VersionSpec};
+use crate::routing::{RequestFacts, Route, ServiceSpec, Target as To, VersionSpec};
 use crate::telemetry::RejectReason;
 
 use super::caller::{self, Caller};
@@ -15,6 +15,7 @@ use super::listener::Local;
 use super::marks::Marks;
 use super::message::{Framing, MethodKind, OwnLine, Refusal, RequestHead, Target, TargetRules};
 use super::pump::Pump;
+use super::replay::Replay;
 use super::view::View;
 use super::worker::{Scratch, Worker};
 
@@ -151,6 +152,7 @@ fn choose(
     upload.load_front();
     if !request.framing.is_empty() {
         upload.reader = BodyReader::new(request.framing, request.framing);
+        upload.replay = replay(&request, spec, &upload.front);
     }
     upload.held = request.expect_continue;
     upload.content_max = spec.limits.body;
@@ -162,6 +164,15 @@ fn choose(
         upload,
         evidence: assigned.judged.then(|| worker.shard(caller.shard(&spec.client_key))),
     }))
+}
+
+/// What is kept of a request with a body, so that it can be sent again.
+fn replay(request: &Request, spec: &ServiceSpec, head: &[u8]) -> Replay {
+    if request.is_idempotent() && !request.expect_continue && spec.retry.attempts > 0 {
+        Replay::of(head, request.framing, spec.retry.body)
+    } else {
+        Replay::Never
+    }
 }
 
 fn request_of(head: &RequestHead) -> Request {

@@ -10,6 +10,7 @@ use tokio::io::AsyncWrite;
 
 use super::buffer::Buffer;
 use super::h1::{BodyError, BodyReader, Piece};
+use super::replay::Replay;
 use super::stream::Stream;
 
 /// Largest piece of a body that is joined to its head.
@@ -35,6 +36,10 @@ pub struct Pump {
     pub moved: u64,
     /// Whether the body waits (for a 100, say) and only `front` is passed on.
     pub held: bool,
+    /// What is kept for passing it on once more.
+    pub replay: Replay,
+    /// What had been written when this try began.
+    written_before: u64,
 }
 
 /// What a pump waits for, or how it came to an end.
@@ -76,6 +81,20 @@ impl Pump {
 
     /// Passes on as much as there is.
     pub fn poll(&mut self, input: &mut Buffer, sink: &mut Stream, cx: &mut Context<'_>) -> Flow {
+        if let Some(mut kept) = self.replay.take_source() {
+            match self.pass_on(&mut kept, sink, cx) {
+                // What was kept has gone out again; the rest comes from where it came from before.
+                Flow::Hungry => self.replay.end_source(),
+                flow => {
+                    self.replay.put_source(kept);
+                    return flow;
+                }
+            }
+        }
+        self.pass_on(input, sink, cx)
+    }
+
+    fn pass_on(&mut self, input: &mut Buffer, sink: &mut Stream, cx: &mut Context<'_>) -> Flow {
         loop {
             // A head waits for the first piece of its body, to leave together with it.
             if self.range.is_empty()
@@ -103,8 +122,29 @@ impl Pump {
         Ok(())
     }
 
-    /// Starts writing `front` from its first byte again, on another connection.
+    /// Whether nothing was written since the beginning of this try.
+    pub fn is_untouched(&self) -> bool {
+        self.moved == self.written_before
+    }
+
+    /// Whether [`Pump::rewind`] would send the whole message.
+    pub fn can_rewind(&self) -> bool {
+        self.is_untouched() || self.replay.is_whole()
+    }
+
+    /// Starts over on another connection. To be called only if [`Pump::can_rewind`].
     pub fn rewind(&mut self) {
+        if !self.is_untouched() {
+            self.written_before = self.moved;
+            if let Some((head, framing)) = self.replay.rewind() {
+                self.front.clear();
+                self.front.extend_from_slice(head);
+                self.reader.restart(framing, framing);
+                self.content = 0;
+            }
+            (self.range, self.consumed) = (0..0, 0);
+            self.back.clear();
+        }
         self.written = 0;
         self.loaded = true;
     }
@@ -148,6 +188,7 @@ impl Pump {
     }
 
     fn unload(&mut self, input: &mut Buffer) {
+        self.replay.keep(&input.filled()[..self.consumed]);
         input.consume(self.consumed);
         self.consumed = 0;
         self.range = 0..0;

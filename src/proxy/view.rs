@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::routing::{Balance, EndpointSpec, Table, VersionIndex};
 use crate::telemetry::{Registry, VersionSeries};
 
+use super::budget::Budget;
 use super::upstream::Endpoint;
 
 /// The endpoints a worker knows, by identity.
@@ -34,12 +35,45 @@ pub struct VersionView {
     pub series: Arc<VersionSeries>,
     /// One for each of the version's endpoints.
     pub endpoints: Vec<Rc<Endpoint>>,
+    /// How much may be asked twice.
+    pub budgets: Rc<Budgets>,
     turn: Cell<usize>,
+}
+
+/// The accounts of a version, kept across reloads.
+pub struct Budgets {
+    /// Of further tries within the version.
+    pub retry: Budget,
+}
+
+/// Where a request stands in the line of a version's endpoints.
+#[derive(Debug, Default)]
+pub struct Line {
+    first: usize,
+    passed: usize,
+}
+
+impl Line {
+    /// Stands before the same endpoint again.
+    pub fn step_back(&mut self) {
+        self.passed = self.passed.saturating_sub(1);
+    }
+
+    /// Begins anew.
+    pub fn restart(&mut self) {
+        self.passed = 0;
+    }
 }
 
 impl View {
     /// Joins `table` with the endpoints in `known`; those that the table no longer names leave.
-    pub fn build(table: Arc<Table>, registry: &Registry, known: &mut Endpoints) -> Self {
+    pub fn build(
+        table: Arc<Table>,
+        registry: &Registry,
+        known: &mut Endpoints,
+        before: Option<&Self>,
+    ) -> Self {
+        let accounts = before.map(Self::accounts).unwrap_or_default();
         let mut named = Endpoints::with_capacity(known.len());
         let services = table
             .services
@@ -58,9 +92,12 @@ impl View {
                         endpoint.keep(keep_alive);
                         Rc::clone(endpoint)
                     });
+                    let series = registry.version(&spec.name, &version.name);
+                    let budgets = accounts.get(&Arc::as_ptr(&series)).map(Rc::clone);
                     Rc::new(VersionView {
-                        series: registry.version(&spec.name, &version.name),
+                        series,
                         endpoints: endpoints.collect(),
+                        budgets: budgets.unwrap_or_else(|| Rc::new(Budgets { retry: Budget::small() })),
                         turn: Cell::new(0),
                     })
                 });
@@ -69,6 +106,11 @@ impl View {
             .collect();
         *known = named;
         Self { table, services }
+    }
+
+    fn accounts(&self) -> HashMap<*const VersionSeries, Rc<Budgets>> {
+        let versions = self.services.iter().flat_map(|it| &it.versions);
+        versions.map(|it| (Arc::as_ptr(&it.series), Rc::clone(&it.budgets))).collect()
     }
 
     /// Endpoints of versions that take part in a split but have no connection yet.
@@ -86,26 +128,32 @@ impl View {
 }
 
 impl VersionView {
-    /// The endpoint for the `attempt`-th try of a request (from 0): the first by the balance, each
-    /// further one the next in line, so that no endpoint is tried twice. `None` when all were tried.
+    /// The next endpoint in a request's line: the first by the balance, then all others, so that none is
+    /// tried twice. `None` when all were tried.
     pub fn endpoint(
         &self,
         balance: Balance,
-        attempt: usize,
+        line: &mut Line,
         bits: impl FnOnce() -> u64,
     ) -> Option<&Rc<Endpoint>> {
         let count = self.endpoints.len();
-        if attempt >= count {
+        if line.passed >= count {
             return None;
         }
-        if attempt == 0 && count > 1 {
-            let first = match balance {
+        if line.passed == 0 && count > 1 {
+            line.first = match balance {
                 Balance::RoundRobin => (self.turn.get() + 1) % count,
                 Balance::LeastRequest => self.less_busy(bits()),
             };
-            self.turn.set(first);
+            self.turn.set(line.first);
         }
-        self.endpoints.get((self.turn.get() + attempt) % count)
+        line.passed += 1;
+        self.endpoints.get((line.first + line.passed - 1) % count)
+    }
+
+    /// Whether a request has an endpoint left that it was not sent to.
+    pub fn has_more(&self, line: &Line) -> bool {
+        line.passed < self.endpoints.len()
     }
 
     fn less_busy(&self, bits: u64) -> usize {

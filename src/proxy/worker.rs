@@ -157,7 +157,7 @@ impl Worker {
     fn new(setup: Setup) -> Rc<Self> {
         let mut reader = setup.reader;
         let mut endpoints = Endpoints::new();
-        let view = View::build(Arc::clone(reader.current()), &setup.registry, &mut endpoints);
+        let view = View::build(Arc::clone(reader.current()), &setup.registry, &mut endpoints, None);
         let worker = Rc::new(Self {
             index: setup.index,
             deadlines: Deadlines::new(setup.clock),
@@ -186,7 +186,12 @@ impl Worker {
         let mut reader = self.reader.borrow_mut();
         let table = reader.current();
         if !Arc::ptr_eq(table, &self.view.borrow().table) {
-            let view = View::build(Arc::clone(table), &self.registry, &mut self.endpoints.borrow_mut());
+            let view = View::build(
+                Arc::clone(table),
+                &self.registry,
+                &mut self.endpoints.borrow_mut(),
+                Some(&self.view.borrow()),
+            );
             *self.view.borrow_mut() = Rc::new(view);
             self.warm();
         }

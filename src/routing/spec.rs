@@ -7,6 +7,7 @@ use crate::model::{Fingerprint, ServiceName, VersionName};
 
 use super::matcher::{HeaderCondition, HeaderLookup};
 use super::minted::MintedCookie;
+use super::recourse::Retry;
 use super::table::VersionIndex;
 
 /// What users call. Shared by every table that is built from one configuration.
@@ -28,6 +29,8 @@ pub struct ServiceSpec {
     pub timeouts: Timeouts,
     /// Size and count limits.
     pub limits: ServiceLimits,
+    /// When a request is tried again.
+    pub retry: Retry,
     /// Which answers count as failures, beside connect failures, resets and timeouts.
     pub error_status: ErrorStatus,
     /// Which group of clients the guards count a request for.

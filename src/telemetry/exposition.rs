@@ -58,7 +58,7 @@ mod tests {
     use super::*;
     use crate::model::{ClientShard, Generation, Timestamp, Weight};
     use crate::telemetry::{
-        Ended, ErrorKind, GuardFacts, Registry, RejectReason, ReleaseFacts, ReleaseState,
+        Ended, ErrorKind, GuardFacts, Registry, RejectReason, ReleaseFacts, ReleaseState, Trouble,
     };
 
     /// A registry in which every family has something to show.
@@ -82,7 +82,7 @@ mod tests {
         }
         let series = registry.version(&shop, &v2);
         series.worker(0).error(ErrorKind::Reset);
-        series.worker(0).retry();
+        series.worker(0).recourse.retry(Trouble::Reset);
         series.worker(0).ended(&Ended::default());
         let listener = registry.listener(&"http".parse().unwrap());
         listener.worker(0).accepted();

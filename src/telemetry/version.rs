@@ -10,6 +10,7 @@ use crate::model::{
 
 use super::alarm::Alarm;
 use super::cell::{Count, Durations};
+use super::recourse::{RecourseCells, RecourseCounts};
 use super::slow::{Passed, SlowCells, SlowLimits};
 
 /// The counts of one version: cells for each worker. It stays the same object across reloads.
@@ -35,7 +36,8 @@ pub struct VersionCells {
     request_bytes: Count,
     response_bytes: Count,
     attempts: Count,
-    retries: Count,
+    /// What was done about answers that did not come.
+    pub recourse: RecourseCells,
     errors: [Count; ErrorKind::ALL.len()],
     slow: SlowCells,
     limits: Arc<CachePadded<SlowLimits>>,
@@ -179,6 +181,8 @@ impl VersionSeries {
             let n = self.workers.iter().map(|it| it.codes[index].get()).sum();
             (n > 0).then_some((CODE_FIRST + index as u16, n))
         });
+        let mut recourse = RecourseCounts::default();
+        self.workers.iter().for_each(|it| it.recourse.add_to(&mut recourse));
         VersionCounts {
             codes: by_code.collect(),
             codes_other: sum(|it| &it.codes_other),
@@ -189,7 +193,7 @@ impl VersionSeries {
             request_bytes: sum(|it| &it.request_bytes),
             response_bytes: sum(|it| &it.response_bytes),
             attempts: sum(|it| &it.attempts),
-            retries: sum(|it| &it.retries),
+            recourse,
             errors: ErrorKind::ALL
                 .map(|kind| self.workers.iter().map(|it| it.errors[kind as usize].get()).sum()),
         }
@@ -223,8 +227,8 @@ pub struct VersionCounts {
     pub response_bytes: u64,
     /// Requests sent to an endpoint, repeated ones included.
     pub attempts: u64,
-    /// Attempts that repeated an earlier one.
-    pub retries: u64,
+    /// What was done about answers that did not come.
+    pub recourse: RecourseCounts,
     /// Failed attempts in the order of [`ErrorKind::ALL`].
     pub errors: [u64; ErrorKind::ALL.len()],
 }
@@ -243,7 +247,7 @@ impl VersionCells {
             request_bytes: Count::default(),
             response_bytes: Count::default(),
             attempts: Count::default(),
-            retries: Count::default(),
+            recourse: RecourseCells::default(),
             errors: std::array::from_fn(|_| Count::default()),
             slow: SlowCells::default(),
             limits: Arc::clone(limits),
@@ -305,9 +309,9 @@ impl VersionCells {
         self.attempts.add(1);
     }
 
-    /// An attempt repeats an earlier one of the same request.
-    pub fn retry(&self) {
-        self.retries.add(1);
+    /// Requests that this worker has given to this version so far.
+    pub fn requests(&self) -> u64 {
+        self.begun.get()
     }
 
     fn code(&self, status: u16) -> &Count {

@@ -122,6 +122,7 @@ fn kinds(value: &Value) -> Vec<String> {
             "Size" => add("size".into()),
             "Percent" => add("share".into()),
             "Text" => add("text".into()),
+            "RetryReason" => add("reason".into()),
             _ => add("map".into()),
         }
     }

@@ -52,6 +52,12 @@ unit! {
     json_schema!({ "type": ["string", "number", "boolean"] })
 }
 
+unit! {
+    /// `connect`, `reset`, `timeout`, or a status: `502`, `503`, `504`.
+    RetryReason,
+    json_schema!({ "enum": ["connect", "reset", "timeout", 502, 503, 504, "502", "503", "504"] })
+}
+
 /// One value or a list of them.
 pub(super) struct OneOrMany<T>(PhantomData<T>);
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "the schema is made from these types; nothing builds them")]
 
 mod guard;
+mod recourse;
 mod route;
 mod service;
 
@@ -11,6 +12,7 @@ use schemars::JsonSchema;
 
 use super::units::{Duration, OneOrMany, Size};
 use guard::GuardForm;
+use recourse::RetryForm;
 use route::Route;
 use service::{Balance, Limits, Service, Timeouts};
 
@@ -228,6 +230,8 @@ pub(super) struct Defaults {
     timeouts: Option<Timeouts>,
     /// As in a service.
     limits: Option<Limits>,
+    /// As in a service.
+    retry: Option<RetryForm>,
     /// As in `rollout`; also for instant flips.
     guard: Option<GuardForm>,
     /// As in a service.

@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::super::fields::Shape;
 use super::super::{
-    check, condition, edit, guard, listen, load, preview, query, request_id, rollout, route, schema, service,
-    step, version,
+    check, condition, edit, guard, listen, load, preview, query, recourse, request_id, rollout, route,
+    schema, service, step, version,
 };
 
-const SHAPES: [&Shape; 32] = [
+const SHAPES: [&Shape; 33] = [
     &condition::PATH,
     &condition::PRESENT,
     &edit::EDITED,
@@ -31,6 +31,7 @@ const SHAPES: [&Shape; 32] = [
     &rollout::ROLLOUT,
     &check::CHECK,
     &query::QUERY,
+    &recourse::RETRY,
     &rollout::WATCH,
     &step::STEP,
     &route::MATCH,

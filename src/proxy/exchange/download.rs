@@ -135,11 +135,12 @@ impl Exchange<'_> {
     /// The connection ended without an answer.
     pub(super) fn no_answer(&self) -> Verdict {
         let unheard = self.reused && !self.heard;
-        match (unheard, self.job.upload.moved > 0) {
-            (true, false) => Verdict::Stale,
-            (true, true) if self.job.request.is_replayable() => Verdict::Stale,
-            (true, true) => Verdict::Failed(Failure::Race),
-            (false, _) => Verdict::Failed(Failure::Reset),
+        let upload = &self.job.upload;
+        match unheard {
+            true if upload.is_untouched() => Verdict::Stale,
+            true if self.job.request.is_idempotent() && upload.can_rewind() => Verdict::Stale,
+            true => Verdict::Failed(Failure::Race),
+            false => Verdict::Failed(Failure::Reset),
         }
     }
 
@@ -172,6 +173,9 @@ impl Exchange<'_> {
             }
             buffer.consume(len);
             return Ok(());
+        }
+        if self.spares(head.status) {
+            return Err(Verdict::Spared(head.status));
         }
         self.attempt.answered(head.status, self.now_us);
         self.call = Call::of(head, buf);

@@ -186,6 +186,7 @@ fn service(sticky: Option<StickyBy>) -> Service {
         preview: Some(Preview { host: Some("new.example".into()), headers: preview }),
         timeouts: Timeouts::default(),
         limits: ServiceLimits::default(),
+        retry: Default::default(),
         error_status: ErrorStatus::default(),
         client_key: StickyBy::default(),
     };

@@ -3,7 +3,7 @@
 use prometheus::proto::MetricFamily;
 
 use crate::model::Histogram;
-use crate::telemetry::{ErrorKind, RejectReason, VersionCounts};
+use crate::telemetry::{ErrorKind, RejectReason, Trouble, VersionCounts};
 
 use super::family::Family;
 use super::{ListenerRow, VersionRow};
@@ -16,6 +16,8 @@ pub(super) fn of_versions(rows: &[VersionRow]) -> Vec<MetricFamily> {
     );
     let mut errors =
         Family::counter("tidegate_upstream_errors_total", "Attempts that got no answer, by kind.");
+    let mut retries =
+        Family::counter("tidegate_retries_total", "Attempts that repeated an earlier one, by reason.");
     for (service, version, counts) in rows {
         let names = [("service", service.as_str()), ("version", version.as_str())];
         for (code, n) in &codes_of(counts) {
@@ -24,8 +26,11 @@ pub(super) fn of_versions(rows: &[VersionRow]) -> Vec<MetricFamily> {
         for (kind, n) in ErrorKind::ALL.iter().zip(counts.errors) {
             errors.add(&[names[0], names[1], ("kind", kind.as_str())], n as f64);
         }
+        for (why, n) in Trouble::ALL.iter().zip(counts.recourse.retries) {
+            retries.add(&[names[0], names[1], ("reason", why.as_str())], n as f64);
+        }
     }
-    let mut families = vec![requests.done(), errors.done()];
+    let mut families = vec![requests.done(), errors.done(), retries.done()];
     for (family, value) in plain_families() {
         families.push(for_each_version(family, rows, |family, labels, counts| {
             family.add(labels, value(counts) as f64);
@@ -72,7 +77,8 @@ pub(super) fn of_listeners(rows: &[ListenerRow]) -> Vec<MetricFamily> {
 pub(super) fn series_of(counts: &VersionCounts) -> u64 {
     // A histogram has its buckets, `+Inf`, sum and count.
     let histograms = duration_families().len() * (REQUEST_BOUNDS_US.len() + 3);
-    (codes_of(counts).len() + ErrorKind::ALL.len() + plain_families().len() + histograms) as u64
+    let words = ErrorKind::ALL.len() + Trouble::ALL.len();
+    (codes_of(counts).len() + words + plain_families().len() + histograms) as u64
 }
 
 /// Responses by label. A version that served nothing has one zero, so that its first failure is an
@@ -101,9 +107,13 @@ fn plain_families() -> [(Family, ReadNumber); 5] {
         (Family::counter("tidegate_request_bytes_total", "Body bytes from clients."), |it| it.request_bytes),
         (Family::counter("tidegate_response_bytes_total", "Body bytes to clients."), |it| it.response_bytes),
         (Family::counter("tidegate_attempts_total", "Requests sent to an endpoint."), |it| it.attempts),
-        (Family::counter("tidegate_retries_total", "Attempts that repeated an earlier one."), |it| {
-            it.retries
-        }),
+        (
+            Family::counter(
+                "tidegate_retries_denied_total",
+                "Further attempts that the budget did not allow.",
+            ),
+            |it| it.recourse.retries_denied,
+        ),
     ]
 }
 

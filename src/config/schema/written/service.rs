@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 
 use super::super::units::{Duration, OneOrMany, Percent, Size, Text};
 use super::guard::GuardForm;
+use super::recourse::RetryForm;
 use super::{DurationOrOff, SizeOrOff};
 
 /// A service. To release, change `live`.
@@ -35,6 +36,8 @@ pub(in super::super) struct Service {
     timeouts: Option<Timeouts>,
     /// Size and count limits.
     limits: Option<Limits>,
+    /// When a request is tried again. Default: once, where that is safe.
+    retry: Option<RetryForm>,
     /// How a new `live` is released. Default: an instant flip that the guards watch for `5m`.
     rollout: Option<Rollout>,
 }

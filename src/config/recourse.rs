@@ -1,0 +1,61 @@
+//! `retry`: what a service does about answers that did not come.
+
+use crate::routing::{Retry, RetryOn, RetryReason};
+
+use super::fields::{self, Fields, Shape};
+use super::node::Node;
+use super::problem::Problems;
+use super::text;
+
+pub(super) const RETRY: Shape =
+    Shape { name: "Retry", what: "`retry`", keys: &["attempts", "budget", "on", "body"] };
+
+/// More would not help anybody who waits.
+const ATTEMPTS_MAX: u64 = 5;
+
+/// `retry`: `off`, or what differs from `base`.
+pub(super) fn retry(node: &Node, base: Retry, problems: &mut Problems) -> Option<Retry> {
+    if node.is_word("off") {
+        return Some(Retry { attempts: 0, ..base });
+    }
+    let fields = Fields::of(node, node.at, &RETRY, problems)?;
+    let mut it = base;
+    if it.attempts == 0 {
+        // The defaults are off and this service says something about its retries: on again.
+        it.attempts = Retry::default().attempts;
+    }
+    fields.set("attempts", &mut it.attempts, problems, |node, problems| {
+        fields::integer(node, 0, ATTEMPTS_MAX, problems).and_then(|it| u32::try_from(it).ok())
+    });
+    fields.set("budget", &mut it.budget, problems, |node, problems| {
+        fields::parsed(node, text::weight, problems)
+    });
+    fields.set("on", &mut it.on, problems, reasons);
+    fields.set("body", &mut it.body, problems, |node, problems| {
+        if node.is_word("off") { Some(0) } else { kept(node, problems) }
+    });
+    Some(it)
+}
+
+fn reasons(node: &Node, problems: &mut Problems) -> Option<RetryOn> {
+    let choices = [
+        ("connect", RetryReason::Connect),
+        ("reset", RetryReason::Reset),
+        ("timeout", RetryReason::Timeout),
+        ("502", RetryReason::BadGateway),
+        ("503", RetryReason::Unavailable),
+        ("504", RetryReason::GatewayTimeout),
+    ];
+    let items = fields::one_or_more(node, "`on` is a reason or a list of reasons", problems)?;
+    let reasons: Vec<_> = items.into_iter().map(|it| fields::choice(it, &choices, problems)).collect();
+    Some(RetryOn::of(&reasons.into_iter().collect::<Option<Vec<_>>>()?))
+}
+
+/// A size that one buffer holds.
+fn kept(node: &Node, problems: &mut Problems) -> Option<usize> {
+    let size = fields::parsed(node, text::size, problems)?;
+    match usize::try_from(size) {
+        Ok(it) if it <= Retry::BODY_MAX => Some(it),
+        _ => fields::bad_value(node, "at most 64KiB are kept for another try", problems),
+    }
+}

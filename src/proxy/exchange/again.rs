@@ -1,0 +1,108 @@
+//! Another try of the same request: what is forgotten of the last one, and what is put by in case that
+//! nothing better comes.
+
+use super::super::h1::{self, Asked, BodyReader};
+use super::super::message::Framing;
+use super::{Answer, Buffer, Endpoint, Exchange, Stream};
+
+/// Answers that are not passed on until it is known that there is nothing better.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spared {
+    /// Statuses for which another endpoint is asked, by their distance from 502.
+    retried: [bool; 3],
+    some: bool,
+}
+
+impl Spared {
+    /// Those with a status that `asks` for another try.
+    pub fn by(asks: impl Fn(u16) -> bool) -> Self {
+        let retried = [asks(502), asks(503), asks(504)];
+        Self { retried, some: retried.contains(&true) }
+    }
+
+    /// Whether an answer of this status is one.
+    pub fn has(self, status: u16) -> bool {
+        self.some && usize::from(status).checked_sub(502).and_then(|it| self.retried.get(it)) == Some(&true)
+    }
+}
+
+/// An answer that was put by, its head still unread.
+pub struct Aside {
+    upstream: Option<Stream>,
+    buffer: Option<Buffer>,
+    reused: bool,
+}
+
+impl Exchange<'_> {
+    /// Whether another try could still be made without the client noticing.
+    pub fn may_start_over(&self) -> bool {
+        !self.response_begun
+            && self.answer == Answer::Head
+            && self.download.moved == 0
+            && !self.patience.is_over(self.now_ms())
+            && self.job.upload.can_rewind()
+    }
+
+    /// Whether the version has an answer for which there was no use yet.
+    pub fn spares(&self, status: u16) -> bool {
+        self.spared.has(status) && self.may_start_over()
+    }
+
+    /// Forgets the connection, to send the whole request on another one.
+    pub fn again(&mut self) {
+        self.upstream = None;
+        if let Some(buffer) = self.buffer.take() {
+            self.worker.stock.put_buffer(buffer);
+        }
+        self.scanner.reset();
+        self.answer = Answer::Head;
+        (self.upload_done, self.upload_lost, self.heard) = (false, false, false);
+        (self.interim, self.reads) = (0, 0);
+        self.job.upload.rewind();
+    }
+
+    /// Puts the answer by whose head was just looked at.
+    pub fn put_by(&mut self) -> Aside {
+        Aside { upstream: self.upstream.take(), buffer: self.buffer.take(), reused: self.reused }
+    }
+
+    /// Nothing better came: goes on with the answer that was put by.
+    pub fn take_back(&mut self, aside: Aside) {
+        self.again();
+        (self.upstream, self.buffer, self.reused) = (aside.upstream, aside.buffer, aside.reused);
+        self.heard = true;
+        // Of a body, who knows how much this endpoint has had; it has answered, so no more is sent.
+        self.upload_done = self.job.request.framing.is_empty();
+        self.upload_lost = !self.upload_done;
+    }
+
+    /// Something better came. The connection is kept if the answer has arrived whole.
+    pub fn drop_aside(&self, aside: Aside, endpoint: &Endpoint) {
+        let (Some(upstream), Some(buffer)) = (aside.upstream, aside.buffer) else { return };
+        if self.is_whole(&buffer) {
+            endpoint.put_back(upstream, self.now_ms());
+        }
+        self.worker.stock.put_buffer(buffer);
+    }
+
+    fn is_whole(&self, buffer: &Buffer) -> bool {
+        let Ok(Some(len)) = h1::HeadScanner::new().scan_response(buffer.filled(), &self.response_limits())
+        else {
+            return false;
+        };
+        let (buf, body) = buffer.filled().split_at(len);
+        let mut scratch = self.worker.scratch.borrow_mut();
+        let head = &mut scratch.response;
+        let asked = Asked { kind: self.job.request.kind, upgrade: false };
+        if h1::parse_response(buf, &self.response_limits(), asked, head).is_err() || !head.keep_alive {
+            return false;
+        }
+        let mut reader = BodyReader::new(head.framing, Framing::None);
+        let mut rest = body;
+        while !reader.is_done() && !rest.is_empty() {
+            let Ok(piece) = reader.next(rest) else { return false };
+            rest = &rest[piece.consumed..];
+        }
+        reader.is_done() && rest.is_empty()
+    }
+}

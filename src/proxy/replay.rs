@@ -1,0 +1,144 @@
+//! What is kept of a request while it is sent, so that it can be sent once more: its head, and as much of
+//! its body as there is room for.
+//!
+//! Most requests have no body, and those that have one mostly may not be sent twice: for them nothing is
+//! copied. A body that outgrows its room is let go of at once.
+
+use super::buffer::Buffer;
+use super::message::Framing;
+
+/// What is kept of a message.
+#[derive(Default)]
+pub enum Replay {
+    /// There is only a head, which stays where it was written.
+    #[default]
+    HeadOnly,
+    /// There is a body, and nothing is kept of it.
+    Never,
+    /// Head and body are kept.
+    Kept(Box<Kept>),
+}
+
+/// A head, and a body as it arrived.
+pub struct Kept {
+    head: Vec<u8>,
+    body: Vec<u8>,
+    framing: Framing,
+    room: usize,
+    source: Source,
+}
+
+enum Source {
+    /// The sender.
+    Sender,
+    /// What was kept goes first.
+    Kept(Buffer),
+    /// The same, while it is being passed on.
+    Passing,
+}
+
+impl Replay {
+    /// Keeps `head` and up to `room` bytes of a body.
+    pub fn of(head: &[u8], framing: Framing, room: usize) -> Self {
+        match framing {
+            Framing::None | Framing::Length(0) => Self::HeadOnly,
+            Framing::Length(length) if length > room as u64 => Self::Never,
+            Framing::Length(_) | Framing::Chunked | Framing::UntilClose => Self::Kept(Box::new(Kept {
+                head: head.to_vec(),
+                body: Vec::new(),
+                framing,
+                room,
+                source: Source::Sender,
+            })),
+        }
+    }
+
+    /// Whether all of the message is at hand.
+    pub fn is_whole(&self) -> bool {
+        !matches!(self, Self::Never)
+    }
+
+    /// These bytes of the body, as they arrived, were passed on.
+    pub fn keep(&mut self, bytes: &[u8]) {
+        let Self::Kept(it) = self else { return };
+        // What comes from here is here already.
+        if !matches!(it.source, Source::Sender) {
+            return;
+        }
+        if it.body.len() + bytes.len() > it.room {
+            *self = Self::Never;
+        } else {
+            it.body.extend_from_slice(bytes);
+        }
+    }
+
+    /// From now on what was kept goes out first. The head, and how the body is framed, if they are not where
+    /// they were.
+    pub fn rewind(&mut self) -> Option<(&[u8], Framing)> {
+        let Self::Kept(it) = self else { return None };
+        it.source = if it.body.is_empty() { Source::Sender } else { Source::Kept(Buffer::holding(&it.body)) };
+        Some((&it.head, it.framing))
+    }
+
+    /// What goes out before anything new does.
+    pub fn take_source(&mut self) -> Option<Buffer> {
+        let Self::Kept(it) = self else { return None };
+        match std::mem::replace(&mut it.source, Source::Passing) {
+            Source::Kept(buffer) => Some(buffer),
+            source => {
+                it.source = source;
+                None
+            }
+        }
+    }
+
+    /// It has not all gone out.
+    pub fn put_source(&mut self, buffer: Buffer) {
+        if let Self::Kept(it) = self {
+            it.source = Source::Kept(buffer);
+        }
+    }
+
+    /// It has all gone out.
+    pub fn end_source(&mut self) {
+        if let Self::Kept(it) = self {
+            it.source = Source::Sender;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_kept_as_far_as_there_is_room() {
+        let mut it = Replay::of(b"head", Framing::Chunked, 8);
+        it.keep(b"1234");
+        it.keep(b"5678");
+        assert!(it.is_whole());
+        it.keep(b"9");
+        assert!(!it.is_whole(), "it would not fit");
+        assert!(!Replay::of(b"head", Framing::Length(9), 8).is_whole(), "known from the start");
+        assert!(matches!(Replay::of(b"head", Framing::None, 0), Replay::HeadOnly));
+    }
+
+    #[test]
+    fn what_goes_out_again_is_not_kept_twice() {
+        let mut it = Replay::of(b"head", Framing::Length(8), 8);
+        it.keep(b"1234");
+        for _ in 0..2 {
+            assert_eq!(it.rewind(), Some((&b"head"[..], Framing::Length(8))));
+            let source = it.take_source().unwrap();
+            assert_eq!(source.filled(), b"1234");
+            it.keep(source.filled());
+            it.put_source(source);
+        }
+        let source = it.take_source().unwrap();
+        assert!(it.take_source().is_none());
+        it.keep(source.filled());
+        it.end_source();
+        it.keep(b"5678");
+        assert!(it.is_whole(), "the rest still has room");
+    }
+}

@@ -1,0 +1,73 @@
+//! What was done about answers that did not come, for each version.
+
+use super::cell::Count;
+
+macro_rules! troubles {
+    ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
+        /// Why a request was tried again.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub enum Trouble {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Trouble {
+            /// Every reason, in the order of declaration.
+            pub const ALL: [Self; [$($word),*].len()] = [$(Self::$name),*];
+
+            /// The word used as label.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)*
+                }
+            }
+        }
+    };
+}
+
+troubles! {
+    /// A kept connection turned out to be closed.
+    Closed = "closed",
+    /// No connection could be made.
+    Connect = "connect",
+    /// The connection ended before the answer.
+    Reset = "reset",
+    /// There was no answer in time.
+    Timeout = "timeout",
+    /// The answer broke the rules of HTTP.
+    Protocol = "protocol",
+    /// The answer's status said that the version had failed.
+    Status = "status",
+}
+
+/// One worker's counts of one version.
+#[derive(Debug, Default)]
+pub struct RecourseCells {
+    retries: [Count; Trouble::ALL.len()],
+    retries_denied: Count,
+}
+
+impl RecourseCells {
+    /// A request is tried again within the version.
+    pub fn retry(&self, why: Trouble) {
+        self.retries[why as usize].add(1);
+    }
+
+    /// It would have been, but for the budget.
+    pub fn retry_denied(&self) {
+        self.retries_denied.add(1);
+    }
+
+    pub(super) fn add_to(&self, sum: &mut RecourseCounts) {
+        sum.retries.iter_mut().zip(&self.retries).for_each(|(into, from)| *into += from.get());
+        sum.retries_denied += self.retries_denied.get();
+    }
+}
+
+/// The counts of one version, added up over the workers.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct RecourseCounts {
+    /// Further tries in the order of [`Trouble::ALL`].
+    pub retries: [u64; Trouble::ALL.len()],
+    /// Further tries that the budget did not allow.
+    pub retries_denied: u64,
+}

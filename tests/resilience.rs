@@ -1,0 +1,359 @@
+//! What users are spared when versions fail: tries elsewhere, within a budget.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use support::upstream::{BlackHole, refusing};
+use support::wait::took;
+use support::{End, Gate, Setup, Upstream, until};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+fn ms(it: u64) -> Duration {
+    Duration::from_millis(it)
+}
+
+fn of_v1(gate: &Gate, name: &str) -> f64 {
+    gate.metric(name, &[("version", "v1")])
+}
+
+fn retries(gate: &Gate, reason: &str) -> f64 {
+    gate.metric("tidegate_retries_total", &[("version", "v1"), ("reason", reason)])
+}
+
+/// An upstream that breaks off in the first line of each answer. (Before it, the one connection that is
+/// opened ahead of the first request would look like one that had been closed meanwhile.)
+fn breaking() -> Upstream {
+    Upstream::start(|peer| {
+        peer.request();
+        peer.send("HTTP/1.1 20");
+    })
+}
+
+/// A request with this method and body.
+fn request(method: &str, body: &str) -> String {
+    format!("{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+fn chunked(method: &str, body: &str) -> String {
+    let head = format!("{method} / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let chunks: String = body.as_bytes().chunks(1000).map(|it| chunk(&String::from_utf8_lossy(it))).collect();
+    format!("{head}{chunks}0\r\n\r\n")
+}
+
+fn chunk(data: &str) -> String {
+    format!("{:x}\r\n{data}\r\n", data.len())
+}
+
+/// Whoever may be asked twice is asked elsewhere; whoever may not gets the failure.
+#[test]
+fn a_reset_is_tried_again_elsewhere_where_that_is_safe() {
+    for (method, answered) in [
+        ("GET", true),
+        ("HEAD", true),
+        ("OPTIONS", true),
+        ("PUT", true),
+        ("DELETE", true),
+        ("POST", false),
+        ("PATCH", false),
+    ] {
+        let (bad, good) = (breaking(), Upstream::answering("fine"));
+        let gate = Setup::default().version("v1", &[good.address(), bad.address()]).start();
+        let text = if matches!(method, "GET" | "HEAD" | "OPTIONS") {
+            format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n")
+        } else {
+            request(method, "four")
+        };
+        let mut client = gate.connect();
+        let answer = match method {
+            "HEAD" => client.send(&text).response_to_head(),
+            _ => client.send(&text).response(),
+        };
+        let expected = if answered { 200 } else { 502 };
+        assert_eq!(answer.status, expected, "{method}: {answer:?}");
+        assert_eq!((bad.count(), good.count()), (1, usize::from(answered)), "{method}");
+        assert_eq!(retries(&gate, "reset"), f64::from(u8::from(answered)), "{method}");
+        assert!(of_v1(&gate, "tidegate_upstream_errors_total") >= 1.0, "{method}");
+    }
+}
+
+/// The body goes out again as it came, whether its length was known or not, and the rest of it follows.
+#[test]
+fn a_body_that_fits_is_sent_again() {
+    let body = "0123456789".repeat(3_000);
+    for text in [request("PUT", &body), chunked("PUT", &body)] {
+        let (bad, good) = (breaking(), Upstream::answering("fine"));
+        let gate = Setup::default().version("v1", &[good.address(), bad.address()]).start();
+        let mut client = gate.connect();
+        for _ in 0..2 {
+            assert_eq!(client.send(&text).response().text(), "fine");
+        }
+        assert_eq!(bad.count(), 1, "the second one went to the good one at once");
+        let received: Vec<_> = good.requests().iter().map(|it| it.body == body.as_bytes()).collect();
+        assert_eq!(received, [true, true]);
+    }
+}
+
+/// The endpoint breaks off in the middle of a body: what it had goes to the next one, then what is still to come.
+#[test]
+fn a_body_that_is_still_coming_is_sent_again_from_its_start() {
+    let bad = Upstream::start(|peer| {
+        peer.head();
+        let _ = peer.wire().exactly(5);
+        peer.send("HTTP/1.1 20");
+    });
+    let good = Upstream::answering("fine");
+    let gate = Setup::default().version("v1", &[good.address(), bad.address()]).start();
+    let mut client = gate.connect();
+    client.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234");
+    until("it broke off", || (retries(&gate, "reset") >= 1.0).then_some(()));
+    client.send("56789");
+    assert_eq!(client.response().text(), "fine");
+    assert_eq!(good.only_request().body, b"0123456789");
+}
+
+#[test]
+fn a_body_that_does_not_fit_is_not_sent_again() {
+    let body = "x".repeat(70_000);
+    for (setting, text) in [
+        ("body: 64KiB", request("PUT", &body)),
+        ("body: 64KiB", chunked("PUT", &body)),
+        ("body: 1KiB", request("PUT", &body[..1025])),
+        ("body: off", request("PUT", "x")),
+    ] {
+        let (bad, good) = (breaking(), Upstream::answering("fine"));
+        let gate = Setup::default()
+            .version("v1", &[good.address(), bad.address()])
+            .service(format!("retry: {{{setting}}}"))
+            .start();
+        assert_eq!(gate.connect().send(&text).response().status, 502, "{setting}");
+        assert_eq!(good.count(), 0, "{setting}");
+    }
+}
+
+/// Who waits for a 100 must not be told twice.
+#[test]
+fn a_request_that_waits_for_a_100_is_not_tried_again() {
+    let (bad, good) = (breaking(), Upstream::answering("fine"));
+    let gate = Setup::default().version("v1", &[good.address(), bad.address()]).start();
+    let mut client = gate.connect();
+    client.send("PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+    client.send("body");
+    let answer = loop {
+        let it = client.response();
+        if it.status != 100 {
+            break it;
+        }
+    };
+    assert_eq!((answer.status, good.count()), (502, 0));
+}
+
+/// 502, 503 and 504 are asked for again, at another endpoint; other answers are answers.
+#[test]
+fn an_answer_that_says_elsewhere_is_asked_for_elsewhere() {
+    for (status, again) in [
+        ("500 Internal Server Error", false),
+        ("502 Bad Gateway", true),
+        ("503 Service Unavailable", true),
+        ("504 Gateway Timeout", true),
+        ("429 Too Many Requests", false),
+    ] {
+        let (bad, good) = (Upstream::with_status(status, "bad"), Upstream::answering("fine"));
+        let gate = Setup::default().version("v1", &[good.address(), bad.address()]).start();
+        let mut client = gate.connect();
+        let answer = client.send(GET).response();
+        assert_eq!(answer.text(), if again { "fine" } else { "bad" }, "{status}");
+        assert_eq!(retries(&gate, "status"), f64::from(u8::from(again)), "{status}");
+        // Nothing is left over between two requests of one connection.
+        for _ in 0..4 {
+            client.get("/");
+        }
+    }
+}
+
+/// One endpoint alone would say the same again.
+#[test]
+fn an_answer_is_not_asked_for_twice_at_one_endpoint() {
+    let bad = Upstream::with_status("503 Service Unavailable", "busy");
+    let gate = Setup::to(&bad).start();
+    assert_eq!((gate.get("/").text().as_str(), bad.count()), ("busy", 1));
+    // And a POST is asked for once anyway.
+    let other = Upstream::with_status("503 Service Unavailable", "busy");
+    let gate = Setup::default().version("v1", &[bad.address(), other.address()]).start();
+    assert_eq!(gate.answer_to(request("POST", "four")).status, 503);
+    assert_eq!(bad.count() + other.count(), 2);
+}
+
+/// When nothing better comes, the client gets what the version said, not what we make of it.
+#[test]
+fn the_last_real_answer_is_passed_on_when_all_tries_fail() {
+    let bad = Upstream::with_status("503 Service Unavailable", "sorry, back at noon");
+    for other in [refusing(), breaking_at()] {
+        let gate = Setup::default().version("v1", &[other, bad.address()]).start();
+        let mut client = gate.connect();
+        for _ in 0..6 {
+            let answer = client.get("/");
+            assert_eq!((answer.status, answer.error()), (503, None), "{answer:?}");
+            assert_eq!(answer.text(), "sorry, back at noon");
+            assert!(!answer.closes(), "{answer:?}");
+        }
+    }
+    // A body does not stand in the way of that.
+    let gate = Setup::default().version("v1", &[refusing(), bad.address()]).start();
+    assert_eq!(gate.answer_to(request("PUT", "four")).text(), "sorry, back at noon");
+}
+
+/// Where every answer breaks off, for as long as the tests run.
+fn breaking_at() -> std::net::SocketAddr {
+    let upstream = Box::leak(Box::new(breaking()));
+    upstream.address()
+}
+
+/// `attempts` bounds what one request may cost.
+#[test]
+fn a_request_is_tried_as_often_as_the_file_says() {
+    for (retry, tries) in
+        [("off", 1), ("{attempts: 0}", 1), ("{}", 2), ("{attempts: 3}", 4), ("{on: connect}", 1)]
+    {
+        let bad = breaking();
+        let gate = Setup::to(&bad).service(format!("retry: {retry}")).start();
+        assert_eq!(gate.get("/").status, 502, "{retry}");
+        assert_eq!(bad.count(), tries, "{retry}");
+    }
+}
+
+#[test]
+fn a_timeout_is_tried_again_only_if_asked_for() {
+    for (retry, status) in [("{}", 504), ("{on: [timeout]}", 200)] {
+        let silent = Upstream::start(|peer| {
+            peer.request();
+            peer.hold();
+        });
+        let good = Upstream::answering("fine");
+        let gate = Setup::default()
+            .version("v1", &[good.address(), silent.address()])
+            .service(format!("retry: {retry}"))
+            .service("timeouts: {head: 200ms}")
+            .start();
+        assert_eq!(gate.get("/").status, status, "{retry}");
+    }
+}
+
+/// The client's patience is for the whole exchange, not for each try.
+#[test]
+fn the_time_of_a_request_is_not_given_twice() {
+    let silent: Vec<_> =
+        (0..3).map(|_| Upstream::start(|peer| drop((peer.request(), peer.hold())))).collect();
+    let addresses: Vec<_> = silent.iter().map(Upstream::address).collect();
+    let gate = Setup::default()
+        .version("v1", &addresses)
+        .service("retry: {on: [timeout], attempts: 5}")
+        .service("timeouts: {head: 300ms, request: 500ms}")
+        .start();
+    let answer = took(ms(400), ms(1500), || gate.get("/"));
+    assert_eq!((answer.status, answer.error()), (504, Some("upstream_timeout")));
+}
+
+/// Once the client has seen something of an answer, there is no other.
+#[test]
+fn an_answer_that_has_begun_is_not_begun_again() {
+    let bad = Upstream::start(|peer| {
+        peer.request();
+        peer.send("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
+        std::thread::sleep(ms(50));
+        peer.reset();
+    });
+    let good = Upstream::answering("fine");
+    let gate = Setup::default().version("v1", &[good.address(), bad.address()]).start();
+    let mut client = gate.connect();
+    let answer = client.send(GET).response();
+    assert_eq!((answer.status, answer.interim.len(), good.count()), (502, 1, 0));
+}
+
+/// A version that fails everything is not given twice the work (the budget is 20 %).
+#[test]
+fn a_version_in_trouble_is_not_given_more_to_do() {
+    let bad = breaking();
+    let gate = Setup::to(&bad).start();
+    let mut client = gate.connect();
+    let sent = 1_000;
+    for _ in 0..sent {
+        assert_eq!(client.get("/").status, 502);
+    }
+    let tries = bad.count();
+    // A fifth, ten to begin with, and one a second.
+    assert!((sent + 150..=sent + 240).contains(&tries), "{tries}");
+    let denied = of_v1(&gate, "tidegate_retries_denied_total");
+    assert_eq!(retries(&gate, "reset") + denied, sent as f64);
+}
+
+/// An endpoint that is not there costs the guards' opinion of its version, and users nothing.
+#[test]
+fn an_endpoint_that_is_passed_over_is_held_against_its_version() {
+    let good = Upstream::answering("fine");
+    let gate = Setup::default().version("v1", &[refusing(), good.address()]).start();
+    let mut client = gate.connect();
+    for _ in 0..20 {
+        assert_eq!(client.get("/").status, 200);
+    }
+    assert_eq!(retries(&gate, "connect"), 10.0);
+    let errors = gate.metric("tidegate_upstream_errors_total", &[("version", "v1"), ("kind", "connect")]);
+    assert_eq!(errors, 10.0);
+}
+
+#[test]
+fn a_black_hole_is_passed_over_after_the_connect_timeout() {
+    let (hole, good) = (BlackHole::open(), Upstream::answering("fine"));
+    let gate = Setup::default()
+        .version("v1", &[good.address(), hole.address()])
+        .service("timeouts: {connect: 300ms}")
+        .start();
+    let answer = took(ms(250), ms(1500), || gate.answer_to(request("POST", "four")));
+    assert_eq!(answer.text(), "fine");
+    let gate =
+        Setup::default().version("v1", &[hole.address()]).service("timeouts: {connect: 300ms}").start();
+    let answer = took(ms(250), ms(1500), || gate.get("/"));
+    assert_eq!((answer.status, answer.error()), (504, Some("upstream_connect")));
+}
+
+/// Connections that close as they are used again, under many requests: no GET fails, no POST is sent twice.
+#[test]
+fn kept_connections_that_close_under_requests() {
+    let posts = Arc::new(AtomicUsize::new(0));
+    let counted = posts.clone();
+    let upstream = Upstream::start(move |peer| {
+        // Answers a few, takes one more and closes: the worst moment.
+        for round in 0.. {
+            let Some(request) = peer.request() else { return };
+            if request.method() == "POST" {
+                counted.fetch_add(1, Ordering::SeqCst);
+            }
+            if round > 0 && round % (3 + peer.number % 5) == 0 {
+                return;
+            }
+            peer.answer("200 OK", "fine");
+        }
+    });
+    let gate = Setup::to(&upstream).listener("limits: {requests: 100000}").start();
+    let mut client = gate.connect();
+    for round in 0..10_000 {
+        assert_eq!(client.get("/").status, 200, "GET {round}");
+    }
+    assert!(retries(&gate, "closed") > 100.0);
+    let (mut answered, mut races) = (0, 0);
+    for _ in 0..500 {
+        let answer = client.send(request("POST", "four")).response();
+        match answer.status {
+            200 => answered += 1,
+            502 => races += 1,
+            other => panic!("{other}: {answer:?}"),
+        }
+        assert!(!answer.closes());
+    }
+    assert_eq!(posts.load(Ordering::SeqCst), answered + races, "each was sent once");
+    assert!(races > 10);
+    assert_eq!(client.end_within(ms(10)), End::Open);
+}
