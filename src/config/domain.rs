@@ -67,6 +67,8 @@ pub struct ListenerSpec {
     pub name: ListenerName,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Whether a client may speak HTTP/2 without TLS, by beginning with its preface.
+    pub h2c: bool,
     /// Peers whose `X-Forwarded-*` and `Forwarded` are believed.
     pub trust: Vec<IpNetwork>,
     /// Time limits of its connections.
@@ -145,6 +147,8 @@ pub struct ListenerLimits {
     pub uri: usize,
     /// Requests on one connection before it is closed.
     pub requests: u64,
+    /// Requests under way at once on one HTTP/2 connection; more are refused and may be sent again.
+    pub streams: usize,
     /// Age at which a connection is closed, give or take 10 %.
     pub age: Duration,
     /// Least bytes per second of a request body, judged after its first ten seconds; 0 is no limit.
@@ -162,6 +166,7 @@ impl Default for ListenerLimits {
             headers: 100,
             uri: 8 * 1024,
             requests: 10_000,
+            streams: 100,
             age: Duration::from_secs(3600),
             body_rate: 500,
             connections: None,

@@ -22,6 +22,7 @@ pub(super) const LISTENER: Shape = Shape {
     keys: &[
         "port",
         "bind",
+        "h2c",
         "trust",
         "timeouts",
         "limits",
@@ -47,6 +48,7 @@ pub(super) const LISTENER_LIMITS: Shape = Shape {
         "headers",
         "uri",
         "requests",
+        "streams",
         "age",
         "body_rate",
         "connections",
@@ -95,6 +97,7 @@ fn listener(name: &Word, node: &Node, problems: &mut Problems) -> Option<Placed>
     let mut spec = ListenerSpec {
         name: fields::name(name, "listener", problems)?,
         address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        h2c: false,
         trust: Vec::new(),
         timeouts: ListenerTimeouts::default(),
         limits: ListenerLimits::default(),
@@ -114,6 +117,7 @@ fn listener(name: &Word, node: &Node, problems: &mut Problems) -> Option<Placed>
     let port = port.and_then(|it| port_number(&it.value, problems));
     let mut ip = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     fields.set("bind", &mut ip, problems, bind);
+    fields.set("h2c", &mut spec.h2c, problems, fields::boolean);
     fields.set("trust", &mut spec.trust, problems, trust);
     fields.set("timeouts", &mut spec.timeouts, problems, timeouts);
     fields.set("limits", &mut spec.limits, problems, limits);
@@ -276,6 +280,7 @@ fn limits(node: &Node, problems: &mut Problems) -> Option<ListenerLimits> {
     fields.set("requests", &mut it.requests, problems, |node, problems| {
         fields::integer(node, 1, u64::MAX, problems)
     });
+    fields.set("streams", &mut it.streams, problems, |node, problems| count(node, 1000, problems));
     fields.set("age", &mut it.age, problems, timeout);
     fields.set("body_rate", &mut it.body_rate, problems, |node, problems| {
         if node.is_word("off") { Some(0) } else { fields::parsed(node, text::size, problems) }

@@ -51,6 +51,14 @@ impl Buffer {
         self.end - self.start == self.bytes.len()
     }
 
+    /// Appends `part`, or nothing if there is no room for all of it.
+    pub fn push(&mut self, part: &[u8]) -> bool {
+        let Some(room) = self.bytes.get_mut(self.end..self.end + part.len()) else { return false };
+        room.copy_from_slice(part);
+        self.end += part.len();
+        true
+    }
+
     /// Forgets the first `count` bytes.
     pub fn consume(&mut self, count: usize) {
         self.start += count;

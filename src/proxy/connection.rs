@@ -1,6 +1,9 @@
 //! One client connection, from accepting it to closing it: waits for heads, hands each request to
 //! [`forward`], and closes in a way that lets the client read the last answer.
 
+mod answers;
+mod streams;
+
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -13,12 +16,12 @@ use tokio::io::AsyncWrite;
 
 use crate::config::{IpNetwork, ListenerSpec};
 use crate::model::ClientShard;
-use crate::telemetry::RejectReason;
 
 use super::buffer::{BUFFER_BYTES, Buffer};
 use super::deadline::Deadline;
 use super::forward;
-use super::h1::{self, Answer, HeadScanner, RequestLimits};
+use super::h1::{HeadScanner, RequestLimits};
+use super::h2;
 use super::leave::Farewell;
 use super::listener::Local;
 use super::message::{Refusal, RequestHead};
@@ -31,6 +34,8 @@ const LINGER_BYTES_MAX: usize = 256 * 1024;
 
 /// How long that may take.
 const LINGER_TIME_MAX: Duration = Duration::from_secs(2);
+
+pub use answers::base;
 
 /// A client connection.
 pub struct Client {
@@ -45,7 +50,7 @@ pub struct Client {
     /// Whether the client has sent its last byte.
     pub eof: bool,
     /// Who it is.
-    pub peer: Peer,
+    pub peer: Rc<Peer>,
     local: Rc<Local>,
     served: u64,
     until_ms: u64,
@@ -95,6 +100,13 @@ pub async fn serve(
     // A socket that refuses this has already been closed by its client.
     let _ = stream.set_nodelay();
     let mut client = Client::new(worker, local, spec, stream, peer);
+    if client.spec.h2c {
+        match client.begins_with_preface(worker).await {
+            None => return client.finish(worker, Next::Close).await,
+            Some(true) => return h2::serve(worker, client.into_arrived(worker)).await,
+            Some(false) => {}
+        }
+    }
     let next = loop {
         let next = match client.head(worker).await {
             Head::Ready(len) => {
@@ -130,7 +142,7 @@ impl Client {
             deadline: worker.deadlines.slot(),
             eof: false,
             local: Rc::clone(local),
-            peer: Peer::new(peer.ip().to_canonical(), &spec.trust),
+            peer: Rc::new(Peer::new(peer.ip().to_canonical(), &spec.trust)),
             served: 0,
             until_ms: worker.deadlines.now_ms() + age_ms - age_ms / 10 + jitter,
             scanner: HeadScanner::new(),
@@ -270,48 +282,6 @@ impl Client {
         }
     }
 
-    async fn timed_out(&mut self, worker: &Worker, local: &Local) -> Next {
-        local.cells().rejected(RejectReason::HeadTimeout);
-        let text = "the request head did not arrive in time\n";
-        self.answer(worker, &Answer { status: 408, error: Some("limit"), text, ..base(&worker.date()) }).await
-    }
-
-    /// Answers a request that breaks a rule.
-    pub async fn refused(&mut self, worker: &Worker, local: &Local, why: Refusal) -> Next {
-        local.cells().rejected(reject_reason(why));
-        let text = why.to_string();
-        // RFC 9110 section 15.5.6: a 405 names what would be allowed.
-        let allowed: &[(&str, &str)] = &[("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")];
-        let extra = if why.status() == 405 { allowed } else { &[] };
-        self.answer(worker, &Answer { status: why.status(), text: &text, extra, ..base(&worker.date()) })
-            .await
-    }
-
-    /// Sends an answer of our own. Closes afterwards if the answer says so.
-    pub async fn answer(&mut self, worker: &Worker, answer: &Answer<'_>) -> Next {
-        let mut out = worker.stock.head();
-        h1::write_answer(answer, &mut out);
-        self.deadline.set(self.spec.timeouts.write);
-        let mut written = 0;
-        let sent = poll_fn(|cx| {
-            while written < out.len() {
-                match Pin::new(&mut self.stream).poll_write(cx, &out[written..]) {
-                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(false),
-                    Poll::Ready(Ok(count)) => written += count,
-                    Poll::Pending => return self.deadline.poll(cx).map(|()| false),
-                }
-            }
-            Poll::Ready(true)
-        })
-        .await;
-        worker.stock.put_head(out);
-        match (sent, answer.close) {
-            (true, false) => Next::Again,
-            (true, true) => Next::Linger,
-            (false, _) => Next::Close,
-        }
-    }
-
     async fn finish(mut self, worker: &Worker, next: Next) {
         match next {
             Next::Again | Next::Close => {}
@@ -359,42 +329,5 @@ impl Peer {
         };
         let trusted = trust.iter().any(|it| it.contains(address));
         Self { address, text: address.to_string().into(), trusted, shard }
-    }
-}
-
-/// An answer that closes the connection and has nothing special.
-pub fn base(date: &[u8; 29]) -> Answer<'_> {
-    Answer {
-        status: 500,
-        error: None,
-        close: true,
-        client_http10: false,
-        head: false,
-        extra: &[],
-        text: "",
-        date,
-    }
-}
-
-/// Where a refusal is counted.
-pub fn reject_reason(why: Refusal) -> RejectReason {
-    match why {
-        Refusal::NotHttp
-        | Refusal::BadRequestLine
-        | Refusal::BadLineEnd
-        | Refusal::BadHeader
-        | Refusal::BadTarget
-        | Refusal::BadConnection => RejectReason::Malformed,
-        Refusal::BadVersion | Refusal::UnsupportedVersion => RejectReason::HttpVersion,
-        Refusal::Underscore => RejectReason::Underscore,
-        Refusal::BadFraming | Refusal::LengthRequired => RejectReason::Framing,
-        Refusal::UnsupportedCoding => RejectReason::TransferCoding,
-        Refusal::BadHost => RejectReason::Host,
-        Refusal::BadPath => RejectReason::Path,
-        Refusal::UriTooLong => RejectReason::UriTooLong,
-        Refusal::HeadTooLarge => RejectReason::HeadTooLarge,
-        Refusal::TooManyHeaders => RejectReason::TooManyHeaders,
-        Refusal::MethodTooLong | Refusal::MethodNotAllowed => RejectReason::Method,
-        Refusal::UnknownExpectation => RejectReason::Expectation,
     }
 }

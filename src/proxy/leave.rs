@@ -60,6 +60,11 @@ impl Leave {
         self.over.set(true);
     }
 
+    /// Whether whoever waits goes now.
+    pub fn is_over(&self) -> bool {
+        self.over.get()
+    }
+
     /// What a connection waits for that begins to wait now, after so many requests.
     fn waiting(&self, served: u64) -> Waiting {
         match (served, self.window.get()) {

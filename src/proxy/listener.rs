@@ -126,6 +126,8 @@ impl Listeners {
                     *local.closed.borrow_mut() = Some(done);
                     local.closing.notify_waiters();
                     local.closed_if_none_is_open();
+                    // Its HTTP/2 connections tell their clients at once.
+                    worker.deadlines.wake_all();
                 }
                 // Never opened here, so there is nothing to wait for; nobody may be listening either.
                 None => drop(done.send(())),

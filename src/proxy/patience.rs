@@ -30,6 +30,10 @@ pub enum Wait {
 /// The rate of a body is judged over stretches of this length.
 const RATE_STRETCH_MS: u64 = 10_000;
 
+/// What a slow client must take to be given its time anew. A window that is opened byte by byte would
+/// otherwise hold an answer, and the version's connection, for as long as the client likes.
+const TAKEN_BYTES_MIN: u64 = 1024;
+
 /// Limits of one exchange and what counts against them. All times are milliseconds of the worker.
 pub struct Patience {
     head_ms: u64,
@@ -48,6 +52,10 @@ pub struct Patience {
     stretch_ms: u64,
     stretch_bytes: u64,
     waits: u8,
+    /// Whether the last pass ended up waiting for the client to take the answer.
+    client_was_late: bool,
+    /// Bytes of the answer that counted for nothing yet.
+    taken_bytes: u64,
 }
 
 impl Patience {
@@ -67,11 +75,14 @@ impl Patience {
             stretch_ms: now_ms,
             stretch_bytes: 0,
             waits: 0,
+            client_was_late: false,
+            taken_bytes: 0,
         }
     }
 
     /// A new pass begins: it waits for nothing yet.
     pub fn quiet(&mut self) {
+        self.client_was_late = self.waits & (1 << Wait::ClientTakes as u8) != 0;
         self.waits = 0;
     }
 
@@ -91,9 +102,18 @@ impl Patience {
         self.stretch_bytes += bytes;
     }
 
-    /// Some of the answer was passed on.
-    pub fn answer_moved(&mut self, now_ms: u64) {
+    /// The head of the answer was received.
+    pub fn answered(&mut self, now_ms: u64) {
         self.answer_ms = now_ms;
+    }
+
+    /// Some of the answer was passed on. A client that was waited for must take more than a drop at a time
+    /// to be waited for anew.
+    pub fn answer_moved(&mut self, bytes: u64, now_ms: u64) {
+        self.taken_bytes += bytes;
+        if !self.client_was_late || self.taken_bytes >= TAKEN_BYTES_MIN {
+            (self.answer_ms, self.taken_bytes) = (now_ms, 0);
+        }
     }
 
     /// From now on both sides may talk for as long as they like.
@@ -162,6 +182,7 @@ mod tests {
         let listener = ListenerSpec {
             name: "http".parse().unwrap(),
             address: ([127, 0, 0, 1], 0).into(),
+            h2c: false,
             trust: Vec::new(),
             timeouts: Default::default(),
             limits: Default::default(),
@@ -208,6 +229,24 @@ mod tests {
         assert_eq!(it.exhausted(11_000), None, "500 B/s is enough");
         it.upload_moved(4_999, 20_000);
         assert_eq!(it.exhausted(21_000), Some(Failure::BodyRate));
+    }
+
+    #[test]
+    fn a_client_must_take_more_than_drops() {
+        let mut it = patience();
+        it.answer_moved(1, 2000);
+        it.wait(Wait::ClientTakes);
+        assert_eq!(it.until_ms(), 32_000);
+        for second in 3..20 {
+            it.quiet();
+            it.answer_moved(1, second * 1000);
+            it.wait(Wait::ClientTakes);
+        }
+        assert_eq!(it.until_ms(), 32_000, "drops do not count");
+        it.quiet();
+        it.answer_moved(TAKEN_BYTES_MIN, 20_000);
+        it.wait(Wait::ClientTakes);
+        assert_eq!(it.until_ms(), 50_000);
     }
 
     #[test]

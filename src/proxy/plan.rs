@@ -151,7 +151,8 @@ fn choose(
     );
     upload.load_front();
     if !request.framing.is_empty() {
-        upload.reader = BodyReader::new(request.framing, request.framing);
+        let from = if client.stream.is_end() { Framing::UntilClose } else { request.framing };
+        upload.reader = BodyReader::new(from, request.framing);
         upload.replay = replay(&request, spec, &upload.front);
     }
     upload.held = request.expect_continue;

@@ -205,6 +205,9 @@ impl Pump {
     ) -> Poll<io::Result<()>> {
         self.join_small(input);
         let body = &input.filled()[self.range.clone()];
+        if let Some(end) = sink.inbound() {
+            end.set_last(self.reader.is_done() && self.reader.trailers().is_empty());
+        }
         let total = self.front.len() + body.len() + self.back.len();
         while self.written < total {
             let count = if body.is_empty() && self.back.is_empty() {

@@ -7,12 +7,16 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::h2::Inbound;
+
 /// A connection, on either side.
 pub enum Stream {
     /// Plain TCP.
     Tcp(TcpStream),
     /// A Unix socket.
     Unix(UnixStream),
+    /// A stream of a client's HTTP/2 connection: content alone.
+    Inbound(Box<Inbound>),
 }
 
 impl Stream {
@@ -20,24 +24,50 @@ impl Stream {
     pub fn set_nodelay(&self) -> io::Result<()> {
         match self {
             Self::Tcp(it) => it.set_nodelay(true),
-            Self::Unix(_) => Ok(()),
+            Self::Unix(_) | Self::Inbound(_) => Ok(()),
         }
     }
 
     /// Has the end of the connection be a reset instead of an orderly close.
-    pub fn set_zero_linger(&self) -> io::Result<()> {
+    pub fn set_zero_linger(&mut self) -> io::Result<()> {
         match self {
             Self::Tcp(it) => it.set_zero_linger(),
             // A Unix socket that is closed with unread bytes resets its peer; more cannot be had.
             Self::Unix(_) => Ok(()),
+            Self::Inbound(it) => {
+                it.reset();
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether it carries content without frames, and heads are given to it apart.
+    pub fn is_end(&self) -> bool {
+        matches!(self, Self::Inbound(_))
+    }
+
+    /// The end of a client's stream.
+    pub fn inbound(&mut self) -> Option<&mut Inbound> {
+        match self {
+            Self::Inbound(it) => Some(it),
+            _ => None,
+        }
+    }
+
+    /// Ready when the other side has given up what is under way, as only a stream can tell.
+    pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Inbound(it) => it.poll_gone(cx),
+            _ => Poll::Pending,
         }
     }
 
     /// Ready when a read would not wait; an end and an error count as readable.
-    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub fn poll_read_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(it) => it.poll_read_ready(cx),
             Self::Unix(it) => it.poll_read_ready(cx),
+            Self::Inbound(it) => it.poll_read_ready(cx),
         }
     }
 
@@ -47,6 +77,8 @@ impl Stream {
         let read = match self {
             Self::Tcp(it) => it.try_read(&mut byte),
             Self::Unix(it) => it.try_read(&mut byte),
+            // Never kept for later.
+            Self::Inbound(_) => return false,
         };
         matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -57,6 +89,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Tcp(it) => Pin::new(it).poll_read(cx, into),
             Self::Unix(it) => Pin::new(it).poll_read(cx, into),
+            Self::Inbound(it) => Pin::new(it).poll_read(cx, into),
         }
     }
 }
@@ -66,6 +99,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(it) => Pin::new(it).poll_write(cx, from),
             Self::Unix(it) => Pin::new(it).poll_write(cx, from),
+            Self::Inbound(it) => Pin::new(it).poll_write(cx, from),
         }
     }
 
@@ -77,6 +111,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(it) => Pin::new(it).poll_write_vectored(cx, from),
             Self::Unix(it) => Pin::new(it).poll_write_vectored(cx, from),
+            Self::Inbound(it) => Pin::new(it).poll_write(cx, only(from)),
         }
     }
 
@@ -88,6 +123,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(it) => Pin::new(it).poll_flush(cx),
             Self::Unix(it) => Pin::new(it).poll_flush(cx),
+            Self::Inbound(it) => Pin::new(it).poll_flush(cx),
         }
     }
 
@@ -95,6 +131,16 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(it) => Pin::new(it).poll_shutdown(cx),
             Self::Unix(it) => Pin::new(it).poll_shutdown(cx),
+            Self::Inbound(it) => Pin::new(it).poll_shutdown(cx),
         }
     }
+}
+
+/// The one part that is not empty: where no frames are written, there are no others.
+fn only<'a>(parts: &'a [IoSlice<'_>]) -> &'a [u8] {
+    debug_assert!(
+        parts.iter().filter(|it| !it.is_empty()).count() <= 1,
+        "content alone is written to an end"
+    );
+    parts.iter().find(|it| !it.is_empty()).map_or(&[], |it| it)
 }

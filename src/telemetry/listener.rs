@@ -60,6 +60,8 @@ reject_reasons! {
     Method = "method",
     /// A version of HTTP that is not spoken here.
     HttpVersion = "http_version",
+    /// An HTTP/2 connection that broke the protocol, or cost more than it was worth.
+    Http2 = "http2",
     /// `Expect` with something else than `100-continue`.
     Expectation = "expectation",
     /// A request head above the limit.

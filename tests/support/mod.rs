@@ -11,7 +11,9 @@
 pub mod admin;
 pub mod client;
 pub mod command;
+pub mod frames;
 pub mod gate;
+pub mod h2client;
 pub mod load;
 pub mod message;
 pub mod outside;

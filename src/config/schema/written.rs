@@ -75,6 +75,9 @@ pub(super) struct Listener {
     port: u16,
     /// IP address. Default: `0.0.0.0`, every IPv4 address; `"::"` is every IPv6 address.
     bind: Option<String>,
+    /// Whether a client may speak HTTP/2 without TLS, by beginning with its preface ("prior knowledge").
+    /// HTTP/1 goes on to be understood. Default: `false`, and the preface is answered 400.
+    h2c: Option<bool>,
     /// Networks (`10.0.0.0/8`) whose `X-Forwarded-*`, `X-Real-IP` and `Forwarded` are believed. Default: none,
     /// and what clients send in them is replaced.
     trust: Option<OneOrMany<String>>,
@@ -150,6 +153,9 @@ pub(super) struct ListenerLimits {
     uri: Option<Size>,
     /// Requests on one connection before it is closed. Default: `10000`.
     requests: Option<u64>,
+    /// Requests under way at once on one HTTP/2 connection; more are refused in a way that lets the client
+    /// send them again. From 1 to 1000. Default: `100`.
+    streams: Option<u64>,
     /// Age at which a connection is closed, give or take 10 %. Default: `1h`.
     age: Option<Duration>,
     /// Least bytes per second of a request body, judged after its first ten seconds, or `off`. Default:

@@ -44,12 +44,14 @@ impl Exchange<'_> {
             let flow = self.download.poll(buffer, &mut client.stream, cx);
             if self.download.moved > before {
                 self.response_begun = true;
-                self.patience.answer_moved(self.now_us / 1000);
+                self.patience.answer_moved(self.download.moved - before, self.now_us / 1000);
             }
             match flow {
                 Flow::Done => {
                     self.answer = Answer::Done;
-                    if self.tunnel {
+                    if let Some(end) = client.stream.inbound() {
+                        end.finish(self.download.reader.trailers()).map_err(client_gone)?;
+                    } else if self.tunnel {
                         shut(&mut client.stream, cx);
                     }
                 }
@@ -77,6 +79,11 @@ impl Exchange<'_> {
         cx: &mut Context<'_>,
     ) -> Result<bool, Verdict> {
         if self.download.front.is_empty() {
+            return Ok(true);
+        }
+        if let Some(end) = client.stream.inbound() {
+            end.send_heads(&self.download.front, false).map_err(client_gone)?;
+            self.download.restart();
             return Ok(true);
         }
         self.download.held = true;
@@ -179,16 +186,18 @@ impl Exchange<'_> {
         }
         self.attempt.answered(head.status, self.now_us);
         self.call = Call::of(head, buf);
-        self.patience.answer_moved(self.now_us / 1000);
+        self.patience.answered(self.now_us / 1000);
         self.tunnel = head.upgraded;
-        let framing = framing_out(head.framing, request.http10, self.tunnel);
+        let apart = client.stream.is_end();
+        let framing = framing_out(head.framing, request.http10 || apart, self.tunnel);
         self.close_client = !request.keep_alive
             || !self.upload_done
             || self.tunnel
             || framing == Framing::UntilClose
             || client.is_spent(self.worker, self.now_us / 1000);
         self.keep_upstream = head.keep_alive && !self.tunnel && head.framing != Framing::UntilClose;
-        let trailers = request.te_trailers && head.framing == Framing::Chunked && framing == Framing::Chunked;
+        let trailers = head.framing == Framing::Chunked
+            && (apart || (request.te_trailers && framing == Framing::Chunked));
         let how = ResponseWriting {
             framing,
             close: self.close_client,
@@ -199,7 +208,14 @@ impl Exchange<'_> {
             trailers,
         };
         h1::write_response(head, buf, &how, &mut self.download.front);
-        self.download.load_front();
+        match client.stream.inbound() {
+            Some(end) => {
+                end.send_heads(&self.download.front, framing.is_empty()).map_err(client_gone)?;
+                self.response_begun = true;
+                self.download.restart();
+            }
+            None => self.download.load_front(),
+        }
         self.download.reader = match self.tunnel {
             true => BodyReader::new(Framing::UntilClose, Framing::UntilClose),
             false => BodyReader::new(head.framing, framing),
@@ -255,4 +271,8 @@ fn framing_out(framing: Framing, http10: bool, tunnel: bool) -> Framing {
         Framing::Chunked | Framing::UntilClose => Framing::Chunked,
         Framing::None | Framing::Length(_) => framing,
     }
+}
+
+fn client_gone(_: std::io::Error) -> Verdict {
+    Verdict::Failed(Failure::ClientGone)
 }

@@ -1,0 +1,122 @@
+//! What a client's connection costs and what it is good for.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// Bytes that a connection may spend on frames that bring no request and no content, and allow none to
+/// pass: PING, SETTINGS, PRIORITY, WINDOW_UPDATE and whatever is invented next. A client that is alive and
+/// does nothing needs a hundredth of it.
+const IDLE_TALK: u64 = 512 * 1024;
+
+/// Bytes that each request adds to that: its own head, and settings and priorities around it.
+const TALK_PER_REQUEST: u64 = 32 * 1024;
+
+/// Cancelled requests that are nobody's business. Beyond, most requests must not be cancelled.
+const CANCELLED_FREE: u64 = 100;
+
+/// The books of one connection, shared with its streams.
+#[derive(Default)]
+pub(super) struct Account {
+    live: Cell<usize>,
+    idle_since_ms: Cell<u64>,
+    accepted: Cell<u64>,
+    cancelled: Cell<u64>,
+    content: Cell<u64>,
+}
+
+/// A stream that is being served.
+pub(super) struct Live(Rc<Account>);
+
+impl Account {
+    pub(super) fn new(now_ms: u64) -> Rc<Self> {
+        Rc::new(Self { idle_since_ms: Cell::new(now_ms), ..Self::default() })
+    }
+
+    /// A request has arrived.
+    pub(super) fn begin(self: &Rc<Self>) -> Live {
+        self.live.set(self.live.get() + 1);
+        self.accepted.set(self.accepted.get() + 1);
+        Live(Rc::clone(self))
+    }
+
+    /// Requests so far.
+    pub(super) fn accepted(&self) -> u64 {
+        self.accepted.get()
+    }
+
+    /// Whether no stream is being served.
+    pub(super) fn is_idle(&self) -> bool {
+        self.live.get() == 0
+    }
+
+    /// Since when.
+    pub(super) fn idle_since_ms(&self) -> u64 {
+        self.idle_since_ms.get()
+    }
+
+    /// Content that passed, either way.
+    pub(super) fn passed(&self, bytes: usize) {
+        self.content.set(self.content.get() + bytes as u64);
+    }
+
+    /// The client gave a request up.
+    pub(super) fn cancelled(&self) {
+        self.cancelled.set(self.cancelled.get() + 1);
+    }
+
+    /// Whether the client costs more than it is worth.
+    pub(super) fn is_overdrawn(&self, received: u64) -> bool {
+        let talk = IDLE_TALK + self.accepted.get() * TALK_PER_REQUEST + self.content.get() * 2;
+        let cancelled = self.cancelled.get();
+        received > talk || (cancelled > CANCELLED_FREE && cancelled * 2 > self.accepted.get())
+    }
+}
+
+impl Live {
+    /// The books.
+    pub(super) fn account(&self) -> &Rc<Account> {
+        &self.0
+    }
+
+    /// The stream is over.
+    pub(super) fn end(self, now_ms: u64) {
+        self.0.idle_since_ms.set(now_ms);
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.0.live.set(self.0.live.get() - 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn talk_is_paid_for_by_requests_and_content() {
+        let account = Account::new(0);
+        assert!(!account.is_overdrawn(IDLE_TALK));
+        assert!(account.is_overdrawn(IDLE_TALK + 1));
+        account.begin().end(1);
+        assert!(!account.is_overdrawn(IDLE_TALK + TALK_PER_REQUEST));
+        account.passed(1_000_000);
+        assert!(!account.is_overdrawn(IDLE_TALK + 2_000_000));
+    }
+
+    #[test]
+    fn some_may_be_cancelled_but_not_most() {
+        let account = Account::new(0);
+        for _ in 0..CANCELLED_FREE {
+            drop(account.begin());
+            account.cancelled();
+        }
+        assert!(!account.is_overdrawn(0));
+        drop(account.begin());
+        account.cancelled();
+        assert!(account.is_overdrawn(0));
+        (0..=CANCELLED_FREE).for_each(|_| drop(account.begin()));
+        assert!(!account.is_overdrawn(0), "half of them were served");
+    }
+}

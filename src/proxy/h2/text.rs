@@ -1,0 +1,138 @@
+//! Heads as HTTP/2 has them, and the same as the text of HTTP/1.
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::uri::{Authority, Scheme};
+use http::{Method, Response, StatusCode};
+use memchr::{memchr, memchr3, memmem};
+
+use super::super::buffer::Buffer;
+use super::super::message::{Field, Refusal};
+
+/// Writes a request's head into an empty `buffer`; its length. `ends` says that no content follows.
+///
+/// What the rules for HTTP/1 cannot see any more in the text is refused here: an authority and a `host`
+/// that differ, a scheme that is not ours, more than `lines_max` lines (crumbs of cookies count one by one
+/// before they are joined, RFC 9113 section 8.2.3).
+pub(super) fn write_request(
+    request: &http::request::Parts,
+    ends: bool,
+    lines_max: usize,
+    buffer: &mut Buffer,
+) -> Result<usize, Refusal> {
+    let headers = &request.headers;
+    if headers.len() > lines_max {
+        return Err(Refusal::TooManyHeaders);
+    }
+    if request.uri.scheme().is_some_and(|it| *it != Scheme::HTTP && *it != Scheme::HTTPS) {
+        return Err(Refusal::BadTarget);
+    }
+    let authority = request.uri.authority().map(Authority::as_str);
+    let mut out = Out(buffer);
+    // Its refusal comes before the target is looked at.
+    let target = match request.uri.path_and_query() {
+        Some(it) if request.method != Method::CONNECT => it.as_str(),
+        _ => "/",
+    };
+    out.push(&[request.method.as_str().as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1\r\n"])?;
+    if let Some(authority) = authority {
+        out.push(&[b"host: ", authority.as_bytes(), b"\r\n"])?;
+    }
+    let mut crumbs_joined = false;
+    for (name, value) in headers {
+        if *name == header::HOST {
+            match authority {
+                Some(named) if named.as_bytes().eq_ignore_ascii_case(value.as_bytes()) => continue,
+                Some(_) => return Err(Refusal::BadHost),
+                None => {}
+            }
+        }
+        if *name == header::COOKIE {
+            if !crumbs_joined {
+                crumbs_joined = true;
+                write_cookie(headers, &mut out)?;
+            }
+            continue;
+        }
+        let value = checked(value)?;
+        out.push(&[name.as_str().as_bytes(), b": ", value, b"\r\n"])?;
+    }
+    if !ends && !headers.contains_key(header::CONTENT_LENGTH) {
+        out.push(&[b"transfer-encoding: chunked\r\n"])?;
+    }
+    out.push(&[b"\r\n"])?;
+    Ok(out.0.filled().len())
+}
+
+fn write_cookie(headers: &HeaderMap, out: &mut Out<'_>) -> Result<(), Refusal> {
+    let mut before: &[u8] = b"cookie: ";
+    for crumb in headers.get_all(header::COOKIE) {
+        out.push(&[before, checked(crumb)?])?;
+        before = b"; ";
+    }
+    out.push(&[b"\r\n"])
+}
+
+/// A value that ends no line. The library promises that already; everything rests on it, so we look.
+fn checked(value: &HeaderValue) -> Result<&[u8], Refusal> {
+    let value = value.as_bytes();
+    if memchr3(b'\r', b'\n', 0, value).is_some() { Err(Refusal::BadHeader) } else { Ok(value) }
+}
+
+struct Out<'a>(&'a mut Buffer);
+
+impl Out<'_> {
+    fn push(&mut self, parts: &[&[u8]]) -> Result<(), Refusal> {
+        if parts.iter().all(|it| self.0.push(it)) { Ok(()) } else { Err(Refusal::HeadTooLarge) }
+    }
+}
+
+/// The length of the first head in `text`, with the empty line that ends it.
+pub(super) fn head_len(text: &[u8]) -> Option<usize> {
+    memmem::find(text, b"\r\n\r\n").map(|it| it + 4)
+}
+
+/// The answer whose head we have written as `head`.
+pub(super) fn response(head: &[u8]) -> Option<Response<()>> {
+    let status = StatusCode::from_bytes(head.get(STATUS_AT..STATUS_AT + 3)?).ok()?;
+    let lines = memchr(b'\n', head)? + 1;
+    let mut response = Response::new(());
+    *response.status_mut() = status;
+    *response.headers_mut() = fields(&head[lines..])?;
+    Some(response)
+}
+
+/// Where the status stands in what we write.
+const STATUS_AT: usize = "HTTP/1.1 ".len();
+
+/// Trailer lines, as the reader of an HTTP/1 body keeps them.
+pub(super) fn trailers(lines: &[u8]) -> Option<HeaderMap> {
+    fields(lines)
+}
+
+/// Lines that we have written, up to the empty one, without those that speak of an HTTP/1 connection.
+/// Values share one copy of the text.
+fn fields(lines: &[u8]) -> Option<HeaderMap> {
+    let shared = Bytes::copy_from_slice(lines);
+    let mut fields = HeaderMap::with_capacity(USUAL);
+    let mut at = 0;
+    while let Some(len) = memchr(b'\r', &lines[at..]).filter(|len| *len > 0) {
+        let line = &lines[at..at + len];
+        let colon = memchr(b':', line)?;
+        let name = &line[..colon];
+        let field = Field::of(name);
+        if !field.is_hop_by_hop() || field == Field::Trailer {
+            let value = at + (colon + 2).min(len)..at + len;
+            let value = HeaderValue::from_maybe_shared(shared.slice(value)).ok()?;
+            fields.try_append(HeaderName::from_bytes(name).ok()?, value).ok()?;
+        }
+        at += len + 2;
+    }
+    Some(fields)
+}
+
+/// Room for the lines of most answers.
+const USUAL: usize = 16;
+
+#[cfg(test)]
+mod tests;
