@@ -141,7 +141,13 @@ fn routes(kind: Kind, count: usize) -> Vec<(RouteMatch, Route)> {
         let (methods, headers, query) = (Vec::new(), Vec::new(), Vec::new());
         let asked = RouteMatch { hosts: vec![host], path, methods, headers, query };
         let target = Target::Service(ServiceIndex(at));
-        let route = Route { target, rewrite: None, request_headers: [].into(), response_headers: [].into() };
+        let route = Route {
+            target,
+            rate: None,
+            rewrite: None,
+            request_headers: [].into(),
+            response_headers: [].into(),
+        };
         (asked, route)
     };
     (0..count).map(route).collect()

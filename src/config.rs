@@ -21,6 +21,7 @@ mod node;
 mod preview;
 mod problem;
 mod query;
+mod rate;
 mod recourse;
 mod render;
 mod request_id;

@@ -2,9 +2,10 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::routing::{
-    HostPattern, Matcher, PathCondition, Route, RouteMatch, RouteProblem, ServiceIndex, Target,
+    HostPattern, Matcher, PathCondition, Rate, Route, RouteMatch, RouteProblem, ServiceIndex, Target,
 };
 
 use super::code::Code;
@@ -13,6 +14,7 @@ use super::edit;
 use super::fields::{self, Fields, Shape};
 use super::node::Node;
 use super::problem::{Problems, Report};
+use super::rate;
 use super::service;
 use super::source::At;
 use super::yaml::shown;
@@ -20,7 +22,7 @@ use super::yaml::shown;
 pub(super) const ROUTE: Shape = Shape {
     name: "Route",
     what: "a route",
-    keys: &["match", "to", "rewrite", "set_headers", "add_headers", "remove_headers", "redirect"],
+    keys: &["match", "to", "rewrite", "set_headers", "add_headers", "remove_headers", "redirect", "rate"],
 };
 
 pub(super) const MATCH: Shape =
@@ -62,13 +64,19 @@ pub(super) fn route(node: &Node, services: &Names<'_>, problems: &mut Problems) 
             None
         }
     };
+    let rate = fields.get("rate").map(|it| rate::rate(it, problems));
     let (request_headers, response_headers) = edits?;
     let rewrite = match rewrite {
         Some(it) => Some(it?),
         None => None,
     };
-    let route = Route { target: target?, rewrite, request_headers, response_headers };
-    Some(Placed { at: node.at, matches: matches?, route })
+    let matches = matches?;
+    let rate = match rate {
+        Some(it) => Some(Arc::new(Rate::new(it?, &format!("{matches:?}")))),
+        None => None,
+    };
+    let route = Route { target: target?, rate, rewrite, request_headers, response_headers };
+    Some(Placed { at: node.at, matches, route })
 }
 
 fn route_match(node: &Node, at: At, problems: &mut Problems) -> Option<RouteMatch> {
@@ -192,7 +200,7 @@ fn takes_all(matches: &RouteMatch) -> bool {
 
 fn to_service(index: usize) -> Route {
     let target = Target::Service(ServiceIndex(index));
-    Route { target, rewrite: None, request_headers: [].into(), response_headers: [].into() }
+    Route { target, rate: None, rewrite: None, request_headers: [].into(), response_headers: [].into() }
 }
 
 fn report(problem: &RouteProblem, places: &[At]) -> Report {

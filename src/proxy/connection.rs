@@ -264,12 +264,14 @@ impl Client {
     /// The shard that a request counts for: the client's, which behind a trusted peer is whoever that
     /// peer says it asks for.
     pub fn shard_of(&self, head: &RequestHead, buf: &[u8]) -> ClientShard {
-        if !self.peer.trusted {
-            return self.peer.shard;
-        }
-        let chain = head.values(buf, "x-forwarded-for").last();
-        let nearest = chain.and_then(|it| it.rsplit(|byte| *byte == b',').next()).map(<[u8]>::trim_ascii);
-        nearest.filter(|it| !it.is_empty()).map_or(self.peer.shard, ClientShard::of)
+        self.said_address(head, buf).map_or(self.peer.shard, ClientShard::of)
+    }
+
+    /// For whom a trusted peer says that it asks.
+    pub fn said_address<'a>(&self, head: &'a RequestHead, buf: &'a [u8]) -> Option<&'a [u8]> {
+        let chain = head.values(buf, "x-forwarded-for").last().filter(|_| self.peer.trusted)?;
+        let nearest = chain.rsplit(|byte| *byte == b',').next().map(<[u8]>::trim_ascii);
+        nearest.filter(|it| !it.is_empty())
     }
 
     /// The listener's bounds. A head must fit the buffer.

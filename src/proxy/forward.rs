@@ -70,9 +70,9 @@ pub async fn exchange(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Clien
     // What follows counts from here.
     worker.deadlines.now_us();
     match plan(worker, local, client, len) {
-        Planned::Answered { status, error, text, location, close, head, http10 } => {
+        Planned::Answered { status, error, text, line, close, head, http10 } => {
             let date = worker.date();
-            let extra = location.as_deref().map(|it| ("location", it));
+            let extra = line.as_ref().map(|it| (it.0, it.1.as_str()));
             let answer = Answer {
                 status,
                 error,

@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::super::fields::Shape;
 use super::super::{
-    check, condition, edit, guard, listen, load, preview, query, recourse, request_id, rollout, route,
+    check, condition, edit, guard, listen, load, preview, query, rate, recourse, request_id, rollout, route,
     schema, service, step, version,
 };
 
-const SHAPES: [&Shape; 33] = [
+const SHAPES: [&Shape; 34] = [
     &condition::PATH,
     &condition::PRESENT,
     &edit::EDITED,
@@ -27,6 +27,7 @@ const SHAPES: [&Shape; 33] = [
     &guard::PASS,
     &guard::CLIENT_KEY,
     &preview::PREVIEW,
+    &rate::RATE,
     &request_id::REQUEST_ID,
     &rollout::ROLLOUT,
     &check::CHECK,
