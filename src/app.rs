@@ -3,6 +3,7 @@
 mod cookie_key;
 mod disk;
 mod instance;
+mod logging;
 mod places;
 mod pulse;
 mod reload;

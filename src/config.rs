@@ -7,6 +7,7 @@
 //!
 //! Not here: watching files, permissions of files, opening addresses.
 
+mod access_log;
 mod check;
 mod code;
 mod condition;
@@ -21,7 +22,6 @@ mod node;
 mod preview;
 mod problem;
 mod query;
-mod rate;
 mod recourse;
 mod render;
 mod request_id;
@@ -36,6 +36,7 @@ mod text;
 mod version;
 mod yaml;
 
+pub use access_log::{AccessLogSpec, LogFormat, LogTarget};
 pub use code::{Code, explain};
 pub use domain::{
     AdminSpec, Config, EscapedSlashes, IpNetwork, KeepIds, ListenerLimits, ListenerSpec, ListenerTimeouts,

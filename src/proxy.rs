@@ -28,11 +28,11 @@ mod patience;
 mod plan;
 mod preface;
 mod pump;
-mod rates;
 mod replay;
 mod retry;
 mod sockets;
 mod stream;
+mod trail;
 mod upstream;
 mod view;
 mod worker;
@@ -49,13 +49,13 @@ use tokio::sync::{mpsc, oneshot};
 use crate::model::MacKey;
 use crate::routing::Publisher;
 use crate::runtime::{Clock, open_files_max, spawn_thread};
-use crate::telemetry::Registry;
+use crate::telemetry::{Outlet, Registry};
 
 pub use sockets::{BindError, Bound, Sockets};
+pub use trail::LogRule;
 
 use admission::Admission;
-use rates::Rates;
-use worker::{Common, Loads, Order, Setup};
+use worker::{Loads, Order, Setup};
 
 /// The workers.
 pub struct Proxy {
@@ -76,7 +76,6 @@ impl Proxy {
         key: MacKey,
     ) -> io::Result<Self> {
         let count = registry.workers();
-        let common = Arc::new(Common { key, rates: Rates::new(seed) });
         let loads: Loads = (0..count).map(|_| CachePadded::new(AtomicUsize::new(0))).collect();
         let (orders, inboxes): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::unbounded_channel()).unzip();
         let mut threads = Vec::with_capacity(count);
@@ -88,7 +87,7 @@ impl Proxy {
                 clock: clock.clone(),
                 // Far apart, so that no two workers draw the same numbers.
                 seed: seed ^ (index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
-                common: Arc::clone(&common),
+                key,
                 loads: Arc::clone(&loads),
                 peers: orders.clone(),
             };
@@ -135,6 +134,13 @@ impl Proxy {
         }
     }
 
+    /// Requests leave their records in these outlets from now on, one for each worker; in none if there is
+    /// none.
+    pub fn log_to(&self, outlets: Vec<Outlet>, rule: LogRule) {
+        let mut outlets = outlets.into_iter();
+        self.tell(|| Order::Log(outlets.next().map(|it| (it, rule))));
+    }
+
     /// Open connections of all workers.
     pub fn connections(&self) -> usize {
         self.loads.iter().map(|it| it.load(std::sync::atomic::Ordering::Relaxed)).sum()
@@ -149,7 +155,7 @@ impl Proxy {
         ended.filter_map(Result::ok).filter_map(Result::ok).sum()
     }
 
-    fn tell(&self, order: impl Fn() -> Order) {
+    fn tell(&self, mut order: impl FnMut() -> Order) {
         for worker in &self.orders {
             // A worker that is gone has nothing left to do.
             let _ = worker.send(order());

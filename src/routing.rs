@@ -7,7 +7,6 @@ mod edits;
 mod matcher;
 mod minted;
 mod publisher;
-mod rate;
 mod recourse;
 mod spec;
 mod split;
@@ -21,7 +20,6 @@ pub use matcher::{
 };
 pub use minted::{Minted, MintedCookie};
 pub use publisher::{Publisher, Reader};
-pub use rate::{Rate, RateBy, RateCells, RateLimit};
 pub use recourse::{Retry, RetryOn, RetryReason};
 pub use spec::{
     Balance, EndpointHost, EndpointSpec, ErrorStatus, Pin, Preview, ServiceLimits, ServiceSpec, StickyBy,

@@ -7,6 +7,7 @@
 //!
 //! Not here: what the counts mean ([`crate::analysis`]), who listens to scrapes (`admin`).
 
+mod access;
 mod alarm;
 mod cell;
 mod exposition;
@@ -17,6 +18,7 @@ mod registry;
 mod slow;
 mod version;
 
+pub use access::{AccessLog, Format, Lane, LogSeries, Outlet, Part, Record, RequestFacts, Target};
 pub use alarm::Alarm;
 pub use facts::{GuardFacts, ReleaseFacts, ReleaseState};
 pub use listener::{ListenerCells, ListenerCounts, ListenerSeries, RejectReason};

@@ -179,6 +179,7 @@ impl Instance {
                     Signal::Stop => return Told::Stop,
                     Signal::StopAtOnce => return Told::StopAtOnce,
                     Signal::Reload => self.reload("signal").await,
+                    Signal::Reopen => self.reloader.reopen_log().await,
                 },
                 Some(paths) = to_follow.recv() => if let Some(watch) = &mut watch {
                     watch.follow(&paths);

@@ -12,9 +12,10 @@ use crate::controller::{ConfigureError, Handle};
 use crate::model::Generation;
 use crate::proxy::{Bound, Proxy, Sockets};
 use crate::runtime::{Clock, ServiceManager};
-use crate::telemetry::Registry;
+use crate::telemetry::{AccessLog, Registry};
 
 use super::disk::Disk;
+use super::logging::Logging;
 
 /// Loads again on request. One reload at a time; requests that come meanwhile share the next one.
 pub struct Reloader {
@@ -65,6 +66,7 @@ impl Configure for Handle {
 
 struct Inner {
     sockets: Sockets,
+    logging: Logging,
     generation: Generation,
     digest: u64,
     fixed: Option<Fixed>,
@@ -102,7 +104,8 @@ impl Reloader {
         followed: mpsc::UnboundedSender<Vec<PathBuf>>,
         parts: Parts,
     ) -> Self {
-        let inner = Inner { sockets, generation: Generation::default(), digest: 0, fixed: None };
+        let logging = Logging::new(&parts.registry, &parts.clock);
+        let inner = Inner { sockets, logging, generation: Generation::default(), digest: 0, fixed: None };
         Self {
             path: path.to_owned(),
             inner: tokio::sync::Mutex::new(inner),
@@ -140,6 +143,16 @@ impl Reloader {
         self.inner.lock().await.sockets.close_all(&self.parts.proxy).await;
     }
 
+    /// Opens the file of the access log anew: it was moved away.
+    pub async fn reopen_log(&self) {
+        self.inner.lock().await.logging.reopen();
+    }
+
+    /// The access log, to be finished when the workers are gone.
+    pub async fn take_log(&self) -> Option<AccessLog> {
+        self.inner.lock().await.logging.take()
+    }
+
     /// What is open, by name and real address.
     pub async fn addresses(&self) -> Vec<(crate::model::ListenerName, std::net::SocketAddr)> {
         self.inner.lock().await.sockets.addresses()
@@ -174,12 +187,15 @@ impl Reloader {
             Some(it) => it,
             None => inner.sockets.bind(&config.listeners).map_err(|error| failed(chain(&error)))?,
         };
+        let logging = inner.logging.prepare(config.access_log.as_ref());
+        let logging = logging.map_err(|error| failed(chain(&error)))?;
         let generation = inner.generation.next();
         self.parts
             .controller
             .configure(config, generation, source)
             .await
             .map_err(|error| failed(chain(&error)))?;
+        inner.logging.apply(logging, &self.parts.proxy);
         inner.sockets.apply(&self.parts.proxy, bound).await;
         (inner.generation, inner.digest, inner.fixed) = (generation, loaded.digest, Some(fixed));
         self.parts.registry.config_loaded(generation, self.parts.clock.now());

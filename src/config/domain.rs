@@ -9,6 +9,8 @@ use crate::model::{ListenerName, Weight};
 use crate::release::Plan;
 use crate::routing::{Matcher, ServiceSpec, VersionIndex};
 
+use super::access_log::AccessLogSpec;
+
 /// Everything that one generation is built from.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -18,6 +20,8 @@ pub struct Config {
     pub admin: AdminSpec,
     /// Directory of the journal; `None` leaves the choice to the environment.
     pub state: Option<PathBuf>,
+    /// What is written about requests; `None` is nothing.
+    pub access_log: Option<AccessLogSpec>,
     /// Worker threads; `None` is one for each core that this process may use.
     pub workers: Option<usize>,
     /// Services in the order of the file; [`crate::routing::ServiceIndex`] points here.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3Default;
 
+use super::access_log::access_log;
 use super::code::Code;
 use super::domain::{AdminSpec, Config};
 use super::fields::{self, Fields, Shape};
@@ -21,7 +22,7 @@ use super::yaml;
 pub(super) const FILE: Shape = Shape {
     name: "File",
     what: "the configuration",
-    keys: &["listen", "admin", "state", "workers", "include", "defaults", "services", "routes"],
+    keys: &["listen", "admin", "state", "workers", "access_log", "include", "defaults", "services", "routes"],
 };
 
 pub(super) const INCLUDED: Shape =
@@ -295,6 +296,7 @@ impl Loader<'_> {
         let state = fields.read("state", problems, fields::path);
         self.doors = Some(Doors { admin: admin.clone(), state: state.clone() });
         let workers = fields.read("workers", problems, workers).flatten();
+        let access_log = fields.read("access_log", problems, access_log).flatten();
         let defaults = fields.read("defaults", problems, service::defaults).unwrap_or_default();
         let services: Vec<service::Placed> =
             merged.services.iter().map(|it| service::service(it, &defaults, problems)).collect();
@@ -316,6 +318,7 @@ impl Loader<'_> {
             admin,
             state,
             workers,
+            access_log,
             services: services.into_iter().map(|it| it.config).collect::<Option<_>>()?,
             matcher: Arc::new(matcher?),
         })

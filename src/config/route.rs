@@ -2,10 +2,9 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use crate::routing::{
-    HostPattern, Matcher, PathCondition, Rate, Route, RouteMatch, RouteProblem, ServiceIndex, Target,
+    HostPattern, Matcher, PathCondition, Route, RouteMatch, RouteProblem, ServiceIndex, Target,
 };
 
 use super::code::Code;
@@ -14,7 +13,6 @@ use super::edit;
 use super::fields::{self, Fields, Shape};
 use super::node::Node;
 use super::problem::{Problems, Report};
-use super::rate;
 use super::service;
 use super::source::At;
 use super::yaml::shown;
@@ -22,7 +20,7 @@ use super::yaml::shown;
 pub(super) const ROUTE: Shape = Shape {
     name: "Route",
     what: "a route",
-    keys: &["match", "to", "rewrite", "set_headers", "add_headers", "remove_headers", "redirect", "rate"],
+    keys: &["match", "to", "rewrite", "set_headers", "add_headers", "remove_headers", "redirect"],
 };
 
 pub(super) const MATCH: Shape =
@@ -64,18 +62,14 @@ pub(super) fn route(node: &Node, services: &Names<'_>, problems: &mut Problems) 
             None
         }
     };
-    let rate = fields.get("rate").map(|it| rate::rate(it, problems));
     let (request_headers, response_headers) = edits?;
     let rewrite = match rewrite {
         Some(it) => Some(it?),
         None => None,
     };
     let matches = matches?;
-    let rate = match rate {
-        Some(it) => Some(Arc::new(Rate::new(it?, &format!("{matches:?}")))),
-        None => None,
-    };
-    let route = Route { target: target?, rate, rewrite, request_headers, response_headers };
+    let label = label(&matches).into();
+    let route = Route { label, target: target?, rewrite, request_headers, response_headers };
     Some(Placed { at: node.at, matches, route })
 }
 
@@ -167,7 +161,9 @@ pub(super) fn matcher(
         let service = &services[index];
         if !free.is_empty() {
             places.push(service.at);
-            all.push((everything(free), to_service(index)));
+            let matches = everything(free);
+            let route = to_service(index, &matches);
+            all.push((matches, route));
         } else if complete && !targets.contains(&index) {
             let message =
                 format!("service `{}` never gets a request: routes take all of its hosts", service.name);
@@ -198,9 +194,24 @@ fn takes_all(matches: &RouteMatch) -> bool {
     path && matches.methods.is_empty() && matches.headers.is_empty() && matches.query.is_empty()
 }
 
-fn to_service(index: usize) -> Route {
+/// `shop.example.com/api`; an exact path behind `=`, a regular expression behind `~`.
+fn label(matches: &RouteMatch) -> String {
+    let host = match matches.hosts.first() {
+        Some(HostPattern::Exact(it)) => it.clone(),
+        Some(HostPattern::Wildcard(it)) => format!("*.{it}"),
+        Some(HostPattern::Any) | None => "*".to_owned(),
+    };
+    match &matches.path {
+        PathCondition::Prefix(path) => host + path,
+        PathCondition::Exact(path) => format!("{host}={path}"),
+        PathCondition::Regex(text) => format!("{host}~{text}"),
+    }
+}
+
+fn to_service(index: usize, matches: &RouteMatch) -> Route {
     let target = Target::Service(ServiceIndex(index));
-    Route { target, rate: None, rewrite: None, request_headers: [].into(), response_headers: [].into() }
+    let label = label(matches).into();
+    Route { label, target, rewrite: None, request_headers: [].into(), response_headers: [].into() }
 }
 
 fn report(problem: &RouteProblem, places: &[At]) -> Report {

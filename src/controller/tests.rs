@@ -143,6 +143,7 @@ fn config(live: &str, versions: &[&str], plan_text: &str) -> Config {
         admin: AdminSpec::default(),
         state: None,
         workers: None,
+        access_log: None,
         services: vec![ServiceConfig {
             spec: Arc::new(spec),
             live,

@@ -9,6 +9,7 @@ use crate::model::ClientShard;
 use crate::telemetry::{Ended, ErrorKind, Passed, VersionCells};
 
 use super::listener::Local;
+use super::trail::Trail;
 use super::view::VersionView;
 use super::worker::Worker;
 
@@ -29,6 +30,8 @@ pub struct Attempt {
     timed: Option<ClientShard>,
     /// The status sent to the client.
     pub status: Option<u16>,
+    /// Where it is written down.
+    pub trail: Trail,
     /// Content received from the client.
     pub request_bytes: u64,
     /// Content sent to the client.
@@ -65,6 +68,7 @@ impl Attempt {
             evidence,
             timed: evidence,
             status: None,
+            trail: Trail::default(),
             request_bytes: 0,
             response_bytes: 0,
             outcome: Outcome::Open,
@@ -172,6 +176,7 @@ impl Drop for Attempt {
             response_bytes: self.response_bytes,
         };
         self.cells().ended(&ended);
+        self.trail.attempted(self.version.series.version().as_str(), &ended);
         if let (true, Some(upstream_us)) = (self.plain, ended.upstream_us) {
             self.local.cells().overhead_us(ended.total_us.saturating_sub(upstream_us));
         }

@@ -26,6 +26,7 @@ use super::leave::Farewell;
 use super::listener::Local;
 use super::message::{Refusal, RequestHead};
 use super::stream::Stream;
+use super::trail::Trail;
 use super::worker::Worker;
 
 /// What is read and thrown away after the last answer, so that a client that is still sending gets to
@@ -51,6 +52,8 @@ pub struct Client {
     pub eof: bool,
     /// Who it is.
     pub peer: Rc<Peer>,
+    /// What is noted about the request that is being served.
+    pub trail: Trail,
     local: Rc<Local>,
     served: u64,
     until_ms: u64,
@@ -147,6 +150,7 @@ impl Client {
             until_ms: worker.deadlines.now_ms() + age_ms - age_ms / 10 + jitter,
             scanner: HeadScanner::new(),
             spec,
+            trail: Trail::default(),
         }
     }
 
@@ -264,12 +268,15 @@ impl Client {
     /// The shard that a request counts for: the client's, which behind a trusted peer is whoever that
     /// peer says it asks for.
     pub fn shard_of(&self, head: &RequestHead, buf: &[u8]) -> ClientShard {
-        self.said_address(head, buf).map_or(self.peer.shard, ClientShard::of)
+        self.asker(head, buf).map_or(self.peer.shard, ClientShard::of)
     }
 
-    /// For whom a trusted peer says that it asks.
-    pub fn said_address<'a>(&self, head: &'a RequestHead, buf: &'a [u8]) -> Option<&'a [u8]> {
-        let chain = head.values(buf, "x-forwarded-for").last().filter(|_| self.peer.trusted)?;
+    /// Whom a trusted peer says it asks for.
+    pub fn asker<'a>(&self, head: &'a RequestHead, buf: &'a [u8]) -> Option<&'a [u8]> {
+        if !self.peer.trusted {
+            return None;
+        }
+        let chain = head.values(buf, "x-forwarded-for").last()?;
         let nearest = chain.rsplit(|byte| *byte == b',').next().map(<[u8]>::trim_ascii);
         nearest.filter(|it| !it.is_empty())
     }

@@ -85,14 +85,14 @@ impl Deadlines {
         self.recent_us.get() / 1000
     }
 
-    /// The same as seconds since 1970.
-    pub fn recent_unix_seconds(&self) -> u64 {
-        (self.base.0 + self.recent_us.get()) / 1_000_000
+    /// The same as microseconds since 1970.
+    pub fn recent_unix_us(&self) -> u64 {
+        self.base.0 + self.recent_us.get()
     }
 
-    /// The same as a moment that all workers agree on.
-    pub fn recent_timestamp(&self) -> Timestamp {
-        Timestamp(self.base.0 + self.recent_us.get())
+    /// The same as seconds since 1970.
+    pub fn recent_unix_seconds(&self) -> u64 {
+        self.recent_unix_us() / 1_000_000
     }
 
     /// A new slot without a deadline.

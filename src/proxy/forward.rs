@@ -19,6 +19,7 @@ use super::message::{Framing, MethodKind};
 use super::plan::{Planned, plan};
 use super::pump::Pump;
 use super::retry::{self, Loss, Tried};
+use super::trail::Trail;
 use super::upstream::{Checkout, ConnectError, Endpoint, connect};
 use super::view::{Line, VersionView};
 use super::worker::Worker;
@@ -69,10 +70,17 @@ pub struct Job {
 pub async fn exchange(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client, len: usize) -> Next {
     // What follows counts from here.
     worker.deadlines.now_us();
+    client.trail = Trail::begin(worker, client);
+    let next = answered(worker, local, client, len).await;
+    client.trail = Trail::default();
+    next
+}
+
+async fn answered(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client, len: usize) -> Next {
     match plan(worker, local, client, len) {
-        Planned::Answered { status, error, text, line, close, head, http10 } => {
+        Planned::Answered { status, error, text, location, close, head, http10 } => {
             let date = worker.date();
-            let extra = line.as_ref().map(|it| (it.0, it.1.as_str()));
+            let extra = location.as_deref().map(|it| ("location", it));
             let answer = Answer {
                 status,
                 error,
@@ -93,7 +101,8 @@ pub async fn exchange(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Clien
 }
 
 async fn forward(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client, job: Job) -> Next {
-    let attempt = Attempt::begin(worker, local, &job.version, job.evidence);
+    let mut attempt = Attempt::begin(worker, local, &job.version, job.evidence);
+    attempt.trail = client.trail.clone();
     let mut exchange = Exchange::new(worker, local, &client.spec, job, attempt);
     let mut course = Course::default();
     loop {
@@ -180,6 +189,7 @@ impl Exchange<'_> {
         if course.at.is_none() {
             match self.connect(course).await {
                 Ok((endpoint, checkout)) => {
+                    self.attempt.trail.sent_to(&endpoint.name);
                     course.at = Some(InFlight::at(endpoint));
                     self.start(checkout);
                 }
@@ -299,6 +309,7 @@ impl Exchange<'_> {
     /// Answers for a version that did not.
     async fn give_up(mut self, client: &mut Client, failure: Failure) -> Next {
         self.blame(failure);
+        client.trail.failed(failure.answer().1);
         let nobody_there = matches!(failure, Failure::ClientGone | Failure::WriteTimeout);
         if self.response_begun || nobody_there {
             return self.cut();

@@ -3,10 +3,9 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::routing::{RequestFacts, Route, ServiceSpec, Target as To, VersionSpec};
-use crate::telemetry::RejectReason;
+use crate::telemetry::{Lane, RejectReason};
 
 use super::caller::{self, Caller};
 use super::connection::Client;
@@ -32,8 +31,8 @@ pub enum Planned {
         error: Option<&'static str>,
         /// Body.
         text: &'static str,
-        /// A line of its own: where a redirect leads, or when to come again.
-        line: Option<(&'static str, String)>,
+        /// Where a redirect leads.
+        location: Option<String>,
         /// Whether the connection ends.
         close: bool,
         /// Whether the request was HEAD.
@@ -87,6 +86,9 @@ fn choose(
 ) -> Planned {
     let buf = head_bytes(client, len);
     let Scratch { request: head, target, path, .. } = scratch;
+    if client.trail.is_followed() {
+        client.trail.asked(head, buf, client.asker(head, buf));
+    }
     let answer = Answering { client, worker, head };
     if head.is_for_proxy() {
         return answer.with(200, None, "");
@@ -100,6 +102,7 @@ fn choose(
             "the request has passed too many gates: a route leads back here\n",
         );
     };
+    client.trail.known_as(marks.id());
     let header = |name: &str, each: &mut dyn FnMut(&[u8])| head.values(buf, name).for_each(each);
     let facts = RequestFacts {
         host: target.host(),
@@ -112,13 +115,7 @@ fn choose(
         local.cells().unrouted();
         return answer.with(404, Some("no_route"), "no route leads anywhere from here\n");
     };
-    let caller = Caller { worker, client, head, buf };
-    if let Some(rate) = &route.rate
-        && let Err(wait) = caller.pay(rate)
-    {
-        local.cells().rejected(RejectReason::RateLimited);
-        return answer.too_many(wait);
-    }
+    client.trail.routed(&route.label);
     let index = match &route.target {
         To::Redirect(redirect) => {
             let mut location = String::new();
@@ -129,18 +126,22 @@ fn choose(
     };
     let service = view.table.service(index);
     let spec = &service.spec;
+    client.trail.assigned(spec.name.as_str(), Lane::None);
     if let (Framing::Length(length), Some(most)) = (head.framing, spec.limits.body)
         && length > most
     {
         local.cells().rejected(RejectReason::BodyTooLarge);
         return answer.with(413, Some("limit"), "the body is larger than this service takes\n");
     }
+    let caller = Caller { worker, client, head, buf };
     let mut issued = None;
     let assigned = match &spec.sticky {
         None => service.assign(facts.host, &header, None, || worker.bits()),
         Some(by) => caller
             .with_unit(by, &mut issued, |unit| service.assign(facts.host, &header, unit, || worker.bits())),
     };
+    let lane = if service.preview == Some(assigned.version) { Lane::Canary } else { Lane::Stable };
+    client.trail.assigned(spec.name.as_str(), lane);
     let version = Rc::clone(&view.services[index.0].versions[assigned.version.0]);
     let request = request_of(head);
     let mut upload = Pump::new(worker.stock.head());
@@ -256,13 +257,7 @@ impl Answering<'_> {
     }
 
     fn redirect(&self, status: u16, location: String) -> Planned {
-        self.answered(status, None, "", Some(("location", location)))
-    }
-
-    fn too_many(&self, wait: Duration) -> Planned {
-        let seconds = wait.as_millis().div_ceil(1000).max(1);
-        let text = "too many requests: come again later\n";
-        self.answered(429, Some("limit"), text, Some(("retry-after", seconds.to_string())))
+        self.answered(status, None, "", Some(location))
     }
 
     fn answered(
@@ -270,7 +265,7 @@ impl Answering<'_> {
         status: u16,
         error: Option<&'static str>,
         text: &'static str,
-        line: Option<(&'static str, String)>,
+        location: Option<String>,
     ) -> Planned {
         // A body that nobody reads would be taken for the next request.
         let close = !self.head.keep_alive
@@ -280,7 +275,7 @@ impl Answering<'_> {
             status,
             error,
             text,
-            line,
+            location,
             close,
             head: self.head.kind == MethodKind::Head,
             http10: self.head.http10,

@@ -16,7 +16,7 @@ use tokio::task::spawn_local;
 use crate::model::{CLIENT_SHARDS, ClientShard, MacKey};
 use crate::routing::Reader;
 use crate::runtime::Clock;
-use crate::telemetry::Registry;
+use crate::telemetry::{Outlet, Registry};
 
 use super::buffer::Stock;
 use super::deadline::Deadlines;
@@ -24,7 +24,7 @@ use super::h1;
 use super::leave::Leave;
 use super::listener::{Arrival, Listeners};
 use super::message;
-use super::rates::Rates;
+use super::trail::{LogRule, Scribe};
 use super::upstream::{Endpoint, Names, connect};
 use super::view::{Endpoints, View};
 
@@ -40,6 +40,8 @@ pub enum Order {
     Adopt(Arrival),
     /// Begin to accept, change or stop accepting.
     Listen(super::listener::Change),
+    /// Leave records of requests here from now on.
+    Log(Option<(Outlet, LogRule)>),
     /// Finish what is under way: from now on answers close their connections, and connections that wait
     /// for a request are closed by and by.
     Drain {
@@ -66,20 +68,12 @@ pub struct Setup {
     pub clock: Clock,
     /// Seed of its draws.
     pub seed: u64,
-    /// What all workers share.
-    pub common: Arc<Common>,
+    /// What cookies are sealed with.
+    pub key: MacKey,
     /// Every worker's open connections.
     pub loads: Loads,
     /// How to reach every worker.
     pub peers: Vec<mpsc::UnboundedSender<Order>>,
-}
-
-/// What all workers share. A request reads it and waits for nobody.
-pub struct Common {
-    /// What cookies are sealed with.
-    pub key: MacKey,
-    /// Who has asked how often.
-    pub rates: Rates,
 }
 
 /// Open connections of every worker, for handing arrivals to the least busy one.
@@ -93,6 +87,8 @@ pub struct Worker {
     pub deadlines: Rc<Deadlines>,
     /// Unused buffers.
     pub stock: Stock,
+    /// Writes down what becomes of requests.
+    pub scribe: Rc<Scribe>,
     /// Names that were looked up.
     pub names: Names,
     /// Where it counts.
@@ -103,8 +99,8 @@ pub struct Worker {
     pub leave: Leave,
     /// Room for the head that is being read. Borrowed between two awaits only.
     pub scratch: RefCell<Scratch>,
-    /// What all workers share.
-    pub common: Arc<Common>,
+    /// What cookies are sealed with.
+    pub key: MacKey,
     loads: Loads,
     peers: Vec<mpsc::UnboundedSender<Order>>,
     reader: RefCell<Reader>,
@@ -145,6 +141,7 @@ async fn serve(setup: Setup, mut orders: mpsc::UnboundedReceiver<Order>) -> usiz
         match order {
             Order::Adopt(arrival) => listeners.adopt(&worker, arrival),
             Order::Listen(change) => listeners.change(&worker, change),
+            Order::Log(log) => worker.scribe.log_to(log),
             Order::Drain { over } => {
                 worker.draining.set(true);
                 worker.leave.begin(worker.deadlines.now_ms(), over);
@@ -167,16 +164,18 @@ impl Worker {
         let mut reader = setup.reader;
         let mut endpoints = Endpoints::new();
         let view = View::build(Arc::clone(reader.current()), &setup.registry, &mut endpoints, None);
+        let deadlines = Deadlines::new(setup.clock);
         let worker = Rc::new(Self {
             index: setup.index,
-            deadlines: Deadlines::new(setup.clock),
+            scribe: Scribe::new(&deadlines),
+            deadlines,
             stock: Stock::default(),
             names: Names::default(),
             registry: setup.registry,
             draining: Cell::new(false),
             leave: Leave::default(),
             scratch: RefCell::default(),
-            common: setup.common,
+            key: setup.key,
             loads: setup.loads,
             peers: setup.peers,
             reader: RefCell::new(reader),

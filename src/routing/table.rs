@@ -6,7 +6,6 @@ use crate::model::Generation;
 
 use super::edits::{HeaderEdits, PathRewrite, Redirect};
 use super::matcher::{HeaderLookup, Matcher, RequestFacts};
-use super::rate::Rate;
 use super::spec::ServiceSpec;
 use super::split::{Assignment, Split};
 
@@ -43,10 +42,10 @@ pub struct Service {
 /// Where a matched request goes, and what is changed on the way.
 #[derive(Clone, Debug)]
 pub struct Route {
+    /// What people call it: the host and the path that lead to it, as they are written.
+    pub label: Arc<str>,
     /// Service or redirect.
     pub target: Target,
-    /// How often each caller may ask.
-    pub rate: Option<Arc<Rate>>,
     /// Change of the path before it is forwarded.
     pub rewrite: Option<PathRewrite>,
     /// Header changes towards the version.

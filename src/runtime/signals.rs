@@ -13,6 +13,8 @@ pub enum Signal {
     StopAtOnce,
     /// `SIGHUP`: load the configuration again.
     Reload,
+    /// `SIGUSR1`: open the log files anew.
+    Reopen,
 }
 
 /// Receives signals; from its making on, the default actions are off.
@@ -22,6 +24,7 @@ pub struct Signals {
     interrupt: unix::Signal,
     quit: unix::Signal,
     hang_up: unix::Signal,
+    user_one: unix::Signal,
 }
 
 impl Signals {
@@ -32,6 +35,7 @@ impl Signals {
             interrupt: unix::signal(SignalKind::interrupt())?,
             quit: unix::signal(SignalKind::quit())?,
             hang_up: unix::signal(SignalKind::hangup())?,
+            user_one: unix::signal(SignalKind::user_defined1())?,
         })
     }
 
@@ -43,6 +47,7 @@ impl Signals {
             _ = self.interrupt.recv() => Signal::Stop,
             _ = self.quit.recv() => Signal::StopAtOnce,
             _ = self.hang_up.recv() => Signal::Reload,
+            _ = self.user_one.recv() => Signal::Reopen,
         }
     }
 }
@@ -57,6 +62,7 @@ mod tests {
         let mut signals = Signals::install().unwrap();
         for (number, meaning) in [
             (Number::HUP, Signal::Reload),
+            (Number::USR1, Signal::Reopen),
             (Number::TERM, Signal::Stop),
             (Number::INT, Signal::Stop),
             (Number::QUIT, Signal::StopAtOnce),

@@ -13,6 +13,7 @@ use prometheus::TextEncoder;
 
 use crate::model::{ListenerName, ServiceName, VersionName};
 
+use super::access::LogSeries;
 use super::facts::Facts;
 use super::listener::ListenerCounts;
 use super::version::VersionCounts;
@@ -34,11 +35,17 @@ pub(super) fn within_limit(versions: &[VersionRow]) -> (&[VersionRow], u64) {
 }
 
 /// The whole text.
-pub(super) fn render(versions: &[VersionRow], listeners: &[ListenerRow], facts: &Facts) -> String {
+pub(super) fn render(
+    versions: &[VersionRow],
+    listeners: &[ListenerRow],
+    facts: &Facts,
+    log: &LogSeries,
+) -> String {
     let mut families = traffic::of_versions(versions);
     families.extend(traffic::of_listeners(listeners));
     families.extend(state::of_releases(facts));
     families.extend(state::of_config(facts));
+    families.extend(process::of_log(log));
     families.extend(process::families());
     families.retain(|it| !it.get_metric().is_empty());
     TextEncoder::new().encode_to_string(&families).expect("every family has a name and metrics of its type")

@@ -8,6 +8,7 @@ use crate::model::{
     Generation, Histogram, LaneTally, ListenerName, SLOW_SLOTS, ServiceName, Timestamp, VersionName,
 };
 
+use super::access::LogSeries;
 use super::alarm::Alarm;
 use super::exposition;
 use super::facts::{Facts, ReleaseFacts};
@@ -23,6 +24,7 @@ pub struct Registry {
     versions: Mutex<BTreeMap<(ServiceName, VersionName), VersionEntry>>,
     listeners: Mutex<BTreeMap<ListenerName, ListenerEntry>>,
     facts: Mutex<Facts>,
+    log: Arc<LogSeries>,
 }
 
 #[derive(Debug)]
@@ -48,6 +50,7 @@ impl Registry {
             versions: Mutex::default(),
             listeners: Mutex::default(),
             facts: Mutex::default(),
+            log: Arc::new(LogSeries::new(workers)),
         })
     }
 
@@ -109,6 +112,11 @@ impl Registry {
     /// Requests of a version that are under way.
     pub fn in_flight(&self, service: &ServiceName, version: &VersionName) -> u64 {
         self.find(service, version).map_or(0, |it| it.in_flight())
+    }
+
+    /// How the access log fares.
+    pub fn log(&self) -> &Arc<LogSeries> {
+        &self.log
     }
 
     /// The bell that wakes the controller.
@@ -215,7 +223,7 @@ impl Registry {
             facts.series_dropped += dropped;
             facts.clone()
         };
-        exposition::render(shown, &listeners, &facts)
+        exposition::render(shown, &listeners, &facts, &self.log)
     }
 
     /// Looks a series up without making one.

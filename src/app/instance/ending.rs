@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::runtime::{Signal, Signals};
 
+use super::super::logging;
 use super::super::run::RunError;
 use super::Instance;
 
@@ -61,7 +62,9 @@ impl Instance {
         self.controller.stop().await;
         // A controller that fell has said so in the log.
         let _ = self.controlling.join();
-        match self.proxy.stop() {
+        let cut = self.proxy.stop();
+        logging::finish(self.reloader.take_log().await);
+        match cut {
             0 => Ok(()),
             cut => {
                 tracing::warn!(connections = cut, "cut: they did not finish in time");

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 
-use super::units::{Duration, OneOrMany, Size};
+use super::units::{Duration, OneOrMany, Size, Text};
 use guard::GuardForm;
 use recourse::RetryForm;
 use route::Route;
@@ -29,6 +29,8 @@ pub(super) struct File {
     state: Option<String>,
     /// Worker threads, or `auto`. Default: `auto`, one for each core that this process may use.
     workers: Option<Workers>,
+    /// A line about each request: `stdout`, `stderr`, a path with a slash in it, a map, or `off`. Default: `off`.
+    access_log: Option<AccessLogForm>,
     /// Further files with `services` and `routes`; the last part of a path may be a pattern with `*` and
     /// `?`. Default: none.
     include: Option<OneOrMany<String>>,
@@ -39,6 +41,42 @@ pub(super) struct File {
     /// Only where the hosts of the services are not enough. The most specific route wins: exact path,
     /// regular expression, longest prefix, method, number of headers, number of query parameters, order.
     routes: Option<Vec<Route>>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+pub(super) enum AccessLogForm {
+    To(String),
+    Log(AccessLog),
+}
+
+/// A line about each request, written by a thread of its own: if it cannot keep up, lines are missing and
+/// counted, and no request waits. `SIGUSR1` opens the file anew, and so does moving it away.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct AccessLog {
+    /// `stdout`, `stderr`, or a path with a slash in it. Required.
+    to: String,
+    /// `json`, or `combined` as web servers write it. Default: `json`.
+    format: Option<LogFormat>,
+    /// `errors` writes only requests that failed: a status of 500 and above, a client that went away, and
+    /// whatever was refused or answered here with an `x-tidegate-error`. Default: all.
+    only: Option<LogOnly>,
+    /// The share of the requests that did not fail. Those that failed are always written. Default: `100%`.
+    sample: Option<Text>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+pub(super) enum LogFormat {
+    Json,
+    Combined,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+pub(super) enum LogOnly {
+    Errors,
 }
 
 /// A file that is named under `include`.

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::super::fields::Shape;
 use super::super::{
-    check, condition, edit, guard, listen, load, preview, query, rate, recourse, request_id, rollout, route,
-    schema, service, step, version,
+    access_log, check, condition, edit, guard, listen, load, preview, query, recourse, request_id, rollout,
+    route, schema, service, step, version,
 };
 
 const SHAPES: [&Shape; 34] = [
@@ -27,9 +27,9 @@ const SHAPES: [&Shape; 34] = [
     &guard::PASS,
     &guard::CLIENT_KEY,
     &preview::PREVIEW,
-    &rate::RATE,
     &request_id::REQUEST_ID,
     &rollout::ROLLOUT,
+    &access_log::ACCESS_LOG,
     &check::CHECK,
     &query::QUERY,
     &recourse::RETRY,

@@ -11,12 +11,14 @@ use crate::telemetry::RejectReason;
 use super::super::h1::{self, Answer};
 use super::super::listener::Local;
 use super::super::message::Refusal;
+use super::super::trail::Trail;
 use super::super::worker::Worker;
 use super::{Client, Next};
 
 impl Client {
     pub(super) async fn timed_out(&mut self, worker: &Worker, local: &Local) -> Next {
         local.cells().rejected(RejectReason::HeadTimeout);
+        self.follow_unread(worker);
         let text = "the request head did not arrive in time\n";
         self.answer(worker, &Answer { status: 408, error: Some("limit"), text, ..base(&worker.date()) }).await
     }
@@ -24,6 +26,8 @@ impl Client {
     /// Answers a request that breaks a rule.
     pub async fn refused(&mut self, worker: &Worker, local: &Local, why: Refusal) -> Next {
         local.cells().rejected(reject_reason(why));
+        self.follow_unread(worker);
+        self.trail.failed(reject_reason(why).as_str());
         let text = why.to_string();
         // RFC 9110 section 15.5.6: a 405 names what would be allowed.
         let allowed: &[(&str, &str)] = &[("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")];
@@ -32,10 +36,19 @@ impl Client {
             .await
     }
 
+    /// Notes what is there of a request that was not understood.
+    fn follow_unread(&mut self, worker: &Worker) {
+        if !self.trail.is_followed() {
+            self.trail = Trail::begin(worker, self);
+        }
+        self.trail.asked_raw(self.buffer.as_ref().map_or(&[], |it| it.filled()));
+    }
+
     /// Sends an answer of our own. Closes afterwards if the answer says so.
     pub async fn answer(&mut self, worker: &Worker, answer: &Answer<'_>) -> Next {
         let mut out = worker.stock.head();
         h1::write_answer(answer, &mut out);
+        self.trail.answered(answer.status, answer.error, if answer.head { 0 } else { answer.text.len() });
         self.deadline.set(self.spec.timeouts.write);
         let mut written = self.send_head_apart(&out).unwrap_or(0);
         let sent = poll_fn(|cx| {
@@ -50,6 +63,7 @@ impl Client {
         })
         .await;
         worker.stock.put_head(out);
+        self.trail = Trail::default();
         match (sent, answer.close) {
             (true, false) => Next::Again,
             (true, true) => Next::Linger,

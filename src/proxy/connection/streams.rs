@@ -12,6 +12,7 @@ use super::super::h1::HeadScanner;
 use super::super::h2;
 use super::super::listener::Local;
 use super::super::stream::Stream;
+use super::super::trail::Trail;
 use super::super::worker::Worker;
 use super::{Client, Next, Peer};
 
@@ -35,6 +36,7 @@ impl Client {
             until_ms: u64::MAX,
             scanner: HeadScanner::new(),
             spec,
+            trail: Trail::default(),
         }
     }
 

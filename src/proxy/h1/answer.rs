@@ -12,7 +12,7 @@ pub struct Answer<'a> {
     /// Its status; the reason phrase follows from it.
     pub status: u16,
     /// For `x-tidegate-error`: who or what failed.
-    pub error: Option<&'a str>,
+    pub error: Option<&'static str>,
     /// Whether the connection is closed afterwards.
     pub close: bool,
     /// Whether the client speaks HTTP/1.0, which must be told that the connection stays.

@@ -17,6 +17,8 @@ const IDLE_MAX: usize = 1024;
 pub struct Endpoint {
     /// Where it is.
     pub spec: EndpointSpec,
+    /// The same as text, written once.
+    pub name: Box<str>,
     idle: RefCell<Vec<Idle>>,
     in_flight: Cell<usize>,
     keep_alive: Cell<Duration>,
@@ -38,7 +40,13 @@ pub struct Checkout {
 impl Endpoint {
     /// Knows nothing yet.
     pub fn new(spec: EndpointSpec, keep_alive: Duration) -> Self {
-        Self { spec, idle: RefCell::default(), in_flight: Cell::new(0), keep_alive: Cell::new(keep_alive) }
+        Self {
+            name: spec.to_string().into(),
+            spec,
+            idle: RefCell::default(),
+            in_flight: Cell::new(0),
+            keep_alive: Cell::new(keep_alive),
+        }
     }
 
     /// Changes how long an unused connection is kept.

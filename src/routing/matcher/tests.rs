@@ -32,7 +32,7 @@ fn build(matches: Vec<RouteMatch>) -> Result<Matcher, Vec<RouteProblem>> {
 
 fn route_to(service: usize) -> Route {
     Route {
-        rate: None,
+        label: "".into(),
         target: Target::Service(ServiceIndex(service)),
         rewrite: None,
         request_headers: [].into(),

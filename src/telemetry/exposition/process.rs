@@ -4,7 +4,20 @@ use prometheus::proto::MetricFamily;
 
 use crate::runtime::Usage;
 
+use super::super::access::LogSeries;
 use super::family::{Family, seconds};
+
+/// Families about the access log.
+pub(super) fn of_log(log: &LogSeries) -> [MetricFamily; 2] {
+    let written = Family::counter("tidegate_log_lines_total", "Lines of the access log that were written.");
+    let mut dropped = Family::counter(
+        "tidegate_log_lines_dropped_total",
+        "Lines of the access log that are missing: the sink was too slow, or refused them.",
+    );
+    dropped.add(&[("reason", "queue_full")], log.overflown() as f64);
+    dropped.add(&[("reason", "write_failed")], log.failed() as f64);
+    [written.only(log.written() as f64), dropped.done()]
+}
 
 /// Families about the process and its build.
 pub(super) fn families() -> Vec<MetricFamily> {
