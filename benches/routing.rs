@@ -141,8 +141,14 @@ fn routes(kind: Kind, count: usize) -> Vec<(RouteMatch, Route)> {
         let (methods, headers, query) = (Vec::new(), Vec::new(), Vec::new());
         let asked = RouteMatch { hosts: vec![host], path, methods, headers, query };
         let target = Target::Service(ServiceIndex(at));
-        let (request_headers, response_headers) = ([].into(), [].into());
-        let route = Route { label: "".into(), target, rewrite: None, request_headers, response_headers };
+        let route = Route {
+            label: "".into(),
+            target,
+            rate: None,
+            rewrite: None,
+            request_headers: [].into(),
+            response_headers: [].into(),
+        };
         (asked, route)
     };
     (0..count).map(route).collect()

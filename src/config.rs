@@ -22,6 +22,7 @@ mod node;
 mod preview;
 mod problem;
 mod query;
+mod rate;
 mod recourse;
 mod render;
 mod request_id;

@@ -28,6 +28,7 @@ mod patience;
 mod plan;
 mod preface;
 mod pump;
+mod rates;
 mod replay;
 mod retry;
 mod sockets;
@@ -55,7 +56,8 @@ pub use sockets::{BindError, Bound, Sockets};
 pub use trail::LogRule;
 
 use admission::Admission;
-use worker::{Loads, Order, Setup};
+use rates::Rates;
+use worker::{Common, Loads, Order, Setup};
 
 /// The workers.
 pub struct Proxy {
@@ -76,6 +78,7 @@ impl Proxy {
         key: MacKey,
     ) -> io::Result<Self> {
         let count = registry.workers();
+        let common = Arc::new(Common { key, rates: Rates::new(seed) });
         let loads: Loads = (0..count).map(|_| CachePadded::new(AtomicUsize::new(0))).collect();
         let (orders, inboxes): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::unbounded_channel()).unzip();
         let mut threads = Vec::with_capacity(count);
@@ -87,7 +90,7 @@ impl Proxy {
                 clock: clock.clone(),
                 // Far apart, so that no two workers draw the same numbers.
                 seed: seed ^ (index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
-                key,
+                common: Arc::clone(&common),
                 loads: Arc::clone(&loads),
                 peers: orders.clone(),
             };

@@ -7,6 +7,7 @@ mod edits;
 mod matcher;
 mod minted;
 mod publisher;
+mod rate;
 mod recourse;
 mod spec;
 mod split;
@@ -20,6 +21,7 @@ pub use matcher::{
 };
 pub use minted::{Minted, MintedCookie};
 pub use publisher::{Publisher, Reader};
+pub use rate::{Rate, RateBy, RateCells, RateLimit};
 pub use recourse::{Retry, RetryOn, RetryReason};
 pub use spec::{
     Balance, EndpointHost, EndpointSpec, ErrorStatus, Pin, Preview, ServiceLimits, ServiceSpec, StickyBy,

@@ -214,6 +214,11 @@ is a prefix by whole elements; {exact: /login} and {regex: \"^/v[0-9]+/\"} are t
     ServiceUnreached "TG0408" "a service that never gets a request"
 "Routes take everything that the service's hosts would bring, and none leads to it."
 
+    Rate "TG0409" "a rate limit that cannot work"
+"`rate` of a route bounds how often each caller may ask: `requests` is a number for each s, m or h, `burst`
+how many may come at once after a silence. Callers are told apart by their address (`by: address`) or by the
+value of a header (`by: header`, with its `name`)."
+
     NoListener "TG0501" "nothing listens"
 "`listen` says where connections are accepted: listen: 8080."
 

@@ -2,9 +2,10 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::routing::{
-    HostPattern, Matcher, PathCondition, Route, RouteMatch, RouteProblem, ServiceIndex, Target,
+    HostPattern, Matcher, PathCondition, Rate, Route, RouteMatch, RouteProblem, ServiceIndex, Target,
 };
 
 use super::code::Code;
@@ -13,6 +14,7 @@ use super::edit;
 use super::fields::{self, Fields, Shape};
 use super::node::Node;
 use super::problem::{Problems, Report};
+use super::rate;
 use super::service;
 use super::source::At;
 use super::yaml::shown;
@@ -20,7 +22,7 @@ use super::yaml::shown;
 pub(super) const ROUTE: Shape = Shape {
     name: "Route",
     what: "a route",
-    keys: &["match", "to", "rewrite", "set_headers", "add_headers", "remove_headers", "redirect"],
+    keys: &["match", "to", "rewrite", "set_headers", "add_headers", "remove_headers", "redirect", "rate"],
 };
 
 pub(super) const MATCH: Shape =
@@ -62,14 +64,25 @@ pub(super) fn route(node: &Node, services: &Names<'_>, problems: &mut Problems) 
             None
         }
     };
+    let rate = fields.get("rate").map(|it| rate::rate(it, problems));
     let (request_headers, response_headers) = edits?;
     let rewrite = match rewrite {
         Some(it) => Some(it?),
         None => None,
     };
     let matches = matches?;
-    let label = label(&matches).into();
-    let route = Route { label, target: target?, rewrite, request_headers, response_headers };
+    let rate = match rate {
+        Some(it) => Some(Arc::new(Rate::new(it?, &format!("{matches:?}")))),
+        None => None,
+    };
+    let route = Route {
+        label: label(&matches).into(),
+        target: target?,
+        rate,
+        rewrite,
+        request_headers,
+        response_headers,
+    };
     Some(Placed { at: node.at, matches, route })
 }
 
@@ -211,7 +224,8 @@ fn label(matches: &RouteMatch) -> String {
 fn to_service(index: usize, matches: &RouteMatch) -> Route {
     let target = Target::Service(ServiceIndex(index));
     let label = label(matches).into();
-    Route { label, target, rewrite: None, request_headers: [].into(), response_headers: [].into() }
+    let (request_headers, response_headers) = ([].into(), [].into());
+    Route { label, target, rate: None, rewrite: None, request_headers, response_headers }
 }
 
 fn report(problem: &RouteProblem, places: &[At]) -> Report {

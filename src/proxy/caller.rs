@@ -39,10 +39,10 @@ impl Caller<'_> {
                 head.values(buf, "cookie").find_map(|it| unit::cookie(it, name)).filter(|it| !it.is_empty()),
             ),
             StickyBy::Minted(cookie) => {
-                match head.values(buf, "cookie").find_map(|it| cookie.unit(it, worker.key)) {
+                match head.values(buf, "cookie").find_map(|it| cookie.unit(it, worker.common.key)) {
                     Some(unit) => then(Some(unit)),
                     None => {
-                        let minted = cookie.mint(worker.bits(), worker.key);
+                        let minted = cookie.mint(worker.bits(), worker.common.key);
                         *issued = Some(cookie.set(&minted, self.is_secure()));
                         then(Some(minted.unit()))
                     }

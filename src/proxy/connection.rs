@@ -268,15 +268,12 @@ impl Client {
     /// The shard that a request counts for: the client's, which behind a trusted peer is whoever that
     /// peer says it asks for.
     pub fn shard_of(&self, head: &RequestHead, buf: &[u8]) -> ClientShard {
-        self.asker(head, buf).map_or(self.peer.shard, ClientShard::of)
+        self.said_address(head, buf).map_or(self.peer.shard, ClientShard::of)
     }
 
-    /// Whom a trusted peer says it asks for.
-    pub fn asker<'a>(&self, head: &'a RequestHead, buf: &'a [u8]) -> Option<&'a [u8]> {
-        if !self.peer.trusted {
-            return None;
-        }
-        let chain = head.values(buf, "x-forwarded-for").last()?;
+    /// For whom a trusted peer says that it asks.
+    pub fn said_address<'a>(&self, head: &'a RequestHead, buf: &'a [u8]) -> Option<&'a [u8]> {
+        let chain = head.values(buf, "x-forwarded-for").last().filter(|_| self.peer.trusted)?;
         let nearest = chain.rsplit(|byte| *byte == b',').next().map(<[u8]>::trim_ascii);
         nearest.filter(|it| !it.is_empty())
     }

@@ -95,6 +95,11 @@ impl Deadlines {
         self.recent_unix_us() / 1_000_000
     }
 
+    /// The same as a moment that all workers agree on.
+    pub fn recent_timestamp(&self) -> Timestamp {
+        Timestamp(self.base.0 + self.recent_us.get())
+    }
+
     /// A new slot without a deadline.
     pub fn slot(self: &Rc<Self>) -> Deadline {
         let mut slots = self.slots.borrow_mut();

@@ -78,9 +78,9 @@ pub async fn exchange(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Clien
 
 async fn answered(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client, len: usize) -> Next {
     match plan(worker, local, client, len) {
-        Planned::Answered { status, error, text, location, close, head, http10 } => {
+        Planned::Answered { status, error, text, line, close, head, http10 } => {
             let date = worker.date();
-            let extra = location.as_deref().map(|it| ("location", it));
+            let extra = line.as_ref().map(|it| (it.0, it.1.as_str()));
             let answer = Answer {
                 status,
                 error,

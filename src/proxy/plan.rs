@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::routing::{RequestFacts, Route, ServiceSpec, Target as To, VersionSpec};
 use crate::telemetry::{Lane, RejectReason};
@@ -31,8 +32,8 @@ pub enum Planned {
         error: Option<&'static str>,
         /// Body.
         text: &'static str,
-        /// Where a redirect leads.
-        location: Option<String>,
+        /// A line of its own: where a redirect leads, or when to come again.
+        line: Option<(&'static str, String)>,
         /// Whether the connection ends.
         close: bool,
         /// Whether the request was HEAD.
@@ -87,7 +88,7 @@ fn choose(
     let buf = head_bytes(client, len);
     let Scratch { request: head, target, path, .. } = scratch;
     if client.trail.is_followed() {
-        client.trail.asked(head, buf, client.asker(head, buf));
+        client.trail.asked(head, buf, client.said_address(head, buf));
     }
     let answer = Answering { client, worker, head };
     if head.is_for_proxy() {
@@ -116,6 +117,13 @@ fn choose(
         return answer.with(404, Some("no_route"), "no route leads anywhere from here\n");
     };
     client.trail.routed(&route.label);
+    let caller = Caller { worker, client, head, buf };
+    if let Some(rate) = &route.rate
+        && let Err(wait) = caller.pay(rate)
+    {
+        local.cells().rejected(RejectReason::RateLimited);
+        return answer.too_many(wait);
+    }
     let index = match &route.target {
         To::Redirect(redirect) => {
             let mut location = String::new();
@@ -133,7 +141,6 @@ fn choose(
         local.cells().rejected(RejectReason::BodyTooLarge);
         return answer.with(413, Some("limit"), "the body is larger than this service takes\n");
     }
-    let caller = Caller { worker, client, head, buf };
     let mut issued = None;
     let assigned = match &spec.sticky {
         None => service.assign(facts.host, &header, None, || worker.bits()),
@@ -257,7 +264,13 @@ impl Answering<'_> {
     }
 
     fn redirect(&self, status: u16, location: String) -> Planned {
-        self.answered(status, None, "", Some(location))
+        self.answered(status, None, "", Some(("location", location)))
+    }
+
+    fn too_many(&self, wait: Duration) -> Planned {
+        let seconds = wait.as_millis().div_ceil(1000).max(1);
+        let text = "too many requests: come again later\n";
+        self.answered(429, Some("limit"), text, Some(("retry-after", seconds.to_string())))
     }
 
     fn answered(
@@ -265,7 +278,7 @@ impl Answering<'_> {
         status: u16,
         error: Option<&'static str>,
         text: &'static str,
-        location: Option<String>,
+        line: Option<(&'static str, String)>,
     ) -> Planned {
         // A body that nobody reads would be taken for the next request.
         let close = !self.head.keep_alive
@@ -275,7 +288,7 @@ impl Answering<'_> {
             status,
             error,
             text,
-            location,
+            line,
             close,
             head: self.head.kind == MethodKind::Head,
             http10: self.head.http10,

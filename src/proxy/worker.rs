@@ -24,6 +24,7 @@ use super::h1;
 use super::leave::Leave;
 use super::listener::{Arrival, Listeners};
 use super::message;
+use super::rates::Rates;
 use super::trail::{LogRule, Scribe};
 use super::upstream::{Endpoint, Names, connect};
 use super::view::{Endpoints, View};
@@ -68,12 +69,20 @@ pub struct Setup {
     pub clock: Clock,
     /// Seed of its draws.
     pub seed: u64,
-    /// What cookies are sealed with.
-    pub key: MacKey,
+    /// What all workers share.
+    pub common: Arc<Common>,
     /// Every worker's open connections.
     pub loads: Loads,
     /// How to reach every worker.
     pub peers: Vec<mpsc::UnboundedSender<Order>>,
+}
+
+/// What all workers share. A request reads it and waits for nobody.
+pub struct Common {
+    /// What cookies are sealed with.
+    pub key: MacKey,
+    /// Who has asked how often.
+    pub rates: Rates,
 }
 
 /// Open connections of every worker, for handing arrivals to the least busy one.
@@ -99,8 +108,8 @@ pub struct Worker {
     pub leave: Leave,
     /// Room for the head that is being read. Borrowed between two awaits only.
     pub scratch: RefCell<Scratch>,
-    /// What cookies are sealed with.
-    pub key: MacKey,
+    /// What all workers share.
+    pub common: Arc<Common>,
     loads: Loads,
     peers: Vec<mpsc::UnboundedSender<Order>>,
     reader: RefCell<Reader>,
@@ -175,7 +184,7 @@ impl Worker {
             draining: Cell::new(false),
             leave: Leave::default(),
             scratch: RefCell::default(),
-            key: setup.key,
+            common: setup.common,
             loads: setup.loads,
             peers: setup.peers,
             reader: RefCell::new(reader),

@@ -6,6 +6,7 @@ use crate::model::Generation;
 
 use super::edits::{HeaderEdits, PathRewrite, Redirect};
 use super::matcher::{HeaderLookup, Matcher, RequestFacts};
+use super::rate::Rate;
 use super::spec::ServiceSpec;
 use super::split::{Assignment, Split};
 
@@ -46,6 +47,8 @@ pub struct Route {
     pub label: Arc<str>,
     /// Service or redirect.
     pub target: Target,
+    /// How often each caller may ask.
+    pub rate: Option<Arc<Rate>>,
     /// Change of the path before it is forwarded.
     pub rewrite: Option<PathRewrite>,
     /// Header changes towards the version.

@@ -92,6 +92,8 @@ reject_reasons! {
     Descriptors = "descriptors",
     /// A connection without the PROXY header that its listener asks for, or from a peer that may send none.
     ProxyProtocol = "proxy_protocol",
+    /// More requests of one caller than its route allows.
+    RateLimited = "rate_limited",
     /// The service's limit of requests under way was reached.
     Overloaded = "overloaded",
     /// The request has passed too many gates: a route leads back to where it came from.

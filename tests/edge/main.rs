@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "real programs in real time")]
 
 mod proxy_protocol;
+mod rates;
 mod sticky;
 #[path = "../support/mod.rs"]
 mod support;

@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::super::fields::Shape;
 use super::super::{
-    access_log, check, condition, edit, guard, listen, load, preview, query, recourse, request_id, rollout,
-    route, schema, service, step, version,
+    access_log, check, condition, edit, guard, listen, load, preview, query, rate, recourse, request_id,
+    rollout, route, schema, service, step, version,
 };
 
-const SHAPES: [&Shape; 34] = [
+const SHAPES: [&Shape; 35] = [
     &condition::PATH,
     &condition::PRESENT,
     &edit::EDITED,
@@ -27,6 +27,7 @@ const SHAPES: [&Shape; 34] = [
     &guard::PASS,
     &guard::CLIENT_KEY,
     &preview::PREVIEW,
+    &rate::RATE,
     &request_id::REQUEST_ID,
     &rollout::ROLLOUT,
     &access_log::ACCESS_LOG,

@@ -24,8 +24,35 @@ pub(in super::super) struct Route {
     add_headers: Option<Edited>,
     /// Names of headers that are removed, before anything is set or added. Default: none.
     remove_headers: Option<Removed>,
+    /// How often each caller may ask. Default: no limit.
+    rate: Option<Rate>,
     /// An answer that sends the client elsewhere.
     redirect: Option<Redirect>,
+}
+
+/// How often each caller may ask; more is answered 429 with `Retry-After`, counted for the listener, and never
+/// held against a version. All workers count together, and a reload forgets nobody. The table is of fixed
+/// size (256 KiB): some ten thousand callers at a time are told apart, and beyond that those who asked least
+/// begin anew, so that more is let through, not less.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Rate {
+    /// What tells callers apart: `address`, which for IPv6 is a /64 network; `header`, with the address where
+    /// it is missing. Default: `address`.
+    by: Option<RateBy>,
+    /// Name of the header.
+    name: Option<String>,
+    /// A number for each `s`, `m` or `h`: `100/s`. At most `100000/s`. Required.
+    requests: String,
+    /// Requests that may come at once after a silence. Default: the number under `requests`.
+    burst: Option<u64>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+pub(in super::super) enum RateBy {
+    Address,
+    Header,
 }
 
 /// Which requests a route takes; everything that is said must hold.
