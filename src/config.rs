@@ -34,6 +34,7 @@ mod similar;
 mod source;
 mod step;
 mod text;
+mod tls;
 mod version;
 mod yaml;
 
@@ -50,6 +51,7 @@ pub use similar::closest;
 pub use source::{Files, MemoryFiles, Place, name_matches};
 /// Durations and shares as people write them, wherever they do.
 pub use text::{duration as parse_duration, weight as parse_weight};
+pub use tls::{ClientAuth, Identity, ListenerTls, TlsVersion, UnknownName, crypto_provider};
 
 #[cfg(test)]
 mod tests;

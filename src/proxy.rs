@@ -33,6 +33,7 @@ mod replay;
 mod retry;
 mod sockets;
 mod stream;
+mod tls;
 mod trail;
 mod upstream;
 mod view;

@@ -20,8 +20,8 @@ mod version;
 
 pub use access::{AccessLog, Format, Lane, LogSeries, Outlet, Part, Record, RequestFacts, Target};
 pub use alarm::Alarm;
-pub use facts::{GuardFacts, ReleaseFacts, ReleaseState};
-pub use listener::{ListenerCells, ListenerCounts, ListenerSeries, RejectReason};
+pub use facts::{CertificateFacts, GuardFacts, ReleaseFacts, ReleaseState};
+pub use listener::{HandshakeFailure, ListenerCells, ListenerCounts, ListenerSeries, RejectReason};
 pub use recourse::{RecourseCells, RecourseCounts, Trouble};
 pub use registry::Registry;
 pub use slow::Passed;

@@ -5,6 +5,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::config::{Files, name_matches};
+use crate::model::Timestamp;
+use crate::runtime::Clock;
 
 /// Largest file that is read. A larger one is a mistake, and reading it would hold up everything else.
 const FILE_BYTES_MAX: u64 = 8 * 1024 * 1024;
@@ -15,24 +17,15 @@ pub struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        // Without waiting, so that a named pipe in the place of a file holds up nothing.
-        let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
-        let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-        let about = file.metadata()?;
-        if !about.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-        }
-        // Group and world: whoever can write the file decides where the traffic goes.
-        if about.mode() & 0o022 != 0 {
-            let why = format!("writable by others (mode {:o}); chmod go-w it", about.mode() & 0o777);
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
-        }
-        let mut bytes = Vec::new();
-        file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > FILE_BYTES_MAX {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 8 MiB"));
-        }
-        Ok(bytes)
+        read(path, 0o022, "writable by others", "go-w")
+    }
+
+    fn read_secret(&self, path: &Path) -> io::Result<Vec<u8>> {
+        read(path, 0o026, "readable by everybody, or writable by others", "go-w,o-r")
+    }
+
+    fn now(&self) -> Timestamp {
+        Clock::system().now()
     }
 
     fn list(&self, pattern: &Path) -> io::Result<Vec<PathBuf>> {
@@ -52,4 +45,26 @@ impl Files for Disk {
         found.sort();
         Ok(found)
     }
+}
+
+/// Reads a file none of whose permissions is among `refused`.
+fn read(path: &Path, refused: u32, what: &str, remedy: &str) -> io::Result<Vec<u8>> {
+    // Without waiting, so that a named pipe in the place of a file holds up nothing.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let about = file.metadata()?;
+    if !about.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    // Group and world: whoever can write the file decides where the traffic goes.
+    if about.mode() & refused != 0 {
+        let why = format!("{what} (mode {:o}); chmod {remedy} it", about.mode() & 0o777);
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 8 MiB"));
+    }
+    Ok(bytes)
 }

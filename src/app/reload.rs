@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, mpsc};
 
 use crate::admin::{Answering, LastFailure, Reload, ReloadDone, ReloadFailed};
-use crate::config::{Config, Loaded, load};
+use crate::config::{Config, ListenerSpec, Loaded, load};
 use crate::controller::{ConfigureError, Handle};
 use crate::model::Generation;
 use crate::proxy::{Bound, Proxy, Sockets};
 use crate::runtime::{Clock, ServiceManager};
-use crate::telemetry::{AccessLog, Registry};
+use crate::telemetry::{AccessLog, CertificateFacts, Registry};
 
 use super::disk::Disk;
 use super::logging::Logging;
@@ -183,6 +183,7 @@ impl Reloader {
             );
             return Err(failed(text));
         }
+        let certificates = certificates(&config);
         let bound = match bound {
             Some(it) => it,
             None => inner.sockets.bind(&config.listeners).map_err(|error| failed(chain(&error)))?,
@@ -197,6 +198,7 @@ impl Reloader {
             .map_err(|error| failed(chain(&error)))?;
         inner.logging.apply(logging, &self.parts.proxy);
         inner.sockets.apply(&self.parts.proxy, bound).await;
+        self.parts.registry.certificates(certificates);
         (inner.generation, inner.digest, inner.fixed) = (generation, loaded.digest, Some(fixed));
         self.parts.registry.config_loaded(generation, self.parts.clock.now());
         Ok(ReloadDone { generation, changed: true })
@@ -237,6 +239,21 @@ impl Reload for Reloader {
     fn last_failure(&self) -> Option<LastFailure> {
         self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+fn certificates(config: &Config) -> Vec<CertificateFacts> {
+    let of = |it: &ListenerSpec| {
+        let (listener, tls) = (it.name.clone(), it.tls.clone());
+        tls.into_iter()
+            .flat_map(|it| it.identities.clone())
+            .map(move |it| CertificateFacts {
+                listener: listener.clone(),
+                file: it.file.display().to_string(),
+                expires: it.expires,
+            })
+            .collect::<Vec<_>>()
+    };
+    config.listeners.iter().flat_map(of).collect()
 }
 
 fn failed(report: String) -> ReloadFailed {

@@ -61,10 +61,13 @@ impl Watch {
         Self { watcher: watcher.ok(), events, paths: Vec::new(), watched: BTreeSet::new(), stamp: Vec::new() }
     }
 
-    /// Watches these files and directories from now on. What they look like now counts as seen.
+    /// Watches these files and directories from now on. A file that was watched before is compared with what
+    /// it looked like when a change was last acted on: it may have changed again while it was being read.
     pub fn follow(&mut self, paths: &[PathBuf]) {
+        let seen =
+            |path: &PathBuf| self.paths.iter().position(|it| it == path).map(|at| self.stamp[at].clone());
+        self.stamp = paths.iter().map(|it| seen(it).unwrap_or_else(|| Stamp::of(it))).collect();
         self.paths = paths.to_vec();
-        self.stamp = self.look();
         self.arm();
     }
 

@@ -241,6 +241,22 @@ a loopback address: admin: {listen: 127.0.0.1:9900}, or off."
 
     Limit "TG0506" "a limit out of range"
 "The limit would refuse everything, or would let one peer take all memory. The message names the range."
+
+    Certificate "TG0601" "a certificate that cannot be used"
+"A certificate is a file in PEM: first the server's own, then the one that issued it, and so on. It must be
+valid now, because every client would refuse it. A bad new file changes nothing about what serves."
+
+    PrivateKey "TG0602" "a private key that cannot be used"
+"The key is a file in PEM, without a password, that belongs to the first certificate of its pair, and that
+only its owner, or its group, can read: chmod o-r it."
+
+    Authority "TG0603" "an authority or revocation list that cannot be used"
+"`client_ca` and `ca` name files in PEM with the certificates of those who are believed; `client_crl` and
+`crl` name files in PEM with the lists of what they have revoked. There has to be a list for every authority
+of a chain, and one that is out of date refuses everybody."
+
+    Tls "TG0604" "settings of TLS that contradict each other"
+"One setting needs another one, or makes it pointless; the message names both."
 }
 
 impl fmt::Display for Code {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use crate::model::{ListenerName, Weight};
 use crate::release::Plan;
-use crate::routing::{Matcher, ServiceSpec, VersionIndex};
+use crate::routing::{Matcher, Redirect, ServiceSpec, VersionIndex};
+
+use super::tls::ListenerTls;
 
 use super::access_log::AccessLogSpec;
 
@@ -73,6 +75,10 @@ pub struct ListenerSpec {
     pub address: SocketAddr,
     /// Whether a client may speak HTTP/2 without TLS, by beginning with its preface.
     pub h2c: bool,
+    /// How it speaks TLS; `None` is plain text.
+    pub tls: Option<Arc<ListenerTls>>,
+    /// Where all of its requests are sent, instead of being served here.
+    pub redirect: Option<Redirect>,
     /// Peers whose `X-Forwarded-*` and `Forwarded` are believed.
     pub trust: Vec<IpNetwork>,
     /// Time limits of its connections.
@@ -119,6 +125,8 @@ impl IpNetwork {
 /// Time limits of a listener's connections.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ListenerTimeouts {
+    /// A whole TLS handshake, absolute.
+    pub handshake: Duration,
     /// A whole request head, absolute, from its first byte (or from accepting, for the first one).
     pub head: Duration,
     /// An idle kept-alive connection.
@@ -132,6 +140,7 @@ pub struct ListenerTimeouts {
 impl Default for ListenerTimeouts {
     fn default() -> Self {
         Self {
+            handshake: Duration::from_secs(10),
             head: Duration::from_secs(10),
             idle: Duration::from_secs(60),
             body: Duration::from_secs(30),

@@ -1,6 +1,7 @@
 //! `listen` and `admin`: where connections are accepted.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::code::Code;
@@ -14,6 +15,7 @@ use super::problem::{Problems, Report};
 use super::request_id::request_id;
 use super::source::At;
 use super::text;
+use super::tls::{self, Credentials};
 use super::yaml::shown;
 
 pub(super) const LISTENER: Shape = Shape {
@@ -23,6 +25,8 @@ pub(super) const LISTENER: Shape = Shape {
         "port",
         "bind",
         "h2c",
+        "tls",
+        "redirect",
         "trust",
         "timeouts",
         "limits",
@@ -37,7 +41,7 @@ pub(super) const LISTENER: Shape = Shape {
 pub(super) const LISTENER_TIMEOUTS: Shape = Shape {
     name: "ListenerTimeouts",
     what: "the timeouts of a listener",
-    keys: &["head", "idle", "body", "write"],
+    keys: &["handshake", "head", "idle", "body", "write"],
 };
 
 pub(super) const LISTENER_LIMITS: Shape = Shape {
@@ -68,10 +72,10 @@ pub(super) struct Placed {
 }
 
 /// `listen`: a port, an address, or named listeners.
-pub(super) fn listen(node: &Node, problems: &mut Problems) -> Vec<Placed> {
+pub(super) fn listen(node: &Node, credentials: &mut Credentials<'_>, problems: &mut Problems) -> Vec<Placed> {
     if !matches!(node.value, Value::Map(_)) {
         let name = Word { at: node.at, text: LISTENER_NAME_DEFAULT.into() };
-        return listener(&name, node, problems).into_iter().collect();
+        return listener(&name, node, credentials, problems).into_iter().collect();
     }
     let Some(entries) = fields::entries(node, "`listen`", problems) else { return Vec::new() };
     if let Some(entry) = entries.iter().find(|it| LISTENER.keys.contains(&it.key.text.as_str())) {
@@ -86,18 +90,25 @@ pub(super) fn listen(node: &Node, problems: &mut Problems) -> Vec<Placed> {
         problems.push(no_listener(node.at));
     }
     let written = entries.iter().filter(|it| !it.value.is_null());
-    written.filter_map(|it| listener(&it.key, &it.value, problems)).collect()
+    written.filter_map(|it| listener(&it.key, &it.value, credentials, problems)).collect()
 }
 
 pub(super) fn no_listener(at: At) -> Report {
     Report::error(Code::NoListener, at, "nothing listens").help("add a port: listen: 8080")
 }
 
-fn listener(name: &Word, node: &Node, problems: &mut Problems) -> Option<Placed> {
+fn listener(
+    name: &Word,
+    node: &Node,
+    credentials: &mut Credentials<'_>,
+    problems: &mut Problems,
+) -> Option<Placed> {
     let mut spec = ListenerSpec {
         name: fields::name(name, "listener", problems)?,
         address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         h2c: false,
+        tls: None,
+        redirect: None,
         trust: Vec::new(),
         timeouts: ListenerTimeouts::default(),
         limits: ListenerLimits::default(),
@@ -118,6 +129,14 @@ fn listener(name: &Word, node: &Node, problems: &mut Problems) -> Option<Placed>
     let mut ip = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     fields.set("bind", &mut ip, problems, bind);
     fields.set("h2c", &mut spec.h2c, problems, fields::boolean);
+    let tls = fields.get("tls").map(|node| tls::listener(node, credentials, problems));
+    fields.set("redirect", &mut spec.redirect, problems, |node, problems| {
+        tls::redirect(node, problems).map(Some)
+    });
+    if let (Some(entry), Some(_)) = (fields.entry("redirect"), &tls) {
+        let message = "a listener with `tls` would redirect to itself";
+        problems.push(Report::error(Code::Tls, entry.key.at, message));
+    }
     fields.set("trust", &mut spec.trust, problems, trust);
     fields.set("timeouts", &mut spec.timeouts, problems, timeouts);
     fields.set("limits", &mut spec.limits, problems, limits);
@@ -144,6 +163,8 @@ fn listener(name: &Word, node: &Node, problems: &mut Problems) -> Option<Placed>
         let report = Report::error(Code::Network, asked.at, "nobody may send the header that is asked for");
         problems.push(report.help("say who may: trust: [10.0.0.0/8]"));
     }
+    // A listener that was to be secret is never opened without.
+    spec.tls = tls.map(|it| it.map(Arc::new).ok_or(())).transpose().ok()?;
     spec.address = SocketAddr::new(ip, port?);
     Some(Placed { spec, at: name.at })
 }
@@ -264,6 +285,7 @@ pub(super) fn count(node: &Node, most: u64, problems: &mut Problems) -> Option<u
 fn timeouts(node: &Node, problems: &mut Problems) -> Option<ListenerTimeouts> {
     let fields = Fields::of(node, node.at, &LISTENER_TIMEOUTS, problems)?;
     let mut it = ListenerTimeouts::default();
+    fields.set("handshake", &mut it.handshake, problems, timeout);
     fields.set("head", &mut it.head, problems, timeout);
     fields.set("idle", &mut it.idle, problems, timeout);
     fields.set("body", &mut it.body, problems, timeout);

@@ -17,6 +17,7 @@ use super::problem::{Problems, Report};
 use super::route::{self, Names, Placed as PlacedRoute};
 use super::service;
 use super::source::{At, Files};
+use super::tls::Credentials;
 use super::yaml;
 
 pub(super) const FILE: Shape = Shape {
@@ -65,9 +66,14 @@ pub fn load(path: &Path, files: &dyn Files) -> Loaded {
         doors: None,
         read: Vec::new(),
         digest: Xxh3Default::new(),
+        credentials: Credentials::new(files),
         incomplete: false,
     };
     let config = loader.config(path);
+    for path in std::mem::take(&mut loader.credentials.read) {
+        loader.watch(&path);
+    }
+    loader.digest.update(&loader.credentials.digest.digest().to_le_bytes());
     loader.problems.sort();
     let config = config.filter(|_| !loader.problems.has_errors());
     loader.read.sort();
@@ -82,6 +88,7 @@ struct Loader<'a> {
     doors: Option<Doors>,
     read: Vec<PathBuf>,
     digest: Xxh3Default,
+    credentials: Credentials<'a>,
     /// Whether services or routes are missing that somebody has written.
     incomplete: bool,
 }
@@ -285,9 +292,9 @@ impl Loader<'_> {
     }
 
     fn assemble(&mut self, fields: &Fields<'_>, at: At, merged: Merged) -> Option<Config> {
-        let problems = &mut self.problems;
+        let (problems, credentials) = (&mut self.problems, &mut self.credentials);
         let listeners = match fields.required("listen", "for example listen: 8080", problems) {
-            Some(it) => listen::listen(&it.value, problems),
+            Some(it) => listen::listen(&it.value, credentials, problems),
             None => Vec::new(),
         };
         let admin = fields.read("admin", problems, listen::admin);

@@ -8,15 +8,30 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::model::Timestamp;
+
 /// Where configuration files come from. The real one reads the disk; tests use [`MemoryFiles`].
 pub trait Files {
     /// The bytes of a file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
+    /// The bytes of a file that holds a secret: an error if everybody may read it.
+    fn read_secret(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.read(path)
+    }
+
+    /// When they are read: a certificate is good for a time.
+    fn now(&self) -> Timestamp {
+        MEMORY_NOW
+    }
+
     /// The files that match `pattern`, sorted. `*` and `?` in the last component are wildcards (see
     /// [`name_matches`]); a directory that does not exist matches nothing.
     fn list(&self, pattern: &Path) -> io::Result<Vec<PathBuf>>;
 }
+
+/// When files in memory are read, so that a certificate in a test stays as good as it was: 1 January 2026.
+const MEMORY_NOW: Timestamp = Timestamp(1_767_225_600_000_000);
 
 /// Files that exist only in memory.
 #[derive(Clone, Debug, Default)]

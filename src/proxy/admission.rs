@@ -10,8 +10,12 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwapOption;
+
 use crate::config::ListenerSpec;
 use crate::telemetry::{ListenerSeries, RejectReason};
+
+use super::tls::Acceptor;
 
 /// What all connections of clients have together.
 pub struct Admission {
@@ -27,6 +31,8 @@ pub struct Shared {
     pub spec: Arc<ListenerSpec>,
     /// Where it is counted.
     pub series: Arc<ListenerSeries>,
+    /// Shakes hands; `None` while it speaks plain text. A new one serves from the next connection on.
+    pub tls: ArcSwapOption<Acceptor>,
     /// Its connections on all workers. Taken when a connection opens or closes, never by a request.
     connections: AtomicUsize,
     by_address: Mutex<HashMap<IpAddr, usize>>,
@@ -57,7 +63,15 @@ impl Admission {
 impl Shared {
     /// No connections yet.
     pub fn new(spec: Arc<ListenerSpec>, series: Arc<ListenerSeries>, process: Arc<Admission>) -> Self {
-        Self { spec, series, connections: AtomicUsize::new(0), by_address: Mutex::default(), process }
+        let tls = ArcSwapOption::from(acceptor(&spec, None));
+        series.speaks_tls(spec.tls.is_some());
+        Self { spec, series, tls, connections: AtomicUsize::new(0), by_address: Mutex::default(), process }
+    }
+
+    /// Certificates, or the lack of them, from the next connection on.
+    pub fn secure(&self, spec: &ListenerSpec) {
+        self.tls.store(acceptor(spec, self.tls.load().as_deref()));
+        self.series.speaks_tls(spec.tls.is_some());
     }
 
     /// A place for the connection on `socket`. It counts for no address until [`Place::count_for`] says so.
@@ -74,6 +88,10 @@ impl Shared {
         process.connections.fetch_add(1, Ordering::Relaxed);
         Ok(Place { shared: Arc::clone(self), address: None })
     }
+}
+
+fn acceptor(spec: &ListenerSpec, before: Option<&Acceptor>) -> Option<Arc<Acceptor>> {
+    spec.tls.as_ref().map(|it| Arc::new(Acceptor::new(it, before)))
 }
 
 impl Place {

@@ -66,6 +66,8 @@ pub struct Peer {
     pub address: IpAddr,
     /// The same as text, written once for each connection.
     pub text: Box<str>,
+    /// How the URLs begin that it asks for: `http` or `https`.
+    pub scheme: &'static str,
     /// Whether it may say for whom it asks.
     pub trusted: bool,
     /// The shard its requests count for.
@@ -103,6 +105,9 @@ pub async fn serve(
     // A socket that refuses this has already been closed by its client.
     let _ = stream.set_nodelay();
     let mut client = Client::new(worker, local, spec, stream, peer);
+    if client.stream.protocol() == Some(b"h2") {
+        return h2::serve(worker, client.into_arrived(worker)).await;
+    }
     if client.spec.h2c {
         match client.begins_with_preface(worker).await {
             None => return client.finish(worker, Next::Close).await,
@@ -140,12 +145,12 @@ impl Client {
         let spread = age_ms / 5;
         let jitter = if spread == 0 { 0 } else { worker.bits() % spread };
         Self {
+            peer: Rc::new(Peer::new(peer.ip().to_canonical(), &stream, &spec.trust)),
             stream,
             buffer: None,
             deadline: worker.deadlines.slot(),
             eof: false,
             local: Rc::clone(local),
-            peer: Rc::new(Peer::new(peer.ip().to_canonical(), &spec.trust)),
             served: 0,
             until_ms: worker.deadlines.now_ms() + age_ms - age_ms / 10 + jitter,
             scanner: HeadScanner::new(),
@@ -290,7 +295,7 @@ impl Client {
 
     async fn finish(mut self, worker: &Worker, next: Next) {
         match next {
-            Next::Again | Next::Close => {}
+            Next::Again | Next::Close => self.stream.part(),
             Next::Reset => {
                 // If the socket is gone already, so is the client.
                 let _ = self.stream.set_zero_linger();
@@ -328,12 +333,12 @@ impl Client {
 }
 
 impl Peer {
-    fn new(address: IpAddr, trust: &[IpNetwork]) -> Self {
+    fn new(address: IpAddr, stream: &Stream, trust: &[IpNetwork]) -> Self {
         let shard = match address {
             IpAddr::V4(it) => ClientShard::of(&it.octets()),
             IpAddr::V6(it) => ClientShard::of(&it.octets()),
         };
         let trusted = trust.iter().any(|it| it.contains(address));
-        Self { address, text: address.to_string().into(), trusted, shard }
+        Self { address, text: address.to_string().into(), scheme: stream.scheme(), trusted, shard }
     }
 }

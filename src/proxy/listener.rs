@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ProtocolVersion;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::spawn_local;
@@ -21,6 +22,7 @@ use super::admission::{Place, Shared};
 use super::connection;
 use super::preface::{self, Source};
 use super::stream::Stream;
+use super::tls::{self, Acceptor, TlsStream};
 use super::worker::{Order, Worker};
 
 /// How long accepting pauses when the process is out of file descriptors. Trying again at once would
@@ -240,17 +242,51 @@ fn begin(worker: &Rc<Worker>, local: &Rc<Local>, stream: TcpStream, peer: Socket
     let spec = local.spec();
     let (worker, local) = (Rc::clone(worker), Rc::clone(local));
     spawn_local(async move {
-        let (mut stream, mut peer) = (stream, peer);
+        let (mut tcp, mut peer) = (stream, peer);
         if spec.proxy_protocol {
             // On the heap, so that other connections need no room for it.
-            match Box::pin(open.introduce(&spec, &mut stream, peer)).await {
+            match Box::pin(open.introduce(&spec, &mut tcp, peer)).await {
                 Ok(client) => peer = client,
                 Err(reason) => return local.cells().rejected(reason),
             }
         }
-        connection::serve(&worker, &local, spec, Stream::Tcp(stream), peer).await;
+        let stream = match local.shared.tls.load_full() {
+            None => Stream::Tcp(tcp),
+            // On the heap: a connection does not keep the place of its handshake.
+            Some(acceptor) => match Box::pin(shake_hands(&worker, &local, &spec, &acceptor, tcp)).await {
+                Some(stream) => Stream::Tls(Box::new(stream)),
+                None => return,
+            },
+        };
+        connection::serve(&worker, &local, spec, stream, peer).await;
         drop(open);
     });
+}
+
+/// A client's handshake, counted.
+async fn shake_hands(
+    worker: &Rc<Worker>,
+    local: &Local,
+    spec: &ListenerSpec,
+    acceptor: &Acceptor,
+    stream: TcpStream,
+) -> Option<TlsStream> {
+    // A socket that refuses this has already been closed by its client.
+    let _ = stream.set_nodelay(true);
+    worker.deadlines.now_us();
+    let deadline = worker.deadlines.slot();
+    deadline.set(spec.timeouts.handshake);
+    match tls::accept(acceptor, stream, &deadline).await {
+        Ok(stream) => {
+            let (version, resumed) = stream.version();
+            local.cells().handshake(version == Some(ProtocolVersion::TLSv1_3), resumed);
+            Some(stream)
+        }
+        Err(why) => {
+            local.cells().handshake_failed(why);
+            None
+        }
+    }
 }
 
 /// An open connection, counted until it is dropped, by a panic too.

@@ -183,6 +183,8 @@ mod tests {
             name: "http".parse().unwrap(),
             address: ([127, 0, 0, 1], 0).into(),
             h2c: false,
+            tls: None,
+            redirect: None,
             trust: Vec::new(),
             timeouts: Default::default(),
             limits: Default::default(),

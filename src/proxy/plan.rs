@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::routing::{RequestFacts, Route, ServiceSpec, Target as To, VersionSpec};
+use crate::routing::{Redirect, RequestFacts, Route, ServiceSpec, Target as To, VersionSpec};
 use crate::telemetry::{Lane, RejectReason};
 
 use super::caller::{self, Caller};
@@ -112,6 +112,17 @@ fn choose(
         query: target.query().map(|it| it.text(buf)),
         header: &header,
     };
+    let redirected = |redirect: &Redirect| {
+        let (mut location, port) = (String::new(), target.port());
+        redirect.location(client.peer.scheme, target.host(), port, facts.path, facts.query, &mut location);
+        answer.redirect(redirect.status, location)
+    };
+    if let Some(redirect) = &client.spec.redirect {
+        if target.host().is_empty() {
+            return answer.with(400, None, "without a host there is nowhere to send this\n");
+        }
+        return redirected(redirect);
+    }
     let Some(route) = view.table.route(&facts) else {
         local.cells().unrouted();
         return answer.with(404, Some("no_route"), "no route leads anywhere from here\n");
@@ -125,11 +136,7 @@ fn choose(
         return answer.too_many(wait);
     }
     let index = match &route.target {
-        To::Redirect(redirect) => {
-            let mut location = String::new();
-            redirect.location("http", target.host(), target.port(), facts.path, facts.query, &mut location);
-            return answer.redirect(redirect.status, location);
-        }
+        To::Redirect(redirect) => return redirected(redirect),
         To::Service(index) => *index,
     };
     let service = view.table.service(index);
@@ -237,7 +244,7 @@ fn write_head(
         edits: &route.request_headers,
         forwarded: ForwardedInfo {
             peer: &client.peer.text,
-            proto: "http",
+            proto: client.peer.scheme,
             by: None,
             trusted_peer: client.peer.trusted,
         },

@@ -29,6 +29,7 @@ pub struct Sockets {
 
 struct Open {
     spec: Arc<ListenerSpec>,
+    shared: Arc<Shared>,
     /// Where it really listens: the kernel chooses the port if the file says 0.
     address: SocketAddr,
 }
@@ -126,12 +127,15 @@ impl Sockets {
             let change = Change::Open { shared: Arc::clone(&shared), sockets: vec![socket] };
             let _ = worker.send(Order::Listen(change));
         }
-        self.open.insert(spec.name.clone(), Open { spec, address });
+        self.open.insert(spec.name.clone(), Open { spec, shared, address });
     }
 
     fn update(&mut self, proxy: &Proxy, spec: Arc<ListenerSpec>) {
         let Some(open) = self.open.get_mut(&spec.name) else { return };
         if *open.spec != *spec {
+            if open.spec.tls != spec.tls {
+                open.shared.secure(&spec);
+            }
             open.spec = Arc::clone(&spec);
             proxy.tell(|| Order::Listen(Change::Update(Arc::clone(&spec))));
         }

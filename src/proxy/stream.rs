@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::h2::Inbound;
+use super::tls::TlsStream;
 
 /// A connection, on either side.
 pub enum Stream {
@@ -17,14 +18,41 @@ pub enum Stream {
     Unix(UnixStream),
     /// A stream of a client's HTTP/2 connection: content alone.
     Inbound(Box<Inbound>),
+    /// TLS. On the heap: most connections of most workers are none.
+    Tls(Box<TlsStream>),
 }
 
 impl Stream {
+    /// How a URL that leads here begins.
+    pub fn scheme(&self) -> &'static str {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) | Self::Inbound(_) => "http",
+            Self::Tls(_) => "https",
+        }
+    }
+
+    /// What both sides agreed to speak, if they talked about it.
+    pub fn protocol(&self) -> Option<&[u8]> {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) | Self::Inbound(_) => None,
+            Self::Tls(it) => it.protocol(),
+        }
+    }
+
+    /// Says that nothing more will come, where an end that is not said looks like a cut.
+    pub fn part(&mut self) {
+        if let Self::Tls(it) = self {
+            // Whoever does not take it now is not waiting for it.
+            let _ = Pin::new(&mut **it).poll_shutdown(&mut Context::from_waker(std::task::Waker::noop()));
+        }
+    }
+
     /// Small writes leave at once. A socket that refuses this has already been closed by the other side.
     pub fn set_nodelay(&self) -> io::Result<()> {
         match self {
             Self::Tcp(it) => it.set_nodelay(true),
             Self::Unix(_) | Self::Inbound(_) => Ok(()),
+            Self::Tls(it) => it.tcp().set_nodelay(true),
         }
     }
 
@@ -34,6 +62,7 @@ impl Stream {
             Self::Tcp(it) => it.set_zero_linger(),
             // A Unix socket that is closed with unread bytes resets its peer; more cannot be had.
             Self::Unix(_) => Ok(()),
+            Self::Tls(it) => it.tcp().set_zero_linger(),
             Self::Inbound(it) => {
                 it.reset();
                 Ok(())
@@ -68,17 +97,19 @@ impl Stream {
             Self::Tcp(it) => it.poll_read_ready(cx),
             Self::Unix(it) => it.poll_read_ready(cx),
             Self::Inbound(it) => it.poll_read_ready(cx),
+            Self::Tls(it) => it.poll_read_ready(cx),
         }
     }
 
     /// Open, with nothing to read. Costs no system call as long as the event loop has seen nothing.
-    pub fn is_silent(&self) -> bool {
+    pub fn is_silent(&mut self) -> bool {
         let mut byte = [0; 1];
         let read = match self {
             Self::Tcp(it) => it.try_read(&mut byte),
             Self::Unix(it) => it.try_read(&mut byte),
             // Never kept for later.
             Self::Inbound(_) => return false,
+            Self::Tls(it) => return it.is_silent(),
         };
         matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -90,6 +121,7 @@ impl AsyncRead for Stream {
             Self::Tcp(it) => Pin::new(it).poll_read(cx, into),
             Self::Unix(it) => Pin::new(it).poll_read(cx, into),
             Self::Inbound(it) => Pin::new(it).poll_read(cx, into),
+            Self::Tls(it) => Pin::new(&mut **it).poll_read(cx, into),
         }
     }
 }
@@ -100,6 +132,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(it) => Pin::new(it).poll_write(cx, from),
             Self::Unix(it) => Pin::new(it).poll_write(cx, from),
             Self::Inbound(it) => Pin::new(it).poll_write(cx, from),
+            Self::Tls(it) => Pin::new(&mut **it).poll_write(cx, from),
         }
     }
 
@@ -112,6 +145,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(it) => Pin::new(it).poll_write_vectored(cx, from),
             Self::Unix(it) => Pin::new(it).poll_write_vectored(cx, from),
             Self::Inbound(it) => Pin::new(it).poll_write(cx, only(from)),
+            Self::Tls(it) => Pin::new(&mut **it).poll_write_vectored(cx, from),
         }
     }
 
@@ -124,6 +158,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(it) => Pin::new(it).poll_flush(cx),
             Self::Unix(it) => Pin::new(it).poll_flush(cx),
             Self::Inbound(it) => Pin::new(it).poll_flush(cx),
+            Self::Tls(it) => Pin::new(&mut **it).poll_flush(cx),
         }
     }
 
@@ -132,6 +167,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(it) => Pin::new(it).poll_shutdown(cx),
             Self::Unix(it) => Pin::new(it).poll_shutdown(cx),
             Self::Inbound(it) => Pin::new(it).poll_shutdown(cx),
+            Self::Tls(it) => Pin::new(&mut **it).poll_shutdown(cx),
         }
     }
 }

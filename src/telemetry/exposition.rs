@@ -45,6 +45,7 @@ pub(super) fn render(
     families.extend(traffic::of_listeners(listeners));
     families.extend(state::of_releases(facts));
     families.extend(state::of_config(facts));
+    families.push(state::of_certificates(facts));
     families.extend(process::of_log(log));
     families.extend(process::families());
     families.retain(|it| !it.get_metric().is_empty());
@@ -65,7 +66,8 @@ mod tests {
     use super::*;
     use crate::model::{ClientShard, Generation, Timestamp, Weight};
     use crate::telemetry::{
-        Ended, ErrorKind, GuardFacts, Registry, RejectReason, ReleaseFacts, ReleaseState, Trouble,
+        CertificateFacts, Ended, ErrorKind, GuardFacts, HandshakeFailure, Registry, RejectReason,
+        ReleaseFacts, ReleaseState, Trouble,
     };
 
     /// A registry in which every family has something to show.
@@ -112,6 +114,14 @@ mod tests {
         );
         registry.count_decision(&shop, "advance", "policy");
         registry.release_ended("promoted", Duration::from_secs(45));
+        registry.listener(&"http".parse().unwrap()).speaks_tls(true);
+        listener.worker(0).handshake(true, false);
+        listener.worker(1).handshake_failed(HandshakeFailure::Timeout);
+        registry.certificates(vec![CertificateFacts {
+            listener: "http".parse().unwrap(),
+            file: "certs/shop.pem".into(),
+            expires: Timestamp(1_800_000_000_000_000),
+        }]);
         registry.config_loaded(Generation(3), Timestamp(1_700_000_000_000_000));
         registry.events_dropped(1);
         registry

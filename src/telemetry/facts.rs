@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::{Generation, ServiceName, Timestamp, VersionName, Weight};
+use crate::model::{Generation, ListenerName, ServiceName, Timestamp, VersionName, Weight};
 
 /// What a release shows to whoever watches. Set by the controller whenever it changes.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,6 +101,17 @@ impl ReleaseDurations {
 pub(super) const RELEASE_SECONDS: [f64; 12] =
     [1.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0, 28_800.0, 86_400.0];
 
+/// A certificate that serves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CertificateFacts {
+    /// Whose it is.
+    pub listener: ListenerName,
+    /// Its file.
+    pub file: String,
+    /// When it expires.
+    pub expires: Timestamp,
+}
+
 /// Everything that is told rather than counted by workers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
@@ -110,6 +121,7 @@ pub(super) struct Facts {
     pub(super) decisions: BTreeMap<(ServiceName, &'static str, &'static str), u64>,
     pub(super) durations: BTreeMap<&'static str, ReleaseDurations>,
     pub(super) config: ConfigFacts,
+    pub(super) certificates: Vec<CertificateFacts>,
     pub(super) events_dropped: u64,
     pub(super) series_dropped: u64,
 }

@@ -1,5 +1,7 @@
 //! What is counted for each listener: connections, and requests that never reached a service.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crossbeam_utils::CachePadded;
 
 use crate::model::{Histogram, ListenerName};
@@ -10,6 +12,7 @@ use super::cell::{Count, Durations};
 #[derive(Debug)]
 pub struct ListenerSeries {
     name: ListenerName,
+    tls: AtomicBool,
     workers: Box<[CachePadded<ListenerCells>]>,
 }
 
@@ -20,18 +23,21 @@ pub struct ListenerCells {
     closed: Count,
     unrouted: Count,
     rejected: [Count; RejectReason::ALL.len()],
+    /// By version, 1.2 and 1.3, and by whether a session was resumed.
+    handshakes: [[Count; 2]; 2],
+    handshake_failures: [Count; HandshakeFailure::ALL.len()],
     overhead: Durations,
 }
 
-macro_rules! reject_reasons {
-    ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
-        /// Why a connection or a request was refused before any version saw it.
+macro_rules! reasons {
+    ($(#[$docs:meta])* $kind:ident: $($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
+        $(#[$docs])*
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-        pub enum RejectReason {
+        pub enum $kind {
             $($(#[$doc])* $name,)*
         }
 
-        impl RejectReason {
+        impl $kind {
             /// Every reason, in the order of declaration.
             pub const ALL: [Self; [$($word),*].len()] = [$(Self::$name),*];
 
@@ -45,7 +51,32 @@ macro_rules! reject_reasons {
     };
 }
 
-reject_reasons! {
+reasons! {
+    /// Why a TLS handshake failed.
+    HandshakeFailure:
+    /// The client left in the middle.
+    Closed = "closed",
+    /// It took too long.
+    Timeout = "timeout",
+    /// What came is not TLS, or breaks its rules.
+    Malformed = "malformed",
+    /// No version, suite or signature that both sides know.
+    Incompatible = "incompatible",
+    /// No protocol (ALPN) that both sides know.
+    Protocol = "protocol",
+    /// A name that no certificate has.
+    Name = "name",
+    /// The client was asked for a certificate and has none.
+    CertificateMissing = "certificate_missing",
+    /// The client's certificate is not good.
+    Certificate = "certificate",
+    /// The client did not like ours, or gave up for a reason of its own.
+    Alert = "alert",
+}
+
+reasons! {
+    /// Why a connection or a request was refused before any version saw it.
+    RejectReason:
     /// Not HTTP/1, or a broken request line, header line or target.
     Malformed = "malformed",
     /// Content-Length and Transfer-Encoding that contradict each other or themselves.
@@ -113,18 +144,30 @@ pub struct ListenerCounts {
     pub unrouted: u64,
     /// Refusals in the order of [`RejectReason::ALL`].
     pub rejected: [u64; RejectReason::ALL.len()],
+    /// Whether it speaks TLS.
+    pub tls: bool,
+    /// TLS handshakes by version, 1.2 and 1.3, and by whether a session was resumed.
+    pub handshakes: [[u64; 2]; 2],
+    /// TLS handshakes that failed, in the order of [`HandshakeFailure::ALL`].
+    pub handshake_failures: [u64; HandshakeFailure::ALL.len()],
     /// Time spent here on requests: whole durations without waiting for peers.
     pub overhead: Histogram,
 }
 
 impl ListenerSeries {
     pub(super) fn new(name: ListenerName, workers: usize) -> Self {
-        Self { name, workers: (0..workers).map(|_| CachePadded::default()).collect() }
+        let tls = AtomicBool::new(false);
+        Self { name, tls, workers: (0..workers).map(|_| CachePadded::default()).collect() }
     }
 
     /// The listener it counts.
     pub fn name(&self) -> &ListenerName {
         &self.name
+    }
+
+    /// Whether it speaks TLS: then its handshakes are shown, from the first zero on.
+    pub fn speaks_tls(&self, tls: bool) {
+        self.tls.store(tls, Ordering::Relaxed);
     }
 
     /// The cells of a worker. Only that worker's thread may record in them.
@@ -150,6 +193,13 @@ impl ListenerSeries {
             open: self.open(),
             accepted: self.workers.iter().map(|it| it.accepted.get()).sum(),
             unrouted: self.workers.iter().map(|it| it.unrouted.get()).sum(),
+            tls: self.tls.load(Ordering::Relaxed),
+            handshakes: [0, 1].map(|version| {
+                [0, 1]
+                    .map(|resumed| self.workers.iter().map(|it| it.handshakes[version][resumed].get()).sum())
+            }),
+            handshake_failures: HandshakeFailure::ALL
+                .map(|why| self.workers.iter().map(|it| it.handshake_failures[why as usize].get()).sum()),
             rejected: RejectReason::ALL
                 .map(|why| self.workers.iter().map(|it| it.rejected[why as usize].get()).sum()),
             overhead,
@@ -176,6 +226,16 @@ impl ListenerCells {
     /// A connection or request was refused.
     pub fn rejected(&self, why: RejectReason) {
         self.rejected[why as usize].add(1);
+    }
+
+    /// A client shook hands.
+    pub fn handshake(&self, tls13: bool, resumed: bool) {
+        self.handshakes[usize::from(tls13)][usize::from(resumed)].add(1);
+    }
+
+    /// A client did not get through its handshake.
+    pub fn handshake_failed(&self, why: HandshakeFailure) {
+        self.handshake_failures[why as usize].add(1);
     }
 
     /// A request took this much of our own time.

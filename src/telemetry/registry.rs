@@ -11,7 +11,7 @@ use crate::model::{
 use super::access::LogSeries;
 use super::alarm::Alarm;
 use super::exposition;
-use super::facts::{Facts, ReleaseFacts};
+use super::facts::{CertificateFacts, Facts, ReleaseFacts};
 use super::listener::ListenerSeries;
 use super::version::VersionSeries;
 
@@ -192,6 +192,11 @@ impl Registry {
     /// A configuration was refused; the one before keeps serving.
     pub fn config_refused(&self, at: Timestamp) {
         locked(&self.facts).config_refused(at);
+    }
+
+    /// The certificates that serve from now on.
+    pub fn certificates(&self, certificates: Vec<CertificateFacts>) {
+        locked(&self.facts).certificates = certificates;
     }
 
     /// Whether decisions reach the disk.

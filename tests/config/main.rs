@@ -4,6 +4,7 @@
 //! Only here, and not beside the code, because these read real files. `UPDATE=1` writes what is expected
 //! anew; look at the difference before committing it.
 
+mod certs;
 mod examples;
 mod reference;
 mod rules;

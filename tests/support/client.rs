@@ -28,6 +28,11 @@ impl Client {
         TcpStream::connect_timeout(&to, PATIENCE).map(|stream| Self { wire: Wire::new(stream) })
     }
 
+    /// Goes on over a connection that is there.
+    pub fn over(wire: Wire) -> Self {
+        Self { wire }
+    }
+
     /// Connects with a receive buffer so small that the other side soon cannot write.
     #[track_caller]
     pub fn connect_narrow(to: SocketAddr) -> Self {

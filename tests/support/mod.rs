@@ -18,6 +18,7 @@ pub mod load;
 pub mod message;
 pub mod outside;
 pub mod setup;
+pub mod tls;
 pub mod unit;
 pub mod upstream;
 pub mod wait;

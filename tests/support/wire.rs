@@ -52,6 +52,7 @@ const SEEN_MAX: usize = 4 << 20;
 #[derive(Debug)]
 pub struct Wire {
     stream: TcpStream,
+    tls: Option<Box<rustls::Connection>>,
     buffer: Vec<u8>,
     seen: Arc<Mutex<Seen>>,
 }
@@ -62,7 +63,12 @@ impl Wire {
         stream.set_nodelay(true).expect("loopback stream");
         stream.set_read_timeout(Some(PATIENCE)).expect("loopback stream");
         stream.set_write_timeout(Some(PATIENCE)).expect("loopback stream");
-        Self { stream, buffer: Vec::new(), seen: Arc::default() }
+        Self { stream, tls: None, buffer: Vec::new(), seen: Arc::default() }
+    }
+
+    /// Takes over a stream that speaks TLS. An end that is not said counts as a reset.
+    pub fn secure(stream: TcpStream, tls: rustls::Connection) -> Self {
+        Self { tls: Some(Box::new(tls)), ..Self::new(stream) }
     }
 
     /// Changes how long a read may wait.
@@ -87,11 +93,18 @@ impl Wire {
 
     /// Writes everything; says why when it cannot.
     pub fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.stream.write_all(bytes)
+        match &mut self.tls {
+            None => self.stream.write_all(bytes),
+            Some(tls) => over(tls, &mut self.stream, |it| it.write_all(bytes).and_then(|()| it.flush())),
+        }
     }
 
     /// Announces the end of what this side sends.
     pub fn finish(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+            let _ = tls.complete_io(&mut self.stream);
+        }
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
@@ -193,7 +206,10 @@ impl Wire {
     pub fn fill(&mut self) -> Result<(), Broken> {
         let mut chunk = [0; 64 * 1024];
         loop {
-            let read = self.stream.read(&mut chunk);
+            let read = match &mut self.tls {
+                None => self.stream.read(&mut chunk),
+                Some(tls) => over(tls, &mut self.stream, |it| it.read(&mut chunk)),
+            };
             let mut seen = self.seen.lock().expect("no panic while held");
             match read {
                 Ok(0) => {
@@ -237,6 +253,21 @@ impl Wire {
                 line => fields.push(parse_field(line).map_err(Broken::Malformed)?),
             }
         }
+    }
+}
+
+trait ReadWrite: Read + Write {}
+impl<T: Read + Write> ReadWrite for T {}
+
+/// Reads or writes content, on either side.
+fn over<T>(
+    tls: &mut rustls::Connection,
+    stream: &mut TcpStream,
+    then: impl FnOnce(&mut dyn ReadWrite) -> T,
+) -> T {
+    match tls {
+        rustls::Connection::Client(it) => then(&mut rustls::Stream::new(it, stream)),
+        rustls::Connection::Server(it) => then(&mut rustls::Stream::new(it, stream)),
     }
 }
 

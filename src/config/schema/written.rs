@@ -116,6 +116,11 @@ pub(super) struct Listener {
     /// Whether a client may speak HTTP/2 without TLS, by beginning with its preface ("prior knowledge").
     /// HTTP/1 goes on to be understood. Default: `false`, and the preface is answered 400.
     h2c: Option<bool>,
+    /// Speaks TLS. Default: plain text.
+    tls: Option<ListenerTls>,
+    /// `https`: answers every request with a redirect to the same URL over TLS, at port 443; `https:8443`
+    /// names another port. Default: requests are served.
+    redirect: Option<String>,
     /// Networks (`10.0.0.0/8`) whose `X-Forwarded-*`, `X-Real-IP` and `Forwarded` are believed. Default: none,
     /// and what clients send in them is replaced.
     trust: Option<OneOrMany<String>>,
@@ -164,10 +169,58 @@ pub(super) enum KeepIds {
     None,
 }
 
+/// How a listener speaks TLS. Files are in PEM, are relative to the file that names them, and are watched:
+/// a new certificate serves from its next handshake on, and a bad one changes nothing.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct ListenerTls {
+    /// Certificates with their keys. The client's name chooses among the names that they were issued for;
+    /// the first one answers when none fits. Required.
+    certs: OneOrMany<Certificate>,
+    /// The file of authorities whose certificates clients must have. Default: clients need none.
+    client_ca: Option<String>,
+    /// The file of lists of what these authorities have revoked; then each of them needs one that is not
+    /// out of date. Default: none.
+    client_crl: Option<String>,
+    /// The oldest version: `1.2` or `1.3`. Default: `1.2`.
+    min: Option<TlsVersion>,
+    /// A client that asks for a name that no certificate has, or for none: `default` gives it the first
+    /// one, `refuse` ends the handshake. Default: `default`.
+    unknown_name: Option<UnknownName>,
+}
+
+/// A certificate with its key.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Certificate {
+    /// The file of the certificate, followed by the one that issued it, and so on. Required.
+    cert: String,
+    /// The file of its private key; others than its owner and group must not be able to read it. Required.
+    key: String,
+}
+
+#[derive(JsonSchema)]
+#[schemars(inline)]
+pub(super) enum TlsVersion {
+    #[schemars(rename = "1.2")]
+    V12,
+    #[schemars(rename = "1.3")]
+    V13,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+pub(super) enum UnknownName {
+    Default,
+    Refuse,
+}
+
 /// Time limits of a listener's connections.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct ListenerTimeouts {
+    /// For a whole TLS handshake. Default: `10s`.
+    handshake: Option<Duration>,
     /// For a whole request head, from its first byte (or from accepting, for the first one). Default:
     /// `10s`.
     head: Option<Duration>,

@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::super::fields::Shape;
 use super::super::{
     access_log, check, condition, edit, guard, listen, load, preview, query, rate, recourse, request_id,
-    rollout, route, schema, service, step, version,
+    rollout, route, schema, service, step, tls, version,
 };
 
-const SHAPES: [&Shape; 35] = [
+const SHAPES: &[&Shape] = &[
     &condition::PATH,
     &condition::PRESENT,
     &edit::EDITED,
@@ -21,6 +21,8 @@ const SHAPES: [&Shape; 35] = [
     &listen::LISTENER,
     &listen::LISTENER_LIMITS,
     &listen::LISTENER_TIMEOUTS,
+    &tls::CERTIFICATE,
+    &tls::LISTENER_TLS,
     &load::FILE,
     &load::INCLUDED,
     &guard::GUARD,
@@ -52,7 +54,7 @@ const SHAPES: [&Shape; 35] = [
 fn readers_and_schema_know_the_same_keys() {
     let schema = schema::schema();
     let mut known = BTreeSet::from(["Removed"]);
-    for shape in SHAPES {
+    for shape in SHAPES.iter().copied() {
         let part = if shape.name == load::FILE.name { &schema } else { &schema["definitions"][shape.name] };
         let written: BTreeSet<&str> = keys(part).collect();
         assert_eq!(written, shape.keys.iter().copied().collect(), "{}", shape.name);

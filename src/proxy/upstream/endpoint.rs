@@ -59,7 +59,7 @@ impl Endpoint {
     pub fn checkout(&self, now_ms: u64) -> Option<Checkout> {
         let keep_ms = self.keep_alive.get().as_millis() as u64;
         let mut idle = self.idle.borrow_mut();
-        while let Some(Idle { stream, since_ms }) = idle.pop() {
+        while let Some(Idle { mut stream, since_ms }) = idle.pop() {
             if now_ms.saturating_sub(since_ms) < keep_ms && stream.is_silent() {
                 return Some(Checkout { stream, reused: true });
             }
@@ -68,7 +68,7 @@ impl Endpoint {
     }
 
     /// Takes back a connection whose exchange ended at a message boundary with nothing left to read.
-    pub fn put_back(&self, stream: Stream, now_ms: u64) {
+    pub fn put_back(&self, mut stream: Stream, now_ms: u64) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < IDLE_MAX && stream.is_silent() {
             idle.push(Idle { stream, since_ms: now_ms });
@@ -80,7 +80,7 @@ impl Endpoint {
         let keep_ms = self.keep_alive.get().as_millis() as u64;
         self.idle
             .borrow_mut()
-            .retain(|it| now_ms.saturating_sub(it.since_ms) < keep_ms && it.stream.is_silent());
+            .retain_mut(|it| now_ms.saturating_sub(it.since_ms) < keep_ms && it.stream.is_silent());
     }
 
     /// Whether there is no unused connection.

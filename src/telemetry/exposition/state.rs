@@ -109,3 +109,14 @@ pub(super) fn of_config(facts: &Facts) -> Vec<MetricFamily> {
     }
     families
 }
+
+/// When the certificates of listeners expire.
+pub(super) fn of_certificates(facts: &Facts) -> MetricFamily {
+    let name = "tidegate_tls_certificate_expiry_timestamp_seconds";
+    let mut expiry = Family::gauge(name, "When a certificate expires that serves.");
+    for it in &facts.certificates {
+        let labels = [("listener", it.listener.as_str()), ("file", it.file.as_str())];
+        expiry.add(&labels, seconds(it.expires.0));
+    }
+    expiry.done()
+}

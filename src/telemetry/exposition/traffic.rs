@@ -3,7 +3,7 @@
 use prometheus::proto::MetricFamily;
 
 use crate::model::Histogram;
-use crate::telemetry::{ErrorKind, RejectReason, Trouble, VersionCounts};
+use crate::telemetry::{ErrorKind, HandshakeFailure, RejectReason, Trouble, VersionCounts};
 
 use super::family::Family;
 use super::{ListenerRow, VersionRow};
@@ -53,6 +53,12 @@ pub(super) fn of_listeners(rows: &[ListenerRow]) -> Vec<MetricFamily> {
         "tidegate_rejected_total",
         "Connections, requests and header lines refused before any version saw them, by reason.",
     );
+    let mut handshakes = Family::counter(
+        "tidegate_tls_handshakes_total",
+        "TLS handshakes with clients, by version and whether a session was resumed.",
+    );
+    let mut failures =
+        Family::counter("tidegate_tls_handshake_failures_total", "TLS handshakes that failed, by reason.");
     let mut overhead = Histogram::default();
     for (name, counts) in rows {
         let labels = [("listener", name.as_str())];
@@ -62,6 +68,16 @@ pub(super) fn of_listeners(rows: &[ListenerRow]) -> Vec<MetricFamily> {
         for (why, n) in RejectReason::ALL.iter().zip(counts.rejected) {
             rejected.add(&[labels[0], ("reason", why.as_str())], n as f64);
         }
+        if counts.tls {
+            for (version, by_resumed) in ["1.2", "1.3"].into_iter().zip(counts.handshakes) {
+                for (resumed, n) in ["no", "yes"].into_iter().zip(by_resumed) {
+                    handshakes.add(&[labels[0], ("version", version), ("resumed", resumed)], n as f64);
+                }
+            }
+            for (why, n) in HandshakeFailure::ALL.iter().zip(counts.handshake_failures) {
+                failures.add(&[labels[0], ("reason", why.as_str())], n as f64);
+            }
+        }
         overhead.counts.iter_mut().zip(counts.overhead.counts).for_each(|(into, n)| *into += n);
         overhead.sum_us += counts.overhead.sum_us;
     }
@@ -70,7 +86,15 @@ pub(super) fn of_listeners(rows: &[ListenerRow]) -> Vec<MetricFamily> {
         "Time spent on a request here, not waiting for peers.",
     );
     spent.add_durations(&[], &overhead, &OVERHEAD_BOUNDS_US);
-    vec![open.done(), accepts.done(), unrouted.done(), rejected.done(), spent.done()]
+    vec![
+        open.done(),
+        accepts.done(),
+        unrouted.done(),
+        rejected.done(),
+        handshakes.done(),
+        failures.done(),
+        spent.done(),
+    ]
 }
 
 /// How many series a version has.

@@ -1,0 +1,218 @@
+//! TLS with clients and endpoints: who answers, who may call, what is refused, and that nobody notices a new
+//! certificate.
+
+mod support;
+
+#[path = "tls/files.rs"]
+mod files;
+#[path = "tls/hostile.rs"]
+mod hostile;
+
+use support::outside;
+use support::tls::{Ca, Hello, Pair};
+use support::{Gate, Setup, Upstream};
+use tempfile::TempDir;
+
+/// A gate that speaks TLS with these pairs, and what else its listener says.
+#[track_caller]
+fn secured(upstream: &Upstream, dir: &TempDir, pairs: &[&Pair], more: &str) -> Gate {
+    let certs: Vec<String> =
+        pairs.iter().enumerate().map(|(at, it)| it.put(dir.path(), &format!("c{at}"))).collect();
+    Setup::to(upstream).listener(format!("tls: {{certs: [{}]{more}}}", certs.join(", "))).start()
+}
+
+#[test]
+fn a_request_over_tls_is_a_request() {
+    let (ca, dir) = (Ca::new("ca"), TempDir::new().unwrap());
+    let upstream = Upstream::answering("hello");
+    let gate = secured(&upstream, &dir, &[&ca.issue(&["shop.test"])], "");
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let mut client = Hello::made("shop.test", &ca, None, &[version]).connect(gate.address());
+        for _ in 0..3 {
+            let response = client.get("/");
+            assert_eq!((response.status, response.text().as_str()), (200, "hello"));
+        }
+        let request = upstream.last_request();
+        assert_eq!(request.head.all("x-forwarded-proto"), ["https"]);
+        assert!(request.head.all("forwarded")[0].ends_with(";proto=https"), "{request:?}");
+    }
+    let handshakes = |version: &str| {
+        gate.metric("tidegate_tls_handshakes_total", &[("version", version), ("resumed", "no")])
+    };
+    assert_eq!((handshakes("1.2"), handshakes("1.3")), (1.0, 1.0));
+}
+
+#[test]
+fn large_bodies_pass_both_ways() {
+    let (ca, dir) = (Ca::new("ca"), TempDir::new().unwrap());
+    let body: String = (0..3_000_000_u32).map(|it| char::from(b'a' + (it % 23) as u8)).collect();
+    let expected = body.clone();
+    let upstream = Upstream::start(move |peer| {
+        while let Some(request) = peer.request() {
+            let whole = String::from_utf8(request.body).unwrap();
+            peer.answer("200 OK", &whole);
+        }
+    });
+    let gate = secured(&upstream, &dir, &[&ca.issue(&["shop.test"])], "");
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let mut client = Hello::made("shop.test", &ca, None, &[version]).connect(gate.address());
+        for chunked in [false, true] {
+            let (framing, whole) = match chunked {
+                false => (format!("Content-Length: {}", body.len()), body.clone()),
+                true => {
+                    let chunks: Vec<String> = body
+                        .as_bytes()
+                        .chunks(70_001)
+                        .map(|it| format!("{:x}\r\n{}\r\n", it.len(), std::str::from_utf8(it).unwrap()))
+                        .collect();
+                    ("Transfer-Encoding: chunked".to_owned(), chunks.concat() + "0\r\n\r\n")
+                }
+            };
+            client.send(format!("POST / HTTP/1.1\r\nHost: shop.test\r\n{framing}\r\n\r\n{whole}"));
+            assert!(client.response().text() == expected, "chunked: {chunked}");
+        }
+    }
+}
+
+#[test]
+fn the_name_chooses_the_certificate() {
+    let (ca, dir) = (Ca::new("ca"), TempDir::new().unwrap());
+    let first = ca.issue(&["a.test", "under_score.test"]);
+    let second = ca.issue(&["b.test", "*.b.test"]);
+    let third = ca.issue(&["own.b.test"]);
+    let upstream = Upstream::answering("");
+    let gate = secured(&upstream, &dir, &[&first, &second, &third], "");
+    let shown = |name: &str| {
+        let seen = Hello::to(name, &ca).try_connect(gate.address()).map(|it| it.certificate());
+        [&first, &second, &third].iter().position(|it| seen.as_ref().is_ok_and(|seen| *seen == it.chain()[0]))
+    };
+    for (name, expected) in [
+        ("a.test", Some(0)),
+        ("A.Test", Some(0)),
+        ("under_score.test", Some(0)),
+        ("b.test", Some(1)),
+        ("x.b.test", Some(1)),
+        ("X.B.TEST", Some(1)),
+        ("own.b.test", Some(2)),
+        ("b.test.", Some(1)),
+        // The client refuses the first one, which it gets: a star is one label.
+        ("x.y.b.test", None),
+        ("c.test", None),
+    ] {
+        assert_eq!(shown(name), expected, "{name}");
+    }
+    let unnamed = Hello::to("a.test", &ca).unnamed().try_connect(gate.address()).unwrap();
+    assert_eq!(unnamed.certificate(), first.chain()[0]);
+}
+
+#[test]
+fn an_unknown_name_can_be_refused() {
+    let (ca, dir) = (Ca::new("ca"), TempDir::new().unwrap());
+    let upstream = Upstream::answering("");
+    let gate = secured(&upstream, &dir, &[&ca.issue(&["a.test"])], ", unknown_name: refuse");
+    for hello in [Hello::to("c.test", &ca), Hello::to("a.test", &ca).unnamed()] {
+        let refused = hello.try_connect(gate.address()).map(|_| ()).unwrap_err().to_string();
+        assert!(refused.contains("UnrecognisedName"), "{refused}");
+    }
+    assert_eq!(Hello::to("a.test", &ca).connect(gate.address()).get("/").status, 200);
+    assert_eq!(gate.metric("tidegate_tls_handshake_failures_total", &[("reason", "name")]), 2.0);
+}
+
+#[test]
+fn protocols_are_agreed_on() {
+    let (ca, dir) = (Ca::new("ca"), TempDir::new().unwrap());
+    let upstream = Upstream::answering("");
+    let gate = secured(&upstream, &dir, &[&ca.issue(&["shop.test"])], "");
+    for (offered, expected) in [
+        (&["http/1.1"][..], Some(&b"http/1.1"[..])),
+        (&["unheard-of", "http/1.1"], Some(b"http/1.1")),
+        (&[], None),
+    ] {
+        let it = Hello::to("shop.test", &ca).offering(offered).try_connect(gate.address()).unwrap();
+        assert_eq!(it.tls.alpn_protocol(), expected, "{offered:?}");
+        assert_eq!(it.client().get("/").status, 200);
+    }
+    for offered in [&["h2"][..], &["http/1.1", "h2"]] {
+        let it = Hello::to("shop.test", &ca).offering(offered).try_connect(gate.address()).unwrap();
+        assert_eq!(it.tls.alpn_protocol(), Some(&b"h2"[..]), "{offered:?}");
+    }
+    let unknown = Hello::to("shop.test", &ca).offering(&["unheard-of"]).try_connect(gate.address());
+    let said = unknown.map(|_| ()).unwrap_err().to_string();
+    assert!(said.contains("NoApplicationProtocol"), "{said}");
+}
+
+#[test]
+fn versions_below_the_least_are_refused() {
+    let (ca, dir) = (Ca::new("ca"), TempDir::new().unwrap());
+    let upstream = Upstream::answering("");
+    let gate = secured(&upstream, &dir, &[&ca.issue(&["shop.test"])], ", min: \"1.3\"");
+    let by = |version| Hello::made("shop.test", &ca, None, &[version]).try_connect(gate.address());
+    assert!(by(&rustls::version::TLS13).is_ok());
+    assert!(by(&rustls::version::TLS12).is_err());
+    assert_eq!(gate.metric("tidegate_tls_handshake_failures_total", &[("reason", "incompatible")]), 1.0);
+}
+
+#[test]
+fn a_plain_listener_can_send_everybody_to_tls() {
+    let upstream = Upstream::answering("secret");
+    let gate = Setup::to(&upstream).listener("redirect: https").start();
+    let response = gate.get("/a/b?c=d");
+    assert_eq!(response.status, 308);
+    assert_eq!(response.head.all("location"), ["https://shop.test/a/b?c=d"]);
+    let other = gate.spare_port();
+    let gate = Setup::to(&upstream)
+        .add_listener(format!("second: {{port: {other}, bind: {}, redirect: \"https:8443\"}}", gate.ip()))
+        .start();
+    assert_eq!(gate.get("/").status, 200, "the other listener serves");
+    assert_eq!(upstream.count(), 1);
+}
+
+#[test]
+fn a_session_is_resumed_by_any_worker() {
+    let (ca, dir) = (Ca::new("ca"), TempDir::new().unwrap());
+    let upstream = Upstream::answering("");
+    let certs = ca.issue(&["shop.test"]).put(dir.path(), "c");
+    let gate = Setup::to(&upstream).workers(3).listener(format!("tls: {{certs: {certs}}}")).start();
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let hello = Hello::made("shop.test", &ca, None, &[version]);
+        assert_eq!(hello.connect(gate.address()).get("/").status, 200);
+        for _ in 0..12 {
+            let again = hello.try_connect(gate.address()).unwrap();
+            assert!(again.resumed(), "{version:?}");
+            assert_eq!(again.client().get("/").status, 200);
+        }
+    }
+}
+
+#[test]
+fn curl_is_served() {
+    let Some(curl) = outside::program("curl") else { return };
+    let (ca, dir) = (Ca::new("ca"), TempDir::new().unwrap());
+    let upstream = Upstream::answering("hello curl");
+    let gate = secured(&upstream, &dir, &[&ca.issue(&["shop.test"])], "");
+    let roots = support::tls::put(&dir.path().join("ca.pem"), ca.pem(), 0o644);
+    let port = gate.address().port();
+    for (version, http) in
+        [("1.2", "--http1.1"), ("1.3", "--http1.1"), ("1.2", "--http2"), ("1.3", "--http2")]
+    {
+        let version = format!("--tlsv{version}");
+        let output = std::process::Command::new(&curl)
+            .args([
+                "-sS",
+                &version,
+                "--tls-max",
+                &version[6..],
+                http,
+                "--resolve",
+                &format!("shop.test:{port}:{}", gate.ip()),
+                "--cacert",
+            ])
+            .arg(&roots)
+            .arg(format!("https://shop.test:{port}/"))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "hello curl", "{version} {http}: {said}");
+        assert_eq!(upstream.last_request().head.all("x-forwarded-proto"), ["https"]);
+    }
+}

@@ -1,0 +1,265 @@
+//! Clients that mean no good, or that are not let in.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::secured;
+use crate::support::tls::{Ca, Hello, Pair, put};
+use crate::support::wait::PATIENCE;
+use crate::support::{Gate, Setup, Upstream, until};
+
+/// A client hello as rustls makes it, without its record.
+fn hello_bytes() -> Vec<u8> {
+    let (ca, mut bytes) = (Ca::new("x"), Vec::new());
+    let hello = Hello::to("shop.test", &ca);
+    let mut tls = hello.begin();
+    tls.write_tls(&mut bytes).unwrap();
+    bytes
+}
+
+fn raw(to: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(to).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// What the gate says until it closes.
+fn read_all(mut stream: &TcpStream) -> Vec<u8> {
+    let (mut all, mut chunk) = (Vec::new(), [0; 4096]);
+    while let Ok(count @ 1..) = stream.read(&mut chunk) {
+        all.extend_from_slice(&chunk[..count]);
+    }
+    all
+}
+
+fn failures(gate: &Gate, reason: &str) -> f64 {
+    gate.metric("tidegate_tls_handshake_failures_total", &[("reason", reason)])
+}
+
+#[test]
+fn what_is_not_tls_is_refused() {
+    let (ca, dir) = (Ca::new("ca"), TempDir::new().unwrap());
+    let upstream = Upstream::answering("");
+    let gate = secured(&upstream, &dir, &[&ca.issue(&["shop.test"])], "");
+    let hello = hello_bytes();
+    let with_body = |body: &[u8]| {
+        let mut all = vec![1, 0, (body.len() >> 8) as u8, body.len() as u8];
+        all.extend_from_slice(body);
+        let mut record = vec![22, 3, 1, (all.len() >> 8) as u8, all.len() as u8];
+        record.extend_from_slice(&all);
+        record
+    };
+    // SSLv3 and TLS 1.0 clients: a hello of that version, without the extension that offers newer ones.
+    let old = |minor: u8| {
+        let mut body = vec![3, minor];
+        body.extend([7; 32]);
+        body.extend([0, 0, 4, 0, 0x2f, 0, 0x05, 1, 0]);
+        with_body(&body)
+    };
+    // A suite that only 1.2 has, and one for export, in CBC.
+    let mut weak = vec![3, 3];
+    weak.extend([7; 32]);
+    weak.extend([0, 0, 4, 0, 0x2f, 0, 0x08, 1, 0]);
+    let mut large = hello[5..].to_vec();
+    large.resize(60_000, 0);
+    for (what, bytes) in [
+        ("HTTP", b"GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n".to_vec()),
+        ("SSLv3", old(0)),
+        ("TLS 1.0", old(1)),
+        ("TLS 1.1", old(2)),
+        ("CBC and export", with_body(&weak)),
+        ("an empty record of content", vec![23, 3, 3, 0, 0]),
+        ("an alert flood", [21, 3, 3, 0, 2, 1, 90].repeat(2000)),
+        ("a close in the middle", [&hello[..40], &[21, 3, 3, 0, 2, 1, 0]].concat()),
+        ("a record too long", [&[22, 3, 1, 0xff, 0xff][..], &[0; 70_000]].concat()),
+        ("zeros", vec![0; 100_000]),
+    ] {
+        let mut stream = raw(gate.address());
+        // It may be cut off before everything is sent.
+        let _ = stream.write_all(&bytes);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let said = read_all(&stream);
+        assert!(said.len() < 1000 && !said.windows(4).any(|it| it == b"HTTP"), "{what}: {said:?}");
+    }
+    assert_eq!(Hello::to("shop.test", &ca).connect(gate.address()).get("/").status, 200);
+    assert!(!gate.log().contains("panic"), "{}", gate.log());
+}
+
+#[test]
+fn a_hello_in_records_of_one_byte_is_understood() {
+    let (ca, dir) = (Ca::new("ca"), TempDir::new().unwrap());
+    let upstream = Upstream::answering("");
+    let gate = secured(&upstream, &dir, &[&ca.issue(&["shop.test"])], "");
+    let hello = hello_bytes();
+    let mut stream = raw(gate.address());
+    for byte in &hello[5..] {
+        stream.write_all(&[22, 3, 1, 0, 1, *byte]).unwrap();
+    }
+    let mut answer = [0; 6];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!((answer[0], answer[5]), (22, 2), "a server hello");
+}
+
+#[test]
+fn half_a_handshake_ends_in_time_and_disturbs_nobody() {
+    let (ca, dir) = (Ca::new("ca"), TempDir::new().unwrap());
+    let certs = ca.issue(&["shop.test"]).put(dir.path(), "c");
+    let upstream = Upstream::answering("");
+    let gate = Setup::to(&upstream)
+        .listener(format!(
+            "tls: {{certs: {certs}}}, timeouts: {{handshake: 1s}}, limits: {{connections_per_address: 300}}"
+        ))
+        .start();
+    let mut served = Hello::to("shop.test", &ca).connect(gate.address());
+    let hello = hello_bytes();
+    let begun = Instant::now();
+    let parked: Vec<TcpStream> = (0..400)
+        .map(|number| {
+            let mut stream = raw(gate.address());
+            // Some say nothing, some a half, some everything but the last word.
+            let _ = stream.write_all(&hello[..[0, 100, hello.len()][number % 3]]);
+            stream
+        })
+        .collect();
+    assert_eq!(served.get("/").status, 200);
+    until("the cap", || {
+        (gate.metric("tidegate_rejected_total", &[("reason", "connections_per_address")]) > 50.0)
+            .then_some(())
+    });
+    until("they are gone", || {
+        (failures(&gate, "timeout") + failures(&gate, "closed") >= 250.0).then_some(())
+    });
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    assert_eq!(served.get("/").status, 200);
+    drop(parked);
+    assert_eq!(Hello::to("shop.test", &ca).connect(gate.address()).get("/").status, 200);
+}
+
+/// A gate that wants certificates of `clients`, and what else its `tls` says.
+fn guarded(dir: &TempDir, ca: &Ca, clients: &Ca, upstream: &Upstream, more: &str) -> Gate {
+    let certs = ca.issue(&["shop.test"]).put(dir.path(), "c");
+    let authority = put(&dir.path().join("clients.pem"), clients.pem(), 0o644);
+    Setup::to(upstream)
+        .listener(format!("tls: {{certs: {certs}, client_ca: {}{more}}}", authority.display()))
+        .start()
+}
+
+/// Whether a request gets through. With TLS 1.3 a client learns after its handshake that it is not let in.
+fn gets_in(hello: &Hello, gate: &Gate) -> bool {
+    let Ok(secure) = hello.try_connect(gate.address()) else { return false };
+    let mut client = secure.client();
+    let _ = client.offer("GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n");
+    client.try_response("GET").is_ok_and(|it| it.status == 200)
+}
+
+#[test]
+fn only_clients_of_the_authority_get_in() {
+    let (ca, clients, dir) = (Ca::new("ca"), Ca::new("clients"), TempDir::new().unwrap());
+    let upstream = Upstream::answering("");
+    let gate = guarded(&dir, &ca, &clients, &upstream, "");
+    let good = clients.issue(&["someone"]);
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let with = |pair: Option<&Pair>| Hello::made("shop.test", &ca, pair, &[version]);
+        assert!(gets_in(&with(Some(&good)), &gate));
+        assert!(!gets_in(&with(None), &gate), "without");
+        assert!(!gets_in(&with(Some(&Ca::new("others").issue(&["someone"]))), &gate), "of another");
+        assert!(!gets_in(&with(Some(&Ca::new("clients").issue(&["someone"]))), &gate), "of a namesake");
+        assert!(!gets_in(&with(Some(&clients.issue_expired(&["someone"]))), &gate), "expired");
+    }
+    assert_eq!(upstream.count(), 2);
+    assert_eq!((failures(&gate, "certificate_missing"), failures(&gate, "certificate")), (2.0, 6.0));
+}
+
+#[test]
+fn revoked_clients_stay_out() {
+    let (ca, clients, dir) = (Ca::new("ca"), Ca::new("clients"), TempDir::new().unwrap());
+    let list = |text: &str| put(&dir.path().join("list.pem"), text, 0o644);
+    let path = list(&clients.revocations(false, 2090));
+    let upstream = Upstream::answering("");
+    let mut gate = guarded(&dir, &ca, &clients, &upstream, &format!(", client_crl: {}", path.display()));
+    let hello = || Hello::from(&clients.issue(&["someone"]), "shop.test", &ca);
+    assert!(gets_in(&hello(), &gate));
+    let before = gate.generation();
+    list(&clients.revocations(true, 2090));
+    until("the new list", || (gate.generation() > before).then_some(()));
+    assert!(!gets_in(&hello(), &gate), "revoked");
+    list(&clients.revocations(false, 2023));
+    until("the old list", || (gate.generation() > before + 1).then_some(()));
+    assert!(!gets_in(&hello(), &gate), "a list that is out of date says nothing");
+    list("-----BEGIN X509 CRL-----\nMAA=\n-----END X509 CRL-----\n");
+    until("the refusal", || gate.log().contains("is damaged").then_some(()));
+    gate.kill();
+}
+
+#[test]
+fn a_session_from_before_another_policy_is_not_resumed() {
+    let (ca, dir) = (Ca::new("ca"), TempDir::new().unwrap());
+    let (old, new) = (Ca::new("old"), Ca::new("new"));
+    let upstream = Upstream::answering("");
+    let gate = guarded(&dir, &ca, &old, &upstream, "");
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        put(&dir.path().join("clients.pem"), old.pem(), 0o644);
+        let pair = old.issue(&["someone"]);
+        let hello = Hello::made("shop.test", &ca, Some(&pair), &[version]);
+        until("the old policy", || gets_in(&hello, &gate).then_some(()));
+        let resumed = hello.try_connect(gate.address()).unwrap();
+        assert!(resumed.resumed() && resumed.client().get("/").status == 200);
+        let before = gate.generation();
+        put(&dir.path().join("clients.pem"), new.pem(), 0o644);
+        until("the new policy", || (gate.generation() > before).then_some(()));
+        let again = hello.try_connect(gate.address());
+        assert!(again.is_err() || again.is_ok_and(|it| !it.resumed()), "a full handshake");
+        assert!(!gets_in(&hello, &gate), "the new policy counts");
+        assert!(gets_in(&Hello::made("shop.test", &ca, Some(&new.issue(&["x"])), &[version]), &gate));
+    }
+}
+
+#[test]
+fn a_new_certificate_keeps_sessions() {
+    let (ca, dir) = (Ca::new("ca"), TempDir::new().unwrap());
+    let upstream = Upstream::answering("");
+    let gate = secured(&upstream, &dir, &[&ca.issue(&["shop.test"])], "");
+    let hello = Hello::to("shop.test", &ca);
+    assert_eq!(hello.connect(gate.address()).get("/").status, 200);
+    let before = gate.generation();
+    ca.issue(&["shop.test"]).put(dir.path(), "c0");
+    until("the new certificate", || (gate.generation() > before).then_some(()));
+    assert!(hello.try_connect(gate.address()).unwrap().resumed());
+}
+
+#[test]
+fn early_data_is_not_taken() {
+    let (ca, dir) = (Ca::new("ca"), TempDir::new().unwrap());
+    let upstream = Upstream::answering("");
+    let gate = secured(&upstream, &dir, &[&ca.issue(&["shop.test"])], "");
+    let hello = Hello::to("shop.test", &ca).with_early_data();
+    assert_eq!(hello.connect(gate.address()).get("/").status, 200);
+    // The ticket says how much early data may be sent, and none may.
+    assert!(hello.begin().early_data().is_none());
+}
+
+#[test]
+fn a_connection_that_is_cut_looks_cut() {
+    let (ca, dir) = (Ca::new("ca"), TempDir::new().unwrap());
+    let upstream = Upstream::start(|peer| {
+        while peer.request().is_some() {
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+            peer.reset();
+        }
+    });
+    let gate = secured(&upstream, &dir, &[&ca.issue(&["shop.test"])], "");
+    let mut client = Hello::to("shop.test", &ca).connect(gate.address());
+    client.send("GET / HTTP/1.0\r\nHost: shop.test\r\n\r\n");
+    assert!(client.try_response("GET").is_err());
+    // And one that is finished looks finished, which without a length only its end can say.
+    let upstream =
+        Upstream::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+    let gate = secured(&upstream, &dir, &[&ca.issue(&["shop.test"])], "");
+    let mut client = Hello::to("shop.test", &ca).connect(gate.address());
+    client.send("GET / HTTP/1.0\r\nHost: shop.test\r\n\r\n");
+    assert_eq!(client.response().text(), "abc");
+}
