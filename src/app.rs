@@ -2,6 +2,7 @@
 
 mod cookie_key;
 mod disk;
+mod health;
 mod instance;
 mod logging;
 mod places;

@@ -16,6 +16,7 @@ mod edit;
 mod endpoint;
 mod fields;
 mod guard;
+mod health;
 mod listen;
 mod load;
 mod node;

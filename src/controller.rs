@@ -13,6 +13,7 @@ mod calendar;
 mod core;
 mod counts;
 mod desk;
+mod endpoints;
 mod errand;
 mod event;
 mod guards;
@@ -33,6 +34,7 @@ mod veto;
 mod watch;
 
 pub use counts::Counts;
+pub use endpoints::{EndpointState, EndpointStatus, Endpoints};
 pub use event::Event;
 pub use handle::{Answer, ConfigureError, Handle, Refused};
 pub use replay::{Again, Difference, Replay};

@@ -15,6 +15,7 @@ mod attempt;
 mod budget;
 mod buffer;
 mod caller;
+mod choice;
 mod connection;
 mod deadline;
 mod exchange;
@@ -55,9 +56,11 @@ use crate::telemetry::{Outlet, Registry};
 
 pub use sockets::{BindError, Bound, Sockets};
 pub use trail::LogRule;
+pub use upstream::{Board, Health, Word};
 
 use admission::Admission;
 use rates::Rates;
+use upstream::Doctor;
 use worker::{Common, Loads, Order, Setup};
 
 /// The workers.
@@ -66,6 +69,8 @@ pub struct Proxy {
     threads: Mutex<Vec<JoinHandle<io::Result<usize>>>>,
     loads: Loads,
     admission: Arc<Admission>,
+    board: Board,
+    _doctor: Doctor,
 }
 
 impl Proxy {
@@ -82,12 +87,15 @@ impl Proxy {
         let common = Arc::new(Common { key, rates: Rates::new(seed) });
         let loads: Loads = (0..count).map(|_| CachePadded::new(AtomicUsize::new(0))).collect();
         let (orders, inboxes): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::unbounded_channel()).unzip();
+        let board = Board::new(count);
+        let doctor = Doctor::start(publisher, &board, clock, seed)?;
         let mut threads = Vec::with_capacity(count);
         for (index, inbox) in inboxes.into_iter().enumerate() {
             let setup = Setup {
                 index,
                 reader: publisher.reader(),
                 registry: Arc::clone(registry),
+                board: board.clone(),
                 clock: clock.clone(),
                 // Far apart, so that no two workers draw the same numbers.
                 seed: seed ^ (index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
@@ -99,7 +107,12 @@ impl Proxy {
             threads.push(spawn_thread(&format!("worker-{index}"), None, move || worker::run(setup, inbox))?);
         }
         let admission = Arc::new(Admission::new(open_files_max()));
-        Ok(Self { orders, threads: Mutex::new(threads), loads, admission })
+        Ok(Self { orders, threads: Mutex::new(threads), loads, admission, board, _doctor: doctor })
+    }
+
+    /// What is known of endpoints.
+    pub fn board(&self) -> Board {
+        self.board.clone()
     }
 
     /// The order books of the workers, for [`Sockets`].

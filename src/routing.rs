@@ -3,6 +3,7 @@
 //! A table is built whole and swapped whole. It knows weights and has never heard of a release.
 //! Everything here is pure: chance is an argument, and a lookup allocates nothing.
 
+mod care;
 mod edits;
 mod matcher;
 mod minted;
@@ -14,6 +15,7 @@ mod split;
 mod table;
 pub mod unit;
 
+pub use care::{Care, Checkup, CheckupKind, Eject};
 pub use edits::{HeaderEdit, HeaderEdits, PathRewrite, Redirect};
 pub use matcher::{
     HeaderCondition, HeaderLookup, HostPattern, Matcher, PathCondition, PathPattern, PatternError,

@@ -20,7 +20,7 @@ mod version;
 
 pub use access::{AccessLog, Format, Lane, LogSeries, Outlet, Part, Record, RequestFacts, Target};
 pub use alarm::Alarm;
-pub use facts::{CertificateFacts, GuardFacts, ReleaseFacts, ReleaseState};
+pub use facts::{CertificateFacts, EndpointFacts, GuardFacts, ReleaseFacts, ReleaseState};
 pub use listener::{HandshakeFailure, ListenerCells, ListenerCounts, ListenerSeries, RejectReason};
 pub use recourse::{RecourseCells, RecourseCounts, Trouble};
 pub use registry::Registry;

@@ -8,8 +8,82 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use support::{Setup, Upstream, until};
+use support::load::Load;
+use support::upstream::{BlackHole, Latch, refusing};
+use support::wait::took;
+use support::{Gate, Peer, Setup, Upstream, until};
+
+fn ms(it: u64) -> Duration {
+    Duration::from_millis(it)
+}
+
+/// A server whose checkup at `/healthz` passes as long as it is told to be well; all else is answered.
+struct Patient {
+    upstream: Upstream,
+    well: Arc<AtomicBool>,
+}
+
+impl Patient {
+    fn new(is_well: bool, body: &'static str) -> Self {
+        let well = Arc::new(AtomicBool::new(is_well));
+        let told = well.clone();
+        let upstream = Upstream::start(move |peer| {
+            while let Some(request) = peer.request() {
+                let (status, body) = match request.target() {
+                    "/healthz" if told.load(Ordering::SeqCst) => ("200 OK", "I am well"),
+                    "/healthz" => ("503 Ill", "I am ill"),
+                    _ => ("200 OK", body),
+                };
+                if !peer.answer(status, body) {
+                    return;
+                }
+            }
+        });
+        Self { upstream, well }
+    }
+
+    fn is_well(&self, well: bool) {
+        self.well.store(well, Ordering::SeqCst);
+    }
+
+    /// Requests other than checkups.
+    fn users(&self) -> usize {
+        self.upstream.requests().iter().filter(|it| it.target() != "/healthz").count()
+    }
+
+    fn checkups(&self) -> usize {
+        self.upstream.requests().iter().filter(|it| it.target() == "/healthz").count()
+    }
+}
+
+/// A version with these endpoints and checkups twenty times a second.
+fn checked(endpoints: &[&Upstream], health: &str) -> String {
+    let endpoints: Vec<String> = endpoints.iter().map(|it| format!("\"http://{}\"", it.address())).collect();
+    format!("{{endpoints: [{}], health: {{{health}, every: 50ms, timeout: 500ms}}}}", endpoints.join(", "))
+}
+
+const HEALTHZ: &str = "path: /healthz, fail_after: 2";
+
+/// Words of a version's endpoints, in the order of their addresses.
+fn words(gate: &Gate, version: &str) -> Vec<String> {
+    let release = gate.release();
+    let lanes = release["lanes"].as_array().expect("lanes");
+    let lane = lanes.iter().find(|it| it["version"] == version).expect("a lane");
+    let endpoints = lane["endpoints"].as_array().expect("endpoints");
+    endpoints.iter().map(|it| it["state"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+fn becomes(gate: &Gate, version: &str, expected: &[&str]) {
+    let mut expected: Vec<&str> = expected.to_vec();
+    expected.sort_unstable();
+    until(&format!("{version} is {expected:?}"), || {
+        let mut seen = words(gate, version);
+        seen.sort_unstable();
+        (seen == expected).then_some(())
+    });
+}
 
 /// A server on a Unix socket that answers every connection's requests with one body.
 struct SocketServer {
@@ -98,4 +172,266 @@ fn a_version_on_a_socket_is_verified_there() {
     gate.reaches("CANARY");
     until("both answer", || (gate.get("/").text() == "two").then_some(()));
     drop(two);
+}
+
+/// An endpoint that is added gets users after its first pass; the others keep theirs, and a reload changes
+/// nothing for anybody.
+#[test]
+fn a_new_endpoint_waits_for_its_first_pass() {
+    let (one, two) = (Patient::new(true, "one"), Patient::new(false, "two"));
+    let mut gate = Setup::default().version_as("v1", checked(&[&one.upstream], HEALTHZ)).start();
+    assert_eq!(gate.get("/").text(), "one");
+    becomes(&gate, "v1", &["up"]);
+    gate.reload(|it| it.version_as("v1", checked(&[&one.upstream, &two.upstream], HEALTHZ)));
+    for _ in 0..20 {
+        assert_eq!(gate.get("/").text(), "one");
+    }
+    becomes(&gate, "v1", &["up", "down"]);
+    let shown = gate.command("status shop").out;
+    assert!(shown.contains("1/2 up") && shown.contains("down: answered 503"), "{shown}");
+    let up = |gate: &Gate, it: &Patient| {
+        let endpoint = format!("http://{}", it.upstream.address());
+        gate.metric("tidegate_endpoint_up", &[("version", "v1"), ("endpoint", &endpoint)])
+    };
+    until("the metrics know", || (up(&gate, &one) == 1.0 && up(&gate, &two) == 0.0).then_some(()));
+    gate.reload(|it| it.service("timeouts: {head: 59s}"));
+    assert_eq!(words(&gate, "v1").len(), 2);
+    assert_eq!(two.users(), 0, "still down after a reload");
+    two.is_well(true);
+    until("it gets users", || (gate.get("/").text() == "two").then_some(()));
+    becomes(&gate, "v1", &["up", "up"]);
+    one.is_well(false);
+    becomes(&gate, "v1", &["down", "up"]);
+    for _ in 0..20 {
+        assert_eq!(gate.get("/").text(), "two");
+    }
+}
+
+/// Row f15: the answer is 503, at once, and nobody is moved to the canary. With `panic` all are used.
+#[test]
+fn without_a_healthy_endpoint_users_hear_so_and_are_not_moved() {
+    let (one, two) = (Patient::new(true, "one"), Patient::new(true, "two"));
+    let mut gate = Setup::default()
+        .version_as("v1", checked(&[&one.upstream], HEALTHZ))
+        .version_as("v2", checked(&[&two.upstream], HEALTHZ))
+        .service("rollout: {steps: [10% for 1h], guard: off}")
+        .start();
+    gate.edit(|it| it.live("v2"));
+    gate.reaches("CANARY");
+    one.is_well(false);
+    becomes(&gate, "v1", &["down"]);
+    let before = one.users();
+    let answers: Vec<u16> = (0..100).map(|_| gate.get("/").status).collect();
+    let moved = answers.iter().filter(|it| **it == 200).count();
+    assert!(moved < 40, "the canary has its own 10 % and no more: {moved} of 100");
+    assert_eq!(one.users(), before);
+    let answer = until("a 503", || Some(gate.get("/")).filter(|it| it.status == 503));
+    assert_eq!(answer.error(), Some("no_healthy"));
+    let release = gate.release();
+    assert_eq!(release["weight_percent"], 10.0, "{release:#}");
+    gate.reload(|it| it.service("panic: 50%"));
+    until("all are used", || (gate.get("/").text() == "one").then_some(()));
+}
+
+/// A canary whose endpoints fail their checkups goes back, and nobody is answered an error for it.
+#[test]
+fn a_canary_whose_checkups_fail_goes_back_and_costs_nobody_anything() {
+    let (one, two) = (Patient::new(true, "one"), Patient::new(false, "two"));
+    let mut gate = Setup::default()
+        .version_as("v1", checked(&[&one.upstream], HEALTHZ))
+        .version_as("v2", checked(&[&two.upstream], HEALTHZ))
+        .service("rollout: {steps: [50% for 1h]}")
+        .start();
+    let load = Load::start(gate.address(), 4, ms(2));
+    gate.edit(|it| it.live("v2"));
+    gate.reaches("HELD");
+    assert_eq!(two.users(), 0, "no user before its first pass");
+    two.is_well(true);
+    gate.reaches("CANARY");
+    until("it has users", || (two.users() > 20).then_some(()));
+    two.is_well(false);
+    gate.reaches("ROLLED BACK");
+    load.stop().assert_all("200");
+    let history = gate.command("history shop --limit 100").out;
+    assert!(history.contains("no endpoint of v2 is ready"), "{history}");
+}
+
+/// Row f19: whatever is not the answer that is wanted is a failure, and none of it is felt by users.
+#[test]
+fn every_other_answer_is_a_failure_and_nobody_waits_for_it() {
+    type Script = fn(&mut Peer);
+    let latch = Latch::default();
+    let opened = latch.clone();
+    let hang = Upstream::start(move |peer| {
+        peer.request();
+        opened.pass();
+    });
+    let scripts: [(&str, Script); 8] = [
+        ("answered 302; redirects", |peer| {
+            peer.request();
+            peer.send("HTTP/1.1 302 Found\r\nLocation: /ok\r\nContent-Length: 0\r\n\r\n");
+        }),
+        ("answered 204", |peer| peer.serve("204 No Content", "")),
+        ("does not hold `I am well`", |peer| peer.serve("200 OK", "I am ill")),
+        ("does not hold `I am well`", |peer| peer.serve("200 OK", "")),
+        ("no answer", |peer| {
+            peer.request();
+            peer.send("SSH-2.0-OpenSSH_9.6\r\n\r\n");
+        }),
+        ("no answer", |peer| {
+            peer.request();
+            peer.reset();
+        }),
+        ("broke off", |peer| {
+            peer.request();
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nI am");
+        }),
+        ("no answer within", |peer| {
+            peer.request();
+            while peer.send("H") {
+                std::thread::sleep(ms(20));
+            }
+        }),
+    ];
+    let ill: Vec<Upstream> = scripts.iter().map(|it| Upstream::start(it.1)).collect();
+    let (well, hole) = (Patient::new(true, "fine"), BlackHole::open());
+    let mut endpoints: Vec<String> = ill.iter().map(|it| format!("\"http://{}\"", it.address())).collect();
+    endpoints.extend([hole.address(), refusing(), hang.address()].map(|it| format!("\"http://{it}\"")));
+    endpoints.push(format!("\"http://{}\"", well.upstream.address()));
+    let health = "{path: /healthz, status: 200, body: I am well, every: 50ms, timeout: 200ms, fail_after: 1}";
+    let gate = Setup::default()
+        .version_as("v1", format!("{{endpoints: [{}], health: {health}}}", endpoints.join(", ")))
+        .start();
+    until("eleven are down", || {
+        (words(&gate, "v1").iter().filter(|it| *it == "down").count() == 11).then_some(())
+    });
+    took(Duration::ZERO, Duration::from_secs(3), || {
+        for _ in 0..50 {
+            assert_eq!(gate.get("/").text(), "fine");
+        }
+    });
+    let release = gate.release();
+    let shown = release["lanes"][0]["endpoints"].to_string();
+    for (why, _) in scripts {
+        assert!(shown.contains(why), "{why}: {shown}");
+    }
+    assert!(shown.contains("cannot connect: Connection refused"), "{shown}");
+    latch.open();
+}
+
+/// Checkups are asked at the pace that was asked for, of every endpoint.
+#[test]
+fn checkups_come_in_time() {
+    let one = Patient::new(true, "one");
+    let gate = Setup::default().version_as("v1", checked(&[&one.upstream], HEALTHZ)).start();
+    until("some checkups", || (one.checkups() >= 5).then_some(()));
+    drop(gate);
+}
+
+#[test]
+fn a_port_that_opens_is_enough_for_tcp() {
+    let one = Upstream::answering("one");
+    let gate = Setup::default().version_as("v1", checked(&[&one], "kind: tcp, fail_after: 1")).start();
+    becomes(&gate, "v1", &["up"]);
+    one.stop_listening();
+    becomes(&gate, "v1", &["down"]);
+}
+
+/// `grpc.health.v1` as a server speaks it.
+#[test]
+fn grpc_servers_say_how_they_are() {
+    let (serving, address) = grpc_server();
+    let health = "{kind: grpc, service: shop.Cart, every: 50ms, timeout: 500ms, fail_after: 1}";
+    let version = format!("{{endpoints: \"http://{address}\", health: {health}}}");
+    let gate = Setup::default().version_as("v1", version).start();
+    becomes(&gate, "v1", &["up"]);
+    serving.store(2, Ordering::SeqCst);
+    becomes(&gate, "v1", &["down"]);
+    let why = || gate.release()["lanes"][0]["endpoints"][0]["why"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(why(), "says NOT_SERVING");
+    serving.store(100, Ordering::SeqCst);
+    until("an error is told", || why().contains("NOT_FOUND").then_some(()));
+    serving.store(1, Ordering::SeqCst);
+    becomes(&gate, "v1", &["up"]);
+    // A server that speaks only HTTP/1 is no gRPC server.
+    let old = Upstream::answering("old");
+    let version = format!("{{endpoints: \"http://{}\", health: {health}}}", old.address());
+    let mut gate = gate;
+    gate.reload(|it| it.version_as("v1", version));
+    becomes(&gate, "v1", &["down"]);
+    std::mem::forget(old);
+}
+
+/// A server that knows `shop.Cart` and says of it what it is told; 100 is NOT_FOUND.
+fn grpc_server() -> (Arc<std::sync::atomic::AtomicU8>, std::net::SocketAddr) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    listener.set_nonblocking(true).expect("a socket");
+    let address = listener.local_addr().expect("bound");
+    let state = Arc::new(std::sync::atomic::AtomicU8::new(1));
+    let told = state.clone();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+            let mut tasks = tokio::task::JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                tasks.spawn(grpc_connection(stream, told.clone()));
+            }
+        });
+    });
+    (state, address)
+}
+
+async fn grpc_connection(stream: tokio::net::TcpStream, told: Arc<std::sync::atomic::AtomicU8>) {
+    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+    let mut tasks = tokio::task::JoinSet::new();
+    // The connection moves while somebody accepts.
+    while let Some(Ok((request, respond))) = connection.accept().await {
+        tasks.spawn(grpc_call(request, respond, told.load(Ordering::SeqCst)));
+    }
+}
+
+async fn grpc_call(
+    request: http::Request<h2::RecvStream>,
+    mut respond: h2::server::SendResponse<bytes::Bytes>,
+    state: u8,
+) {
+    assert_eq!(request.uri().path(), "/grpc.health.v1.Health/Check");
+    assert_eq!(request.headers()["content-type"], "application/grpc");
+    let mut body = request.into_body();
+    let mut asked = Vec::new();
+    while let Some(Ok(data)) = body.data().await {
+        asked.extend_from_slice(&data);
+    }
+    assert_eq!(asked, *b"\0\0\0\0\x0B\x0A\x09shop.Cart");
+    let head = http::Response::builder().header("content-type", "application/grpc");
+    if state == 100 {
+        let _ = respond.send_response(head.header("grpc-status", "5").body(()).expect("a head"), true);
+        return;
+    }
+    let Ok(mut send) = respond.send_response(head.body(()).expect("a head"), false) else { return };
+    let _ = send.send_data(vec![0, 0, 0, 0, 2, 8, state].into(), false);
+    let mut trailers = http::HeaderMap::new();
+    trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
+    let _ = send.send_trailers(trailers);
+}
+
+/// An endpoint that takes no connections is left out for a while, and comes back by itself.
+#[test]
+fn an_endpoint_that_takes_no_connections_is_left_out_for_a_while() {
+    let (one, hole) = (Upstream::answering("one"), BlackHole::open());
+    let gate = Setup::default()
+        .version("v1", &[one.address(), hole.address()])
+        .service("timeouts: {connect: 100ms}")
+        .service("eject: {connect: 2, for: 1s}")
+        .start();
+    until("it is left out", || {
+        assert_eq!(gate.get("/").text(), "one");
+        words(&gate, "v1").contains(&"ejected".to_owned()).then_some(())
+    });
+    let endpoint = format!("http://{}", hole.address());
+    until("it is counted", || {
+        (gate.metric("tidegate_endpoint_ejections_total", &[("endpoint", &endpoint)]) >= 1.0).then_some(())
+    });
+    until("it is tried again", || (!words(&gate, "v1").contains(&"ejected".to_owned())).then_some(()));
 }

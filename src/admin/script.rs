@@ -242,6 +242,7 @@ fn lane(version: &str, percent: u32, requests: u64, bad: u64, per_second: f64, u
         per_second,
         latency_us_p50: (requests > 0).then_some(us.0),
         latency_us_p99: (requests > 0).then_some(us.1),
+        endpoints: Vec::new(),
     }
 }
 

@@ -10,5 +10,7 @@ mod status;
 
 pub use command::{CommandAsk, CommandDone, ConfigState, FreezeAsk, NothingAsk, ProblemWire, ReloadReply};
 pub use event::{EventWire, EventsPage, EvidenceWire, HistoryPage, TallyWire};
-pub use service::{ActorWire, GuardWire, LaneWire, ServiceWire, StepNumber, StepWire, WithdrawnWire};
+pub use service::{
+    ActorWire, EndpointWire, GuardWire, LaneWire, ServiceWire, StepNumber, StepWire, WithdrawnWire,
+};
 pub use status::{FreezeWire, JournalWire, ListenerWire, RefusedConfig, ServicesPage, StatusWire};

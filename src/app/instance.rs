@@ -103,6 +103,7 @@ impl Instance {
         let (controller, controlling) = start_controller(controller::Parts {
             publisher: publisher.clone(),
             counts: Arc::clone(&registry) as Arc<dyn controller::Counts>,
+            endpoints: Arc::new(super::health::Known(proxy.board())),
             clock: clock.clone(),
             store,
             recovered,

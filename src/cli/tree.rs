@@ -1,6 +1,6 @@
 //! A service as a tree of lines.
 
-use crate::admin::wire::{EventWire, GuardWire, LaneWire, ServiceWire};
+use crate::admin::wire::{EndpointWire, EventWire, GuardWire, LaneWire, ServiceWire};
 
 use super::terminal::Paint;
 use super::text::{bar, countdown, grouped, latency, padded, percent, points, span, time_of_day};
@@ -8,7 +8,7 @@ use super::text::{bar, countdown, grouped, latency, padded, percent, points, spa
 /// The tree of a service, each line ended.
 pub fn of_service(it: &ServiceWire, paint: Paint) -> String {
     let mut branches = vec![traffic(it, paint)];
-    branches.extend(lanes(it));
+    branches.extend(lanes(it, paint));
     if let Some(held) = held(it) {
         branches.push(Branch::leaf("held", paint.yellow(&held)));
     }
@@ -148,7 +148,7 @@ fn traffic(it: &ServiceWire, paint: Paint) -> Branch {
 }
 
 /// One line for each version that has a part in it. Others are idle, and only counted.
-fn lanes(it: &ServiceWire) -> Vec<Branch> {
+fn lanes(it: &ServiceWire, paint: Paint) -> Vec<Branch> {
     let role = |lane: &LaneWire| match &lane.version {
         version if *version == it.stable => Some("stable"),
         version if it.canary.as_ref() == Some(version) => Some("canary"),
@@ -166,7 +166,7 @@ fn lanes(it: &ServiceWire) -> Vec<Branch> {
         .iter()
         .map(|(lane, name)| {
             let line = format!("{} {}", padded(name, width), lane_line(lane, it));
-            Branch { head: line.trim_end().to_owned(), leaves: Vec::new() }
+            Branch { head: line.trim_end().to_owned(), leaves: ill_endpoints(lane, paint) }
         })
         .collect();
     let idle = it.lanes.len() - shown.len();
@@ -177,9 +177,30 @@ fn lanes(it: &ServiceWire) -> Vec<Branch> {
     branches
 }
 
+/// One line for each endpoint that does not get its share.
+fn ill_endpoints(lane: &LaneWire, paint: Paint) -> Vec<String> {
+    let ill = lane.endpoints.iter().filter(|it| it.state != "up");
+    let line = |it: &EndpointWire| {
+        let state = if it.state == "down" { paint.red(&it.state) } else { paint.yellow(&it.state) };
+        let why = it.why.as_ref().map_or(String::new(), |it| format!(": {it}"));
+        format!("{} {state}{why}", it.endpoint)
+    };
+    let mut lines: Vec<String> = ill.clone().take(ILL_SHOWN_MAX).map(line).collect();
+    let more = ill.count().saturating_sub(ILL_SHOWN_MAX);
+    if more > 0 {
+        lines.push(format!("… and {more} more"));
+    }
+    lines
+}
+
 fn lane_line(lane: &LaneWire, of: &ServiceWire) -> String {
+    let up = lane.endpoints.iter().filter(|it| matches!(it.state.as_str(), "up" | "warming")).count();
+    let up = match lane.endpoints.len() {
+        0 => String::new(),
+        all => format!("  {up}/{all} up"),
+    };
     if lane.seen.requests == 0 {
-        return "no requests".into();
+        return format!("no requests{up}");
     }
     let rate = lane.seen.bad as f64 / lane.seen.requests as f64;
     let mut errors = format!("errors {:.2}%", rate * 100.0);
@@ -194,8 +215,8 @@ fn lane_line(lane: &LaneWire, of: &ServiceWire) -> String {
         format!("{} p50 {}  p99 {}", padded(&errors, ERRORS_CHARACTERS), padded(&p50, 6), padded(&p99, 6));
     let requests = format!("{} requests", grouped(lane.seen.requests));
     match lane.in_flight {
-        0 => format!("{line}  {requests}"),
-        n => format!("{line}  {requests}, {} under way", grouped(n)),
+        0 => format!("{line}{up}  {requests}"),
+        n => format!("{line}{up}  {requests}, {} under way", grouped(n)),
     }
 }
 
@@ -262,6 +283,8 @@ pub fn actor(it: &EventWire) -> String {
     }
 }
 
+/// Most endpoints in trouble that are shown of a version.
+const ILL_SHOWN_MAX: usize = 5;
 /// Width of the first column.
 const WORD_CHARACTERS: usize = 10;
 /// Width of `errors 0.24% ±0.09`.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::model::{ServiceName, Weight};
 use crate::routing::{
-    Balance, HostPattern, MintedCookie, Pin, Retry, ServiceLimits, ServiceSpec, StickyBy, Timeouts,
-    VersionIndex,
+    Balance, Care, Checkup, HostPattern, MintedCookie, Pin, Retry, ServiceLimits, ServiceSpec, StickyBy,
+    Timeouts, VersionIndex,
 };
 
 use super::code::Code;
@@ -14,6 +14,7 @@ use super::condition;
 use super::domain::ServiceConfig;
 use super::fields::{self, Fields, Shape};
 use super::guard::{self, Guards};
+use super::health;
 use super::listen::{bytes, count, timeout};
 use super::node::{Entry, Node};
 use super::preview;
@@ -28,7 +29,19 @@ pub(super) const SERVICE: Shape = Shape {
     name: "Service",
     what: "a service",
     keys: &[
-        "hosts", "live", "versions", "split", "sticky", "pin", "balance", "timeouts", "limits", "retry",
+        "hosts",
+        "live",
+        "versions",
+        "split",
+        "sticky",
+        "pin",
+        "balance",
+        "timeouts",
+        "limits",
+        "retry",
+        "eject",
+        "slow_start",
+        "panic",
         "rollout",
     ],
 };
@@ -54,7 +67,7 @@ pub(super) const LIMITS: Shape = Shape {
 pub(super) const DEFAULTS: Shape = Shape {
     name: "Defaults",
     what: "`defaults`",
-    keys: &["timeouts", "limits", "retry", "guard", "balance"],
+    keys: &["timeouts", "limits", "retry", "guard", "balance", "health", "eject", "slow_start", "panic"],
 };
 
 /// What services have that do not say otherwise.
@@ -65,6 +78,8 @@ pub(super) struct Defaults {
     retry: Retry,
     guards: Guards,
     balance: Balance,
+    health: Option<Arc<Checkup>>,
+    care: Care,
 }
 
 /// A service, its hosts, and where both are written. What is known of it is kept even if the rest could
@@ -90,6 +105,8 @@ pub(super) fn defaults(node: &Node, problems: &mut Problems) -> Option<Defaults>
         .set("retry", &mut it.retry, problems, |node, problems| recourse::retry(node, base.retry, problems));
     fields.set("guard", &mut it.guards, problems, |node, problems| guard::guard(node, base.guards, problems));
     fields.set("balance", &mut it.balance, problems, balance);
+    fields.set("health", &mut it.health, problems, health::health);
+    it.care = health::care(&fields, base.care, problems);
     Some(it)
 }
 
@@ -110,7 +127,7 @@ fn config(
     problems: &mut Problems,
 ) -> Option<ServiceConfig> {
     let written = fields.required("versions", "for example versions: {v1: http://10.0.1.10:3000}", problems);
-    let versions = written.and_then(|it| versions(&it.value, it.key.at, problems));
+    let versions = written.and_then(|it| versions(&it.value, it.key.at, defaults.health.as_ref(), problems));
     let live = fields.required("live", "name one of the versions", problems);
     let mut spec = ServiceSpec {
         // The name is looked at last, so that a bad one does not hide what is wrong behind it.
@@ -123,6 +140,7 @@ fn config(
         timeouts: defaults.timeouts,
         limits: defaults.limits,
         retry: defaults.retry,
+        care: health::care(fields, defaults.care, problems),
         error_status: Default::default(),
         client_key: Default::default(),
     };

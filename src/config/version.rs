@@ -1,19 +1,22 @@
 //! `versions`: their endpoints, and the names that the rest of a service refers to.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::model::{Fingerprint, ServiceName, VersionName};
-use crate::routing::{EndpointSpec, VersionIndex, VersionSpec};
+use crate::routing::{Checkup, EndpointSpec, VersionIndex, VersionSpec};
 
 use super::code::Code;
 use super::endpoint::endpoint;
 use super::fields::{self, Fields, Shape};
+use super::health;
 use super::node::{Entry, Node, Value, Word};
 use super::problem::{Problems, Report};
 use super::source::At;
 use super::yaml::shown;
 
-pub(super) const VERSION: Shape = Shape { name: "Version", what: "a version", keys: &["endpoints"] };
+pub(super) const VERSION: Shape =
+    Shape { name: "Version", what: "a version", keys: &["endpoints", "health"] };
 
 /// A version as far as it could be understood, so that a broken endpoint does not also make every
 /// reference to its version dangle.
@@ -69,39 +72,57 @@ impl Scope {
     }
 }
 
-pub(super) fn versions(node: &Node, at: At, problems: &mut Problems) -> Option<Vec<Version>> {
+/// `health` is what endpoints are asked when their version does not say otherwise.
+pub(super) fn versions(
+    node: &Node,
+    at: At,
+    health: Option<&Arc<Checkup>>,
+    problems: &mut Problems,
+) -> Option<Vec<Version>> {
     let entries = fields::entries(node, "`versions`", problems)?;
     if entries.is_empty() {
         let report = Report::error(Code::NoVersions, at, "a service needs at least one version");
         problems.push(report.help("for example versions: {v1: http://10.0.1.10:3000}"));
         return None;
     }
-    let versions: Vec<Version> = entries.iter().map(|it| version(it, problems)).collect();
+    let versions: Vec<Version> = entries.iter().map(|it| version(it, health, problems)).collect();
     shared_endpoints(&versions, problems);
     Some(versions)
 }
 
-fn version(entry: &Entry, problems: &mut Problems) -> Version {
+fn version(entry: &Entry, health: Option<&Arc<Checkup>>, problems: &mut Problems) -> Version {
     let name: Option<VersionName> = fields::name(&entry.key, "version", problems);
-    let endpoints =
-        (!entry.value.is_null()).then(|| endpoints(&entry.value, entry.key.at, problems)).flatten();
+    let parts = (!entry.value.is_null()).then(|| parts(&entry.value, entry.key.at, problems)).flatten();
+    let (endpoints, own) = parts.map_or((None, None), |it| (Some(it.0), it.1));
+    let health = own.unwrap_or_else(|| health.cloned());
     let spec = name.zip(endpoints).map(|(name, endpoints)| VersionSpec {
         name,
         fingerprint: fingerprint(&endpoints),
         endpoints,
+        health,
     });
     Version { name: entry.key.clone(), spec }
 }
 
-/// A URL, a list of them, or a map that holds either.
-fn endpoints(node: &Node, at: At, problems: &mut Problems) -> Option<Vec<EndpointSpec>> {
-    let list = match &node.value {
+/// What its endpoints are asked, if the version says anything about it.
+type OwnHealth = Option<Option<Arc<Checkup>>>;
+
+/// A URL, a list of them, or a map that holds either and more.
+fn parts(node: &Node, at: At, problems: &mut Problems) -> Option<(Vec<EndpointSpec>, OwnHealth)> {
+    match &node.value {
         Value::Map(_) => {
             let fields = Fields::of(node, at, &VERSION, problems)?;
-            &fields.required("endpoints", "for example endpoints: [http://10.0.1.10:3000]", problems)?.value
+            let health = fields.read("health", problems, health::health);
+            let help = "for example endpoints: [http://10.0.1.10:3000]";
+            let list = &fields.required("endpoints", help, problems)?.value;
+            Some((endpoints(list, at, problems)?, health))
         }
-        _ => node,
-    };
+        _ => Some((endpoints(node, at, problems)?, None)),
+    }
+}
+
+/// A URL or a list of them.
+fn endpoints(list: &Node, at: At, problems: &mut Problems) -> Option<Vec<EndpointSpec>> {
     let items =
         fields::one_or_more(list, "the endpoints of a version are a URL or a list of URLs", problems)?;
     if items.is_empty() {

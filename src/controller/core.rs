@@ -17,6 +17,7 @@ use crate::store::{Evidence, Freeze, Line, Record, Recovered};
 
 use super::counts::Counts;
 use super::desk::{Desk, World};
+use super::endpoints::{self, Endpoints};
 use super::errand::{Errands, Laboratory, Said};
 use super::event::Event;
 use super::handle::{Asked, Configure, ConfigureError, News};
@@ -31,6 +32,7 @@ use super::{report, table};
 pub(super) struct House {
     pub publisher: Publisher,
     pub counts: Arc<dyn Counts>,
+    pub endpoints: Arc<dyn Endpoints>,
     pub news: Arc<News>,
     pub status: watch::Sender<Arc<Status>>,
     /// What to publish when release logic fails: every service's stable alone.
@@ -385,6 +387,7 @@ impl Core {
         self.rates.measure(&loaded.config, &*self.house.counts, now);
         let mut status =
             report::status(loaded, &self.desks, &self.rates, &*self.house.counts, self.freeze.as_ref(), now);
+        endpoints::tell(&mut status, &*self.house.endpoints);
         status.journal = self.health.clone();
         self.house.counts.written_down(self.health == JournalHealth::Durable);
         status.freeze = self.freeze.clone().filter(|it| it.until.is_none_or(|until| now < until));
@@ -454,7 +457,8 @@ impl Core {
 
 fn world<'a>(out: &'a mut Outbox, house: &'a House, freeze: Option<&'a Freeze>, now: Timestamp) -> World<'a> {
     let (counts, newest) = (&*house.counts, house.news.newest());
-    World { out, counts, newest, freeze, laboratory: house.laboratory.as_ref(), now }
+    let (endpoints, laboratory) = (&*house.endpoints, house.laboratory.as_ref());
+    World { out, counts, endpoints, newest, freeze, laboratory, now }
 }
 
 /// What the configuration says about a service, in the words of the machine.

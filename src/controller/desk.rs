@@ -19,6 +19,7 @@ use crate::routing::ServiceSpec;
 use crate::store::{Change, Evidence, Fate, Freeze, Line, Noted};
 
 use super::counts::Counts;
+use super::endpoints::Endpoints;
 use super::errand::{Errands, Laboratory};
 use super::event::Event;
 use super::outbox::{Outbox, Purpose, Reply, answer, records, refuse};
@@ -72,6 +73,8 @@ struct Pending {
 pub(super) struct World<'a> {
     pub out: &'a mut Outbox,
     pub counts: &'a dyn Counts,
+    /// How endpoints are.
+    pub endpoints: &'a dyn Endpoints,
     /// Id of the newest event that was announced.
     pub newest: u64,
     /// Whether a person has frozen everything.

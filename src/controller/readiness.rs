@@ -1,5 +1,6 @@
-//! Whether the lanes of a release have an endpoint that takes connections: asked about once a second while
-//! a release is wanted or under way, and believed when it was said twice.
+//! Whether the lanes of a release have an endpoint that takes users. Where a version's endpoints have
+//! checkups, those say so; else it is asked about once a second, while a release is wanted or under way,
+//! whether one takes connections, and believed when it was said twice.
 
 use std::time::Duration;
 
@@ -34,12 +35,25 @@ pub(super) struct Reached {
     there: bool,
 }
 
+/// One lane, and how to find out whether it is there.
+pub(super) struct Asked<'a> {
+    pub version: &'a VersionName,
+    pub how: How,
+}
+
+pub(super) enum How {
+    /// By opening connections to `host:port` or `unix:/path`.
+    Reach(Vec<String>),
+    /// By what its checkups say; `None` when they have said nothing yet.
+    Told(Option<bool>),
+}
+
 impl Readiness {
-    /// Asks what is due. A lane is a version and its endpoints, as `host:port` or `unix:/path`.
+    /// Asks what is due.
     pub fn follow(
         &mut self,
         service: &ServiceName,
-        lanes: Option<[(&VersionName, Vec<String>); 2]>,
+        lanes: Option<[Asked<'_>; 2]>,
         laboratory: Option<&Laboratory>,
         now: Timestamp,
     ) {
@@ -47,10 +61,18 @@ impl Readiness {
             (self.canary, self.stable) = (Lane::default(), Lane::default());
             return;
         };
-        for (lane, (version, endpoints)) in [&mut self.canary, &mut self.stable].into_iter().zip(lanes) {
+        for (lane, Asked { version, how }) in [&mut self.canary, &mut self.stable].into_iter().zip(lanes) {
             if lane.version.as_ref() != Some(version) {
                 *lane = Lane { version: Some(version.clone()), ..Lane::default() };
             }
+            let endpoints = match how {
+                How::Told(there) => {
+                    (lane.running, lane.known) = (None, there.is_some());
+                    lane.misses = if there == Some(false) { MISSES } else { 0 };
+                    continue;
+                }
+                How::Reach(endpoints) => endpoints,
+            };
             if lane.running.is_some() || now < lane.next {
                 continue;
             }

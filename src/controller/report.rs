@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::{Config, ServiceConfig};
 use crate::model::{ServiceName, Tally, Timestamp, VersionName, Weight};
 use crate::release::{Phase, State};
-use crate::telemetry::{ReleaseFacts, ReleaseState};
+use crate::telemetry::{EndpointFacts, ReleaseFacts, ReleaseState};
 
 use crate::store::Freeze;
 
@@ -156,6 +156,7 @@ fn lane(version: &VersionName, desk: &Desk, rates: &Rates, counts: &dyn Counts) 
         per_second: rates.of(&desk.name, version),
         latency_us_p50: latency.quantile_us(0.50),
         latency_us_p99: latency.quantile_us(0.99),
+        endpoints: Vec::new(),
     }
 }
 
@@ -184,6 +185,15 @@ fn quarantined(state: &State) -> Vec<WithdrawnStatus> {
     state.quarantine.iter().map(status).collect()
 }
 
+fn endpoint_facts(lane: &LaneStatus) -> impl Iterator<Item = EndpointFacts> {
+    lane.endpoints.iter().map(|it| EndpointFacts {
+        version: lane.version.clone(),
+        endpoint: it.endpoint.clone(),
+        is_up: it.state.is_up(),
+        ejections: it.ejections,
+    })
+}
+
 /// The same for those who measure.
 pub(super) fn facts(status: &Status) -> Vec<(ServiceName, ReleaseFacts)> {
     let facts = |it: &ServiceStatus| ReleaseFacts {
@@ -202,6 +212,7 @@ pub(super) fn facts(status: &Status) -> Vec<(ServiceName, ReleaseFacts)> {
         step: it.step.map_or(0, |(number, _)| u32::try_from(number).unwrap_or(u32::MAX)),
         weights: it.lanes.iter().map(|lane| (lane.version.clone(), lane.weight)).collect(),
         guards: it.guards.iter().map(guard_facts).collect(),
+        endpoints: it.lanes.iter().flat_map(endpoint_facts).collect(),
     };
     status.services.iter().map(|it| (it.name.clone(), facts(it))).collect()
 }

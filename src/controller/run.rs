@@ -15,6 +15,7 @@ use crate::store::{Recovered, Store};
 
 use super::core::{Core, House};
 use super::counts::Counts;
+use super::endpoints::Endpoints;
 use super::errand::{Laboratory, Said};
 use super::handle::{Configure, Handle, Input, News};
 use super::journal::{Ack, Job, Journal};
@@ -26,6 +27,8 @@ pub struct Parts {
     pub publisher: Publisher,
     /// What is seen of the traffic.
     pub counts: Arc<dyn Counts>,
+    /// What is known of endpoints.
+    pub endpoints: Arc<dyn Endpoints>,
     /// What time it is.
     pub clock: Clock,
     /// Where decisions are written down.
@@ -77,6 +80,7 @@ impl Controller {
         let house = House {
             publisher: parts.publisher,
             counts: parts.counts,
+            endpoints: parts.endpoints,
             news: Arc::clone(&news),
             status,
             fallback: Arc::new(Mutex::new(None)),

@@ -6,6 +6,7 @@ use crate::model::{Generation, ServiceName, Tally, Timestamp, VersionName, Weigh
 
 use crate::store::Freeze;
 
+use super::endpoints::EndpointStatus;
 use super::event::Event;
 
 /// Everything there is to know about all releases at one moment.
@@ -97,6 +98,8 @@ pub struct LaneStatus {
     pub latency_us_p50: Option<u64>,
     /// 99 % were not slower than this, in microseconds.
     pub latency_us_p99: Option<u64>,
+    /// How its endpoints are.
+    pub endpoints: Vec<EndpointStatus>,
 }
 
 /// A guard and what it knows.

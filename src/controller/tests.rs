@@ -122,6 +122,7 @@ fn config(live: &str, versions: &[&str], plan_text: &str) -> Config {
             name: name.parse().unwrap(),
             endpoints: vec![EndpointSpec { host, port: 80 }],
             fingerprint: Fingerprint::of(it.as_bytes()),
+            health: None,
         }
     };
     let spec = ServiceSpec {
@@ -134,6 +135,7 @@ fn config(live: &str, versions: &[&str], plan_text: &str) -> Config {
         timeouts: Timeouts::default(),
         limits: ServiceLimits::default(),
         retry: Default::default(),
+        care: Default::default(),
         error_status: ErrorStatus::default(),
         client_key: StickyBy::default(),
     };
@@ -166,6 +168,7 @@ impl Rig {
             laboratory: None,
             publisher: Publisher::new(Table::empty()),
             counts: Arc::clone(&script) as Arc<dyn Counts>,
+            endpoints: Arc::new(()),
             news: Arc::new(News::default()),
             status: watch::Sender::new(Arc::default()),
             fallback: Arc::default(),
@@ -312,6 +315,7 @@ impl Rig {
             laboratory: None,
             publisher: Publisher::new(Table::empty()),
             counts: Arc::clone(&self.script) as Arc<dyn Counts>,
+            endpoints: Arc::new(()),
             news: Arc::new(News::default()),
             status: watch::Sender::new(Arc::default()),
             fallback: Arc::default(),

@@ -10,6 +10,7 @@ use crate::routing::{HeaderEdits, RetryReason, ServiceSpec};
 use crate::telemetry::{ErrorKind, RejectReason, Trouble};
 
 use super::attempt::Attempt;
+use super::choice::{Choice, Line};
 use super::connection::{Client, Next, base};
 use super::exchange::{Aside, Exchange, Spared, Verdict};
 use super::failure::Failure;
@@ -20,8 +21,8 @@ use super::plan::{Planned, plan};
 use super::pump::Pump;
 use super::retry::{self, Loss, Tried};
 use super::trail::Trail;
-use super::upstream::{Checkout, ConnectError, Endpoint, connect};
-use super::view::{Line, VersionView};
+use super::upstream::{Checkout, ConnectError, Endpoint};
+use super::view::VersionView;
 use super::worker::Worker;
 
 /// What must be known of a request after its head was consumed.
@@ -179,6 +180,7 @@ impl Drop for InFlight {
 fn failure_of(error: &ConnectError) -> Failure {
     match error {
         ConnectError::Failed { .. } => Failure::Connect,
+        ConnectError::NoneReady => Failure::NoneReady,
         ConnectError::TimedOut { .. } => Failure::ConnectTimeout,
     }
 }
@@ -196,7 +198,21 @@ impl Exchange<'_> {
                 Err(error) => return Verdict::Failed(failure_of(&error)),
             }
         }
-        poll_fn(|cx| self.poll(client, cx)).await
+        let verdict = poll_fn(|cx| self.poll(client, cx)).await;
+        if let (Some(good), Some(at)) = (self.was_good(&verdict), &course.at) {
+            at.0.health.answered(self.worker.index, good);
+        }
+        verdict
+    }
+
+    /// What an attempt says about its endpoint, if anything.
+    fn was_good(&self, verdict: &Verdict) -> Option<bool> {
+        match verdict {
+            Verdict::Ended(_) => self.attempt.status.map(|it| it < 500),
+            Verdict::Spared(status) => Some(*status < 500),
+            Verdict::Failed(Failure::Reset | Failure::Protocol | Failure::Timeout) => Some(false),
+            Verdict::Failed(_) | Verdict::Stale => None,
+        }
     }
 
     /// A connection to the first endpoint that gives one. Endpoints that refuse are passed over: nothing
@@ -206,14 +222,17 @@ impl Exchange<'_> {
         let spec = Arc::clone(&self.job.spec);
         let mut last = None;
         loop {
-            let Some(endpoint) = version.endpoint(spec.balance, &mut course.line, || worker.bits()) else {
-                // A version always has an endpoint, so either one failed above or all were tried before;
-                // then the first one is as good as any.
-                match last {
+            let endpoint = match version.endpoint(spec.balance, &mut course.line, || worker.bits()) {
+                Choice::Endpoint(it) => it,
+                Choice::NoneReady => return Err(last.unwrap_or(ConnectError::NoneReady)),
+                // Either one failed above or all were tried before; then the first one is as good as any.
+                Choice::Exhausted => match last {
                     Some(error) => return Err(error),
-                    None => course.line.restart(),
-                }
-                continue;
+                    None => {
+                        course.line.restart();
+                        continue;
+                    }
+                },
             };
             let now_ms = worker.deadlines.recent_ms();
             if !course.fresh_only
@@ -221,7 +240,7 @@ impl Exchange<'_> {
             {
                 return Ok((Rc::clone(endpoint), checkout));
             }
-            match connect(&endpoint.spec, spec.timeouts.connect, &worker.names, now_ms).await {
+            match endpoint.open(spec.timeouts.connect, &worker.names, now_ms).await {
                 Ok(stream) => return Ok((Rc::clone(endpoint), Checkout { stream, reused: false })),
                 Err(error) => {
                     tracing::debug!(error = &error as &dyn std::error::Error, "passed over an endpoint");
@@ -339,7 +358,9 @@ impl Exchange<'_> {
 
     fn blame(&mut self, failure: Failure) {
         match failure {
-            Failure::Connect | Failure::ConnectTimeout => self.attempt.failed(ErrorKind::Connect),
+            Failure::Connect | Failure::ConnectTimeout | Failure::NoneReady => {
+                self.attempt.failed(ErrorKind::Connect);
+            }
             Failure::Reset => self.attempt.failed(ErrorKind::Reset),
             Failure::Race => self.attempt.excused(ErrorKind::Reset),
             Failure::Protocol => self.attempt.failed(ErrorKind::Protocol),

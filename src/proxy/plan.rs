@@ -149,14 +149,20 @@ fn choose(
         return answer.with(413, Some("limit"), "the body is larger than this service takes\n");
     }
     let mut issued = None;
-    let assigned = match &spec.sticky {
+    let mut assigned = match &spec.sticky {
         None => service.assign(facts.host, &header, None, || worker.bits()),
         Some(by) => caller
             .with_unit(by, &mut issued, |unit| service.assign(facts.host, &header, unit, || worker.bits())),
     };
+    let evidence = assigned.judged.then(|| worker.shard(caller.shard(&spec.client_key)));
+    let versions = &view.services[index.0];
+    if let Some(instead) = versions.instead_of(assigned, service) {
+        versions.versions[assigned.version.0].missed(worker.index, evidence);
+        assigned.version = instead;
+    }
     let lane = if service.preview == Some(assigned.version) { Lane::Canary } else { Lane::Stable };
     client.trail.assigned(spec.name.as_str(), lane);
-    let version = Rc::clone(&view.services[index.0].versions[assigned.version.0]);
+    let version = Rc::clone(&versions.versions[assigned.version.0]);
     let request = request_of(head);
     let mut upload = Pump::new(worker.stock.head());
     write_head(
@@ -185,7 +191,7 @@ fn choose(
         version,
         response_headers: caller::with_cookie(&route.response_headers, issued),
         upload,
-        evidence: assigned.judged.then(|| worker.shard(caller.shard(&spec.client_key))),
+        evidence,
     }))
 }
 

@@ -32,6 +32,7 @@ impl Loss {
             Self::Failed(
                 // Whether the version has acted upon it is not known, or the client is to blame.
                 Failure::Race
+                | Failure::NoneReady
                 | Failure::BadBody
                 | Failure::BodyTooLarge
                 | Failure::BodyTimeout

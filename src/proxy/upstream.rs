@@ -1,7 +1,18 @@
-//! Connections to endpoints: opened, kept, chosen. Each worker has its own; nothing is shared.
+//! Connections to endpoints: opened, kept, chosen. Each worker has its own.
+//!
+//! What is shared is what is known of an endpoint's health, which workers read without a lock and the
+//! `doctor` writes, on its own thread.
 
+mod checkup;
 mod connect;
+mod doctor;
 mod endpoint;
+mod health;
+mod site;
+mod ward;
 
-pub use connect::{ConnectError, Names, connect};
+pub use connect::{ConnectError, Names};
+pub use doctor::Doctor;
 pub use endpoint::{Checkout, Endpoint};
+pub use health::{Board, Health, Word};
+pub use site::{Place, Site};

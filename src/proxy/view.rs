@@ -6,14 +6,15 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::routing::{Balance, EndpointSpec, Table, VersionIndex};
-use crate::telemetry::{Registry, VersionSeries};
+use crate::model::ClientShard;
+use crate::routing::{Assignment, Service, ServiceSpec, Table, VersionIndex, VersionSpec};
+use crate::telemetry::{Ended, ErrorKind, Registry, VersionSeries};
 
 use super::budget::Budget;
-use super::upstream::Endpoint;
+use super::upstream::{Board, Endpoint, Place, Site};
 
 /// The endpoints a worker knows, by identity.
-pub type Endpoints = HashMap<EndpointSpec, Rc<Endpoint>>;
+pub type Endpoints = HashMap<Place, Rc<Endpoint>>;
 
 /// A table and what this worker holds for it.
 pub struct View {
@@ -37,7 +38,12 @@ pub struct VersionView {
     pub endpoints: Vec<Rc<Endpoint>>,
     /// How much may be asked twice.
     pub budgets: Rc<Budgets>,
-    turn: Cell<usize>,
+    /// Whether its endpoints are asked how they are.
+    is_checked: bool,
+    /// With fewer percent of them ready, all are used.
+    pub(super) panic_percent: usize,
+    /// Whose turn it was last.
+    pub(super) turn: Cell<usize>,
 }
 
 /// The accounts of a version, kept across reloads.
@@ -46,30 +52,12 @@ pub struct Budgets {
     pub retry: Budget,
 }
 
-/// Where a request stands in the line of a version's endpoints.
-#[derive(Debug, Default)]
-pub struct Line {
-    first: usize,
-    passed: usize,
-}
-
-impl Line {
-    /// Stands before the same endpoint again.
-    pub fn step_back(&mut self) {
-        self.passed = self.passed.saturating_sub(1);
-    }
-
-    /// Begins anew.
-    pub fn restart(&mut self) {
-        self.passed = 0;
-    }
-}
-
 impl View {
     /// Joins `table` with the endpoints in `known`; those that the table no longer names leave.
     pub fn build(
         table: Arc<Table>,
         registry: &Registry,
+        board: &Board,
         known: &mut Endpoints,
         before: Option<&Self>,
     ) -> Self {
@@ -80,17 +68,10 @@ impl View {
             .iter()
             .map(|service| {
                 let spec = &service.spec;
-                let keep_alive = spec.timeouts.keep_alive;
                 let versions = spec.versions.iter().map(|version| {
                     let endpoints = version.endpoints.iter().map(|it| {
-                        let endpoint = named.entry(it.clone()).or_insert_with(|| {
-                            known
-                                .get(it)
-                                .cloned()
-                                .unwrap_or_else(|| Rc::new(Endpoint::new(it.clone(), keep_alive)))
-                        });
-                        endpoint.keep(keep_alive);
-                        Rc::clone(endpoint)
+                        let site = Site { spec: it.clone(), address: None };
+                        endpoint(spec, version, site, board, known, &mut named)
                     });
                     let series = registry.version(&spec.name, &version.name);
                     let budgets = accounts.get(&Arc::as_ptr(&series)).map(Rc::clone);
@@ -98,6 +79,8 @@ impl View {
                         series,
                         endpoints: endpoints.collect(),
                         budgets: budgets.unwrap_or_else(|| Rc::new(Budgets { retry: Budget::small() })),
+                        is_checked: version.health.is_some(),
+                        panic_percent: spec.care.panic_percent.into(),
                         turn: Cell::new(0),
                     })
                 });
@@ -127,41 +110,58 @@ impl View {
     }
 }
 
+/// The endpoint at `site`: the one in `named` or `known`, or a new one.
+fn endpoint(
+    service: &ServiceSpec,
+    version: &VersionSpec,
+    site: Site,
+    board: &Board,
+    known: &Endpoints,
+    named: &mut Endpoints,
+) -> Rc<Endpoint> {
+    let keep_alive = service.timeouts.keep_alive;
+    let place = Place { service: service.name.clone(), version: version.name.clone(), site };
+    let endpoint = named.entry(place).or_insert_with_key(|place| {
+        known.get(place).cloned().unwrap_or_else(|| {
+            let health = board.health(place, version.health.is_some());
+            Rc::new(Endpoint::new(place.site.clone(), health, keep_alive))
+        })
+    });
+    endpoint.keep(keep_alive);
+    Rc::clone(endpoint)
+}
+
+impl ServiceView {
+    /// Who answers instead of a version that was chosen by the split and has no endpoint: the one that has
+    /// the rest. Never the other way round: users of stable are not moved in silence.
+    pub fn instead_of(&self, assigned: Assignment, service: &Service) -> Option<VersionIndex> {
+        let rest = service.split.rest();
+        let moves =
+            assigned.judged && assigned.version != rest && !self.versions[assigned.version.0].is_ready();
+        moves.then_some(rest)
+    }
+}
+
 impl VersionView {
-    /// The next endpoint in a request's line: the first by the balance, then all others, so that none is
-    /// tried twice. `None` when all were tried.
-    pub fn endpoint(
-        &self,
-        balance: Balance,
-        line: &mut Line,
-        bits: impl FnOnce() -> u64,
-    ) -> Option<&Rc<Endpoint>> {
-        let count = self.endpoints.len();
-        if line.passed >= count {
-            return None;
+    /// A request was meant for it and went elsewhere, because its endpoints fail their checkups. That
+    /// nobody has asked them yet is not its fault.
+    pub fn missed(&self, worker: usize, evidence: Option<ClientShard>) {
+        if self.is_unknown() {
+            return;
         }
-        if line.passed == 0 && count > 1 {
-            line.first = match balance {
-                Balance::RoundRobin => (self.turn.get() + 1) % count,
-                Balance::LeastRequest => self.less_busy(bits()),
-            };
-            self.turn.set(line.first);
-        }
-        line.passed += 1;
-        self.endpoints.get((line.first + line.passed - 1) % count)
+        let cells = self.series.worker(worker);
+        cells.begun();
+        cells.error(ErrorKind::Connect);
+        cells.ended(&Ended { judged: evidence, bad: true, ..Ended::default() });
     }
 
-    /// Whether a request has an endpoint left that it was not sent to.
-    pub fn has_more(&self, line: &Line) -> bool {
-        line.passed < self.endpoints.len()
+    /// Whether there is an endpoint that is fit for users. Where nobody asks they are believed to be.
+    pub fn is_ready(&self) -> bool {
+        !self.is_checked || self.endpoints.iter().any(|it| it.health.is_ready())
     }
 
-    fn less_busy(&self, bits: u64) -> usize {
-        let count = self.endpoints.len() as u64;
-        let one = (bits >> 32) % count;
-        // The second is drawn among the others, so that the choice is a real one.
-        let other = (one + 1 + (bits & u64::from(u32::MAX)) % (count - 1)) % count;
-        let busy = |it: u64| self.endpoints[it as usize].in_flight();
-        (if busy(other) < busy(one) { other } else { one }) as usize
+    /// Whether that is still to be found out, and nothing speaks against it.
+    fn is_unknown(&self) -> bool {
+        self.endpoints.iter().all(|it| it.health.is_unknown())
     }
 }

@@ -26,7 +26,7 @@ use super::listener::{Arrival, Listeners};
 use super::message;
 use super::rates::Rates;
 use super::trail::{LogRule, Scribe};
-use super::upstream::{Endpoint, Names, connect};
+use super::upstream::{Board, Endpoint, Names};
 use super::view::{Endpoints, View};
 
 /// How often unused connections are looked through.
@@ -65,6 +65,8 @@ pub struct Setup {
     pub reader: Reader,
     /// Where it counts.
     pub registry: Arc<Registry>,
+    /// What is known of endpoints.
+    pub board: Board,
     /// What time it is.
     pub clock: Clock,
     /// Seed of its draws.
@@ -112,6 +114,7 @@ pub struct Worker {
     pub common: Arc<Common>,
     loads: Loads,
     peers: Vec<mpsc::UnboundedSender<Order>>,
+    board: Board,
     reader: RefCell<Reader>,
     view: RefCell<Rc<View>>,
     endpoints: RefCell<Endpoints>,
@@ -172,7 +175,8 @@ impl Worker {
     fn new(setup: Setup) -> Rc<Self> {
         let mut reader = setup.reader;
         let mut endpoints = Endpoints::new();
-        let view = View::build(Arc::clone(reader.current()), &setup.registry, &mut endpoints, None);
+        let table = Arc::clone(reader.current());
+        let view = View::build(table, &setup.registry, &setup.board, &mut endpoints, None);
         let deadlines = Deadlines::new(setup.clock);
         let worker = Rc::new(Self {
             index: setup.index,
@@ -187,6 +191,7 @@ impl Worker {
             common: setup.common,
             loads: setup.loads,
             peers: setup.peers,
+            board: setup.board,
             reader: RefCell::new(reader),
             view: RefCell::new(Rc::new(view)),
             endpoints: RefCell::new(endpoints),
@@ -206,6 +211,7 @@ impl Worker {
             let view = View::build(
                 Arc::clone(table),
                 &self.registry,
+                &self.board,
                 &mut self.endpoints.borrow_mut(),
                 Some(&self.view.borrow()),
             );
@@ -282,7 +288,7 @@ impl Worker {
 
     async fn warm_one(&self, endpoint: &Endpoint) {
         let limit = Duration::from_secs(2);
-        if let Ok(stream) = connect(&endpoint.spec, limit, &self.names, self.deadlines.now_ms()).await {
+        if let Ok(stream) = endpoint.open(limit, &self.names, self.deadlines.now_ms()).await {
             endpoint.put_back(stream, self.deadlines.now_ms());
         }
     }

@@ -1,10 +1,12 @@
 //! A service as the file means it: versions with endpoints, and how requests are spread and bounded.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{Fingerprint, ServiceName, VersionName};
 
+use super::care::{Care, Checkup};
 use super::matcher::{HeaderCondition, HeaderLookup};
 use super::minted::MintedCookie;
 use super::recourse::Retry;
@@ -31,6 +33,8 @@ pub struct ServiceSpec {
     pub limits: ServiceLimits,
     /// When a request is tried again.
     pub retry: Retry,
+    /// How endpoints are looked after.
+    pub care: Care,
     /// Which answers count as failures, beside connect failures, resets and timeouts.
     pub error_status: ErrorStatus,
     /// Which group of clients the guards count a request for.
@@ -44,6 +48,8 @@ pub struct VersionSpec {
     pub name: VersionName,
     /// Where it can be reached; never empty.
     pub endpoints: Vec<EndpointSpec>,
+    /// What its endpoints are asked; `None`: nothing, and all of them count as well.
+    pub health: Option<Arc<Checkup>>,
     /// Hash of the definition, for the quarantine.
     pub fingerprint: Fingerprint,
 }

@@ -79,6 +79,11 @@ impl Split {
         self.arms.iter().find(|it| it.version == version).map_or(Weight::NONE, |it| it.weight)
     }
 
+    /// The version that has what the others leave.
+    pub fn rest(&self) -> VersionIndex {
+        self.rest
+    }
+
     /// Whether this version takes part, be it with a weight of 0.
     pub fn names(&self, version: VersionIndex) -> bool {
         version == self.rest || self.arms.iter().any(|it| it.version == version)

@@ -66,8 +66,8 @@ mod tests {
     use super::*;
     use crate::model::{ClientShard, Generation, Timestamp, Weight};
     use crate::telemetry::{
-        CertificateFacts, Ended, ErrorKind, GuardFacts, HandshakeFailure, Registry, RejectReason,
-        ReleaseFacts, ReleaseState, Trouble,
+        CertificateFacts, Ended, EndpointFacts, ErrorKind, GuardFacts, HandshakeFailure, Registry,
+        RejectReason, ReleaseFacts, ReleaseState, Trouble,
     };
 
     /// A registry in which every family has something to show.
@@ -110,6 +110,12 @@ mod tests {
                 step: 2,
                 weights: vec![(v1, weight.rest()), (v2, weight)],
                 guards: vec![guard],
+                endpoints: vec![EndpointFacts {
+                    version: "v2".parse().unwrap(),
+                    endpoint: "http://10.0.2.10:3000".into(),
+                    is_up: true,
+                    ejections: 3,
+                }],
             },
         );
         registry.count_decision(&shop, "advance", "policy");

@@ -20,6 +20,21 @@ pub struct ReleaseFacts {
     pub weights: Vec<(VersionName, Weight)>,
     /// The guards that judge now.
     pub guards: Vec<GuardFacts>,
+    /// The endpoints of all versions.
+    pub endpoints: Vec<EndpointFacts>,
+}
+
+/// How an endpoint is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndpointFacts {
+    /// The version it belongs to.
+    pub version: VersionName,
+    /// Where it is.
+    pub endpoint: String,
+    /// Whether it gets requests.
+    pub is_up: bool,
+    /// How often it was left out because of how it treated requests.
+    pub ejections: u64,
 }
 
 macro_rules! release_states {

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::controller::{Actor, GuardStatus, LaneStatus, ServiceStatus, StepStatus, WithdrawnStatus};
+use crate::controller::{
+    Actor, EndpointStatus, GuardStatus, LaneStatus, ServiceStatus, StepStatus, WithdrawnStatus,
+};
 use crate::model::Weight;
 
 use super::event::{EventWire, TallyWire};
@@ -79,6 +81,22 @@ pub struct LaneWire {
     pub latency_us_p50: Option<u64>,
     /// 99 % were not slower than this.
     pub latency_us_p99: Option<u64>,
+    /// How its endpoints are.
+    #[serde(default)]
+    pub endpoints: Vec<EndpointWire>,
+}
+
+/// An endpoint.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct EndpointWire {
+    /// Where it is, as the file has it, with the address if that is a name.
+    pub endpoint: String,
+    /// `up`, `warming`, `waiting`, `down` or `ejected`.
+    pub state: String,
+    /// What its last checkup said, if it was no pass.
+    pub why: Option<String>,
+    /// How often it was left out because of how it treated requests.
+    pub ejections: u64,
 }
 
 /// A guard and what it knows. Rates are shares from 0 to 1.
@@ -178,6 +196,18 @@ impl From<&LaneStatus> for LaneWire {
             in_flight: 0,
             latency_us_p50: it.latency_us_p50,
             latency_us_p99: it.latency_us_p99,
+            endpoints: it.endpoints.iter().map(EndpointWire::from).collect(),
+        }
+    }
+}
+
+impl From<&EndpointStatus> for EndpointWire {
+    fn from(it: &EndpointStatus) -> Self {
+        Self {
+            endpoint: it.endpoint.clone(),
+            state: it.state.as_str().into(),
+            why: Some(it.why.clone()).filter(|it| !it.is_empty()),
+            ejections: it.ejections,
         }
     }
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "the schema is made from these types; nothing builds them")]
 
 mod guard;
+mod health;
 mod recourse;
 mod route;
 mod service;
@@ -12,6 +13,7 @@ use schemars::JsonSchema;
 
 use super::units::{Duration, OneOrMany, Size, Text};
 use guard::GuardForm;
+use health::{EjectForm, HealthForm, PercentOrOff};
 use recourse::RetryForm;
 use route::Route;
 use service::{Balance, Limits, Service, Timeouts};
@@ -333,4 +335,12 @@ pub(super) struct Defaults {
     guard: Option<GuardForm>,
     /// As in a service.
     balance: Option<Balance>,
+    /// As in a version.
+    health: Option<HealthForm>,
+    /// As in a service.
+    eject: Option<EjectForm>,
+    /// As in a service.
+    slow_start: Option<DurationOrOff>,
+    /// As in a service.
+    panic: Option<PercentOrOff>,
 }

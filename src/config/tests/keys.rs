@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::super::fields::Shape;
 use super::super::{
-    access_log, check, condition, edit, guard, listen, load, preview, query, rate, recourse, request_id,
-    rollout, route, schema, service, step, tls, version,
+    access_log, check, condition, edit, guard, health, listen, load, preview, query, rate, recourse,
+    request_id, rollout, route, schema, service, step, tls, version,
 };
 
 const SHAPES: &[&Shape] = &[
@@ -42,6 +42,8 @@ const SHAPES: &[&Shape] = &[
     &route::ROUTE,
     &service::DEFAULTS,
     &service::LIMITS,
+    &health::HEALTH,
+    &health::EJECT,
     &service::PIN,
     &service::SERVICE,
     &service::STICKY,

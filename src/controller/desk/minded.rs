@@ -4,12 +4,14 @@
 use std::sync::Arc;
 
 use crate::checks::Subject;
-use crate::model::{Timestamp, VersionName};
+use crate::model::{ServiceName, Timestamp, VersionName};
 use crate::release::{Actor, Entry, Event as Input, Permit, What};
 use crate::routing::{EndpointSpec, ServiceSpec};
 use crate::store::{Freeze, Line};
 
 use super::super::calendar::permit;
+use super::super::endpoints::can_serve;
+use super::super::readiness::{Asked, How};
 use super::super::veto::About;
 use super::{Desk, World};
 
@@ -88,8 +90,8 @@ impl Desk {
         let lanes = self.moved().cloned();
         let lanes = lanes.as_ref().map(|canary| {
             let stable = &self.state.stable.name;
-            let places = |it| endpoints(self.spec.as_ref(), it).map(ToString::to_string).collect();
-            [(canary, places(canary)), (stable, places(stable))]
+            [canary, stable]
+                .map(|version| Asked { version, how: how(&self.name, self.spec.as_ref(), version, world) })
         });
         self.readiness.follow(&self.name, lanes, world.laboratory, world.now);
         let (canary, stable) = self.readiness.lanes();
@@ -98,6 +100,20 @@ impl Desk {
             self.feed(Input::Ready { canary, stable }, None, world);
         }
     }
+}
+
+/// How to find out whether a version is there.
+fn how(
+    service: &ServiceName,
+    spec: Option<&Arc<ServiceSpec>>,
+    version: &VersionName,
+    world: &World<'_>,
+) -> How {
+    let known = spec.and_then(|it| it.versions.iter().find(|it| it.name == *version));
+    if known.is_some_and(|it| it.health.is_some()) {
+        return How::Told(can_serve(&world.endpoints.of(service, version)));
+    }
+    How::Reach(endpoints(spec, version).map(ToString::to_string).collect())
 }
 
 /// Where a version can be reached.

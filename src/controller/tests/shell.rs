@@ -21,6 +21,7 @@ impl Running {
         let parts = Parts {
             publisher: publisher.clone(),
             counts,
+            endpoints: Arc::new(()),
             clock: Clock::system(),
             store,
             recovered,

@@ -26,6 +26,9 @@ pub enum ConnectError {
         /// What the kernel or the resolver said.
         source: io::Error,
     },
+    /// No endpoint is fit for requests.
+    #[error("no endpoint passes its checkups")]
+    NoneReady,
     /// Nobody answered in time.
     #[error("no connection to {endpoint} within {within:?}")]
     TimedOut {

@@ -1,14 +1,16 @@
 //! One endpoint as one worker knows it: its unused connections, last in, first out, and how busy it is.
 //!
-//! No lock and no atomics: everything here stays on its worker. An endpoint is known by its address,
-//! so its connections outlive every reload that still names it.
+//! No lock and no atomics: everything here stays on its worker, but for the health, which is shared. An
+//! endpoint is known by its version and address, so its connections outlive every reload that still names it.
 
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::routing::EndpointSpec;
-
 use super::super::stream::Stream;
+use super::connect::{ConnectError, Names, connect};
+use super::health::Health;
+use super::site::Site;
 
 /// Unused connections kept for each endpoint and worker. More are closed.
 const IDLE_MAX: usize = 1024;
@@ -16,8 +18,10 @@ const IDLE_MAX: usize = 1024;
 /// An endpoint and its unused connections.
 pub struct Endpoint {
     /// Where it is.
-    pub spec: EndpointSpec,
-    /// The same as text, written once.
+    pub site: Site,
+    /// What everybody knows of it.
+    pub health: Arc<Health>,
+    /// Where it is, as text, written once.
     pub name: Box<str>,
     idle: RefCell<Vec<Idle>>,
     in_flight: Cell<usize>,
@@ -39,14 +43,20 @@ pub struct Checkout {
 
 impl Endpoint {
     /// Knows nothing yet.
-    pub fn new(spec: EndpointSpec, keep_alive: Duration) -> Self {
-        Self {
-            name: spec.to_string().into(),
-            spec,
-            idle: RefCell::default(),
-            in_flight: Cell::new(0),
-            keep_alive: Cell::new(keep_alive),
+    pub fn new(site: Site, health: Arc<Health>, keep_alive: Duration) -> Self {
+        let (idle, in_flight) = (RefCell::default(), Cell::new(0));
+        let name = site.spec.to_string().into();
+        Self { site, health, name, idle, in_flight, keep_alive: Cell::new(keep_alive) }
+    }
+
+    /// Opens a connection, and tells how that went.
+    pub async fn open(&self, limit: Duration, names: &Names, now_ms: u64) -> Result<Stream, ConnectError> {
+        let opened = connect(&self.site.spec, limit, names, now_ms).await;
+        match &opened {
+            Ok(_) => self.health.connected(),
+            Err(_) => self.health.not_connected(),
         }
+        opened
     }
 
     /// Changes how long an unused connection is kept.

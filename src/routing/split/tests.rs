@@ -176,6 +176,7 @@ fn service(sticky: Option<StickyBy>) -> Service {
         name: name.parse::<VersionName>().unwrap(),
         endpoints: Vec::new(),
         fingerprint: Fingerprint::of(name.as_bytes()),
+        health: None,
     };
     let spec = ServiceSpec {
         name: "shop".parse::<ServiceName>().unwrap(),
@@ -187,6 +188,7 @@ fn service(sticky: Option<StickyBy>) -> Service {
         timeouts: Timeouts::default(),
         limits: ServiceLimits::default(),
         retry: Default::default(),
+        care: Default::default(),
         error_status: ErrorStatus::default(),
         client_key: StickyBy::default(),
     };

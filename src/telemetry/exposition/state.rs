@@ -11,6 +11,7 @@ use super::family::{Family, seconds};
 pub(super) fn of_releases(facts: &Facts) -> Vec<MetricFamily> {
     let mut families = states_of(facts).to_vec();
     families.extend(guards_of(facts));
+    families.extend(endpoints_of(facts));
     let mut decisions =
         Family::counter("tidegate_release_decisions_total", "Decisions about releases and who made them.");
     for ((service, decision, actor), n) in &facts.decisions {
@@ -74,6 +75,30 @@ fn guards_of(facts: &Facts) -> [MetricFamily; 3] {
     }
     [delta.done(), limit.done(), evidence.done()]
 }
+
+fn endpoints_of(facts: &Facts) -> [MetricFamily; 2] {
+    let mut up = Family::gauge("tidegate_endpoint_up", "Whether an endpoint gets requests.");
+    let mut ejections = Family::counter(
+        "tidegate_endpoint_ejections_total",
+        "How often an endpoint was left out because of how it treated requests.",
+    );
+    let all =
+        facts.releases.iter().flat_map(|(service, it)| it.endpoints.iter().map(move |it| (service, it)));
+    // An address that moves must not make series without end.
+    for (service, it) in all.take(ENDPOINTS_MAX) {
+        let labels = [
+            ("service", service.as_str()),
+            ("version", it.version.as_str()),
+            ("endpoint", it.endpoint.as_str()),
+        ];
+        up.add(&labels, f64::from(u8::from(it.is_up)));
+        ejections.add(&labels, it.ejections as f64);
+    }
+    [up.done(), ejections.done()]
+}
+
+/// Most endpoints in one answer.
+const ENDPOINTS_MAX: usize = 2_000;
 
 /// Families about the configuration and about what could not be kept.
 pub(super) fn of_config(facts: &Facts) -> Vec<MetricFamily> {

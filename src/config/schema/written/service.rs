@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 
 use super::super::units::{Duration, OneOrMany, Percent, Size, Text};
 use super::guard::GuardForm;
+use super::health::{EjectForm, HealthForm, PercentOrOff};
 use super::recourse::RetryForm;
 use super::{DurationOrOff, SizeOrOff};
 
@@ -38,6 +39,15 @@ pub(in super::super) struct Service {
     limits: Option<Limits>,
     /// When a request is tried again. Default: once, where that is safe.
     retry: Option<RetryForm>,
+    /// When an endpoint is left out for a while because of how it treats requests, or `off`.
+    eject: Option<EjectForm>,
+    /// How long an endpoint that comes back, or is new beside others, takes to get its full share, or `off`.
+    /// Default: `off`.
+    slow_start: Option<DurationOrOff>,
+    /// With fewer than this share of its endpoints ready (whole percents), a version uses all of them,
+    /// rather than have the few that are left take everything. `off`: the few take everything, and without
+    /// any the answer is 503. Default: `off`.
+    panic: Option<PercentOrOff>,
     /// How a new `live` is released. Default: an instant flip that the guards watch for `5m`.
     rollout: Option<Rollout>,
 }
@@ -57,6 +67,8 @@ pub(in super::super) struct Version {
     /// URLs without a path: `http://10.0.1.10:3000`; the host is a name or an address, the port 80 if none
     /// is given. `unix:/run/shop.sock` is a Unix socket, by its absolute path. Required.
     endpoints: OneOrMany<String>,
+    /// What they are asked, or `off`. Default: nothing, and all of them count as well until requests fail.
+    health: Option<HealthForm>,
 }
 
 /// What keeps a caller at one version. It makes the guards slower: what fails together goes to one version

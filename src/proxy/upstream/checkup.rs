@@ -1,0 +1,42 @@
+//! One question to one endpoint: HTTP, TCP or gRPC. Anything but the answer that is wanted, within the
+//! time that is given, is a failure; what was wrong is told in one short line.
+
+mod grpc;
+mod http;
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::routing::{Checkup, CheckupKind};
+
+use super::super::stream::Stream;
+use super::connect::{Names, connect};
+use super::site::Site;
+
+/// Asks once.
+pub(super) async fn ask(site: &Site, checkup: &Checkup, names: &Names, now_ms: u64) -> Result<(), String> {
+    let limit = checkup.timeout;
+    let asked = async {
+        let stream = open(site, limit, names, now_ms).await?;
+        match &checkup.kind {
+            CheckupKind::Tcp => Ok(()),
+            CheckupKind::Http { path, host, status, body } => {
+                let authority = host.clone().unwrap_or_else(|| site.spec.authority());
+                http::ask(stream, &authority, path, status, body.as_deref()).await
+            }
+            CheckupKind::Grpc { service } => grpc::ask(stream, &site.spec.authority(), service).await,
+        }
+    };
+    timeout(limit, asked).await.unwrap_or_else(|_| Err(format!("no answer within {limit:?}")))
+}
+
+async fn open(site: &Site, limit: Duration, names: &Names, now_ms: u64) -> Result<Stream, String> {
+    connect(&site.spec, limit, names, now_ms).await.map_err(|error| {
+        use std::error::Error;
+        match error.source() {
+            Some(source) => format!("cannot connect: {source}"),
+            None => error.to_string(),
+        }
+    })
+}
