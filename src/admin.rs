@@ -6,12 +6,13 @@
 //! that a web page cannot reach it through somebody's browser.
 //!
 //! `server` accepts, `door` decides who may do what, `route` finds the answer, `wire` is what answers
-//! look like. What is asked of the rest of the house goes through two traits, [`Control`] and
-//! [`Reload`].
+//! look like. What is asked of the rest of the house goes through three traits, [`Control`],
+//! [`Reload`] and [`Upgrade`].
 
 mod ask;
 mod control;
 mod door;
+mod doors;
 mod history;
 mod reply;
 mod route;
@@ -23,7 +24,8 @@ mod token;
 mod verbs;
 pub mod wire;
 
-pub use control::{Answering, Control, LastFailure, Reload, ReloadDone, ReloadFailed};
+pub use control::{Answering, Control, LastFailure, Reload, ReloadDone, ReloadFailed, Upgrade};
+pub use doors::{Doorman, Entry, GivenDoors, GivenSocket};
 pub use server::{BindError, Parts, Server};
 pub use socket::SocketError;
 pub use token::{Token, TokenError};

@@ -2,6 +2,8 @@
 
 mod cookie_key;
 mod disk;
+mod given;
+mod handover;
 mod health;
 mod instance;
 mod logging;
@@ -12,6 +14,8 @@ mod run;
 mod watch;
 
 pub use disk::Disk;
+pub use given::Misfit;
+pub use handover::{Program, Taker};
 pub use instance::{Given, Instance, Times, Told};
 pub use places::{admin_socket, state_directory};
 pub use reload::{Configure, Parts, Reloader};

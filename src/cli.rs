@@ -33,6 +33,7 @@ mod status;
 mod terminal;
 mod text;
 mod tree;
+mod upgrade;
 mod version;
 mod wait;
 mod weight;
@@ -66,6 +67,7 @@ pub fn perform(arguments: &Arguments, terminal: &mut Terminal) -> Outcome {
         Verb::Run(it) => run::run(global, it, terminal),
         Verb::Check(it) => check::check(global, it, terminal),
         Verb::Reload(it) => reload::reload(global, it, terminal),
+        Verb::Upgrade => upgrade::upgrade(global, terminal),
         Verb::Explain(it) => explain::explain(it, terminal),
         Verb::Schema => schema::schema(terminal),
         Verb::Status(it) => status::status(global, it, terminal),

@@ -54,7 +54,7 @@ use crate::routing::Publisher;
 use crate::runtime::{Clock, open_files_max, spawn_thread};
 use crate::telemetry::{Outlet, Registry};
 
-pub use sockets::{BindError, Bound, Sockets};
+pub use sockets::{BindError, Bound, GivenSocket, Sockets};
 pub use trail::LogRule;
 pub use upstream::{Board, Health, Word};
 

@@ -4,7 +4,9 @@
 //! [`Timestamp`](crate::model::Timestamp).
 
 mod clock;
+mod inherited;
 mod limits;
+mod passing;
 mod shutdown;
 mod signals;
 mod systemd;
@@ -12,7 +14,9 @@ mod threads;
 mod usage;
 
 pub use clock::{Clock, ManualClock};
+pub use inherited::{Inherited, InheritedError, InheritedSocket};
 pub use limits::{open_files_max, raise_open_files};
+pub use passing::{FILES_MAX, Passing};
 pub use shutdown::{Phase, Shutdown, ShutdownWatch};
 pub use signals::{Signal, Signals};
 pub use systemd::ServiceManager;

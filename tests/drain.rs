@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+#[path = "drain/activation.rs"]
+mod activation;
 #[path = "drain/ending.rs"]
 mod ending;
+#[path = "drain/handover.rs"]
+mod handover;
 #[path = "drain/manager.rs"]
 mod manager;
 mod support;

@@ -65,6 +65,12 @@ pub trait Reload: Send + Sync {
     fn last_failure(&self) -> Option<LastFailure>;
 }
 
+/// Hands over to a new process.
+pub trait Upgrade: Send + Sync {
+    /// The number of the process that has taken over; or why none has, and this one goes on.
+    fn upgrade(&self) -> Answering<'_, Result<u32, String>>;
+}
+
 /// A reload that went well.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ReloadDone {

@@ -18,7 +18,7 @@ use super::server::House;
 use super::verbs;
 use super::wire::{
     CommandAsk, CommandDone, ConfigState, EventsPage, FreezeAsk, FreezeWire, JournalWire, ListenerWire,
-    NothingAsk, RefusedConfig, ReloadReply, ServiceWire, ServicesPage, StatusWire,
+    NothingAsk, RefusedConfig, ReloadReply, ServiceWire, ServicesPage, StatusWire, UpgradeReply,
 };
 
 /// Answers a request, whatever it is.
@@ -87,6 +87,14 @@ async fn try_answer(house: &House, door: &Door, request: Request<Incoming>) -> R
             write(&head.method)?;
             let NothingAsk {} = ask::body(body).await?;
             reload(house).await
+        }
+        ["api", "v1", "upgrade"] => {
+            write(&head.method)?;
+            let NothingAsk {} = ask::body(body).await?;
+            match house.upgrade.upgrade().await {
+                Ok(process) => Ok(json(&UpgradeReply { process })),
+                Err(why) => Err(Problem::new(StatusCode::CONFLICT, "not_handed_over", why)),
+            }
         }
         _ => Err(no_such_path(head.uri.path())),
     }

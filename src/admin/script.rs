@@ -46,7 +46,8 @@ impl Running {
         let state = tempfile::Builder::new().permissions(private).tempdir().unwrap();
         let socket = state.path().join("admin.sock");
         let listen = "127.0.0.1:0".parse().unwrap();
-        let server = Server::bind(Some(listen), Some(&socket), state.path()).unwrap();
+        let server =
+            Server::bind(Some(listen), Some(&socket), state.path(), super::GivenDoors::default()).unwrap();
         let address = server.address().unwrap();
         let house = Arc::new(Scripted {
             status: watch::Sender::new(Arc::new(canary())),
@@ -60,6 +61,7 @@ impl Running {
         let parts = Parts {
             control: Arc::clone(&house) as Arc<dyn Control>,
             reload: Arc::clone(&house) as Arc<dyn Reload>,
+            upgrade: Arc::clone(&house) as Arc<dyn super::Upgrade>,
             registry: Arc::clone(&house.registry),
             shutdown: house.shutdown.watch(),
             clock: Clock::system(),
@@ -141,6 +143,12 @@ impl Reload for Scripted {
     fn last_failure(&self) -> Option<LastFailure> {
         let failed = self.reload_fails.lock().unwrap().clone();
         failed.map(|it| LastFailure { at: Timestamp(1_700_000_000_000_000), report: it.report })
+    }
+}
+
+impl super::Upgrade for Scripted {
+    fn upgrade(&self) -> Answering<'_, Result<u32, String>> {
+        Box::pin(std::future::ready(Err("nobody to hand over to".to_owned())))
     }
 }
 

@@ -12,14 +12,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::runtime::{Clock, ShutdownWatch};
 use crate::telemetry::Registry;
 
-use super::control::{Control, Reload};
+use super::control::{Control, Reload, Upgrade};
 use super::door::Door;
+use super::doors::{self, Doorman, Entry, GivenDoors, GivenSocket};
 use super::route;
 use super::socket::{OwnSocket, SocketError};
 use super::token::{Token, TokenError};
@@ -31,6 +32,7 @@ pub struct Server {
     address: Option<SocketAddr>,
     socket: Option<OwnSocket>,
     token: Option<Token>,
+    doorman: Doorman,
 }
 
 /// The parts of the house that answers are made of.
@@ -39,6 +41,8 @@ pub struct Parts {
     pub control: Arc<dyn Control>,
     /// Loads the configuration again.
     pub reload: Arc<dyn Reload>,
+    /// Hands over to a new process.
+    pub upgrade: Arc<dyn Upgrade>,
     /// What is counted.
     pub registry: Arc<Registry>,
     /// Whether the process is coming to its end.
@@ -75,6 +79,7 @@ pub enum BindError {
 pub(super) struct House {
     pub(super) control: Arc<dyn Control>,
     pub(super) reload: Arc<dyn Reload>,
+    pub(super) upgrade: Arc<dyn Upgrade>,
     pub(super) registry: Arc<Registry>,
     pub(super) shutdown: ShutdownWatch,
     pub(super) clock: Clock,
@@ -83,13 +88,40 @@ pub(super) struct House {
 
 impl Server {
     /// Takes the sockets: `listen` for loopback TCP, `socket` for the Unix socket. With TCP, the token
-    /// is read from the state directory, or made there.
-    pub fn bind(listen: Option<SocketAddr>, socket: Option<&Path>, state: &Path) -> Result<Self, BindError> {
-        let tcp = listen.map(listen_locally).transpose()?;
+    /// is read from the state directory, or made there. What is given is open already.
+    pub fn bind(
+        listen: Option<SocketAddr>,
+        socket: Option<&Path>,
+        state: &Path,
+        given: GivenDoors,
+    ) -> Result<Self, BindError> {
+        let doorman = Doorman::default();
+        let tcp = match given.tcp {
+            Some(it) => Some(adopted(it)?),
+            None => listen.map(listen_locally).transpose()?,
+        };
         let address = tcp.as_ref().and_then(|it| it.local_addr().ok());
         let token = tcp.as_ref().map(|_| Token::load_or_make(state)).transpose()?;
-        let socket = socket.map(OwnSocket::bind).transpose()?;
-        Ok(Self { tcp, address, socket, token })
+        let socket = match given.socket {
+            Some(it) => Some(OwnSocket::adopt(it.listener, &it.path, Arc::clone(&doorman.ours))?),
+            None => socket.map(|it| OwnSocket::bind(it, Arc::clone(&doorman.ours))).transpose()?,
+        };
+        Ok(Self { tcp, address, socket, token, doorman })
+    }
+
+    /// Says who is let in.
+    pub fn doorman(&self) -> Doorman {
+        self.doorman.clone()
+    }
+
+    /// Both doors once more, for a process that takes over.
+    pub fn copies(&self) -> io::Result<GivenDoors> {
+        let tcp = self.tcp.as_ref().map(std::net::TcpListener::try_clone).transpose()?;
+        let socket = self.socket.as_ref().and_then(|it| {
+            let path = it.path().to_owned();
+            Some(it.copy()?.map(|listener| GivenSocket { listener, path, ours: true }))
+        });
+        Ok(GivenDoors { tcp, socket: socket.transpose()? })
     }
 
     /// The TCP address, with the port that the kernel chose.
@@ -109,6 +141,7 @@ impl Server {
         let house = Arc::new(House {
             control: parts.control,
             reload: parts.reload,
+            upgrade: parts.upgrade,
             registry: parts.registry,
             shutdown: parts.shutdown,
             clock: parts.clock,
@@ -118,8 +151,8 @@ impl Server {
         let unix = self.socket.as_mut().and_then(OwnSocket::take).map(UnixListener::from_std).transpose()?;
         tokio::select! {
             () = shutdown.cutting() => {}
-            () = serve_tcp(tcp, self.address, &house) => {}
-            () = serve_unix(unix, &house) => {}
+            () = serve_tcp(tcp, self.address, &house, self.doorman.watch()) => {}
+            () = serve_unix(unix, &house, self.doorman.watch()) => {}
         }
         Ok(())
     }
@@ -137,24 +170,53 @@ fn listen_locally(address: SocketAddr) -> Result<std::net::TcpListener, BindErro
     listen().map_err(|source| BindError::Tcp { address, source })
 }
 
-async fn serve_tcp(listener: Option<TcpListener>, own: Option<SocketAddr>, house: &Arc<House>) {
+/// A door that somebody else opened. That it leads to this machine alone was for them to see to, and is
+/// checked all the same.
+fn adopted(listener: std::net::TcpListener) -> Result<std::net::TcpListener, BindError> {
+    let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));
+    let address = listener.local_addr().unwrap_or(unspecified);
+    if !address.ip().is_loopback() {
+        return Err(BindError::Public(address));
+    }
+    listener.set_nonblocking(true).map_err(|source| BindError::Tcp { address, source })?;
+    Ok(listener)
+}
+
+async fn serve_tcp(
+    listener: Option<TcpListener>,
+    own: Option<SocketAddr>,
+    house: &Arc<House>,
+    mut entries: watch::Receiver<Entry>,
+) {
     let (Some(listener), Some(own)) = (listener, own) else { return std::future::pending().await };
     let mut connections = Connections::new(house);
     loop {
+        doors::until(&mut entries, true).await;
         let permit = connections.permit().await;
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            biased;
+            () = doors::until(&mut entries, false) => continue,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
             Ok((stream, _)) => connections.serve(stream, Door::Tcp { own }, permit),
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
 }
 
-async fn serve_unix(listener: Option<UnixListener>, house: &Arc<House>) {
+async fn serve_unix(listener: Option<UnixListener>, house: &Arc<House>, mut entries: watch::Receiver<Entry>) {
     let Some(listener) = listener else { return std::future::pending().await };
     let mut connections = Connections::new(house);
     loop {
+        doors::until(&mut entries, true).await;
         let permit = connections.permit().await;
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            biased;
+            () = doors::until(&mut entries, false) => continue,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
             Ok((stream, _)) => {
                 let user = stream.peer_cred().ok().map(|it| it.uid());
                 connections.serve(stream, Door::Socket { user }, permit);
@@ -492,6 +554,9 @@ mod tests {
     fn public_addresses_are_refused() {
         let directory = tempfile::tempdir().unwrap();
         let listen = Some("0.0.0.0:0".parse().unwrap());
-        assert!(matches!(Server::bind(listen, None, directory.path()), Err(BindError::Public(_))));
+        assert!(matches!(
+            Server::bind(listen, None, directory.path(), GivenDoors::default()),
+            Err(BindError::Public(_))
+        ));
     }
 }

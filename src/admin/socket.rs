@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -57,11 +59,13 @@ pub(super) struct OwnSocket {
     listener: Option<UnixListener>,
     path: PathBuf,
     inode: u64,
+    /// Whether the file goes with it.
+    ours: Arc<AtomicBool>,
 }
 
 impl OwnSocket {
     /// Makes the socket. A stale one is replaced; a living one, or anything else, is left alone.
-    pub(super) fn bind(path: &Path) -> Result<Self, SocketError> {
+    pub(super) fn bind(path: &Path, ours: Arc<AtomicBool>) -> Result<Self, SocketError> {
         let bytes = path.as_os_str().len() + SUFFIX.len();
         if bytes > PATH_BYTES_MAX {
             return Err(SocketError::TooLong { path: path.to_owned(), bytes });
@@ -77,7 +81,26 @@ impl OwnSocket {
         let inode = fs::symlink_metadata(&new).map_err(failed)?.ino();
         // Nobody ever finds the name without a socket behind it that listens.
         fs::rename(&new, path).map_err(failed)?;
-        Ok(Self { listener: Some(listener), path: path.to_owned(), inode })
+        ours.store(true, Ordering::Release);
+        Ok(Self { listener: Some(listener), path: path.to_owned(), inode, ours })
+    }
+
+    /// Takes a socket that listens at `path` already. The file there stays, unless `ours` says otherwise
+    /// in the end.
+    pub(super) fn adopt(
+        listener: UnixListener,
+        path: &Path,
+        ours: Arc<AtomicBool>,
+    ) -> Result<Self, SocketError> {
+        let failed = |source| SocketError::Io { doing: "take over", path: path.to_owned(), source };
+        listener.set_nonblocking(true).map_err(failed)?;
+        let inode = fs::symlink_metadata(path).map_err(failed)?.ino();
+        Ok(Self { listener: Some(listener), path: path.to_owned(), inode, ours })
+    }
+
+    /// The listener once more.
+    pub(super) fn copy(&self) -> Option<io::Result<UnixListener>> {
+        self.listener.as_ref().map(UnixListener::try_clone)
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -93,7 +116,9 @@ impl OwnSocket {
 impl Drop for OwnSocket {
     fn drop(&mut self) {
         // A successor may have put its own there already.
-        if fs::symlink_metadata(&self.path).is_ok_and(|it| it.ino() == self.inode) {
+        if self.ours.load(Ordering::Acquire)
+            && fs::symlink_metadata(&self.path).is_ok_and(|it| it.ino() == self.inode)
+        {
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -159,10 +184,10 @@ mod tests {
     fn private_and_gone_afterwards() {
         let directory = private();
         let path = directory.path().join("run/admin.sock");
-        let socket = OwnSocket::bind(&path).unwrap();
+        let socket = OwnSocket::bind(&path, Arc::default()).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
         assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
-        assert!(matches!(OwnSocket::bind(&path), Err(SocketError::InUse { .. })));
+        assert!(matches!(OwnSocket::bind(&path, Arc::default()), Err(SocketError::InUse { .. })));
         drop(socket);
         assert!(!path.exists());
     }
@@ -173,20 +198,20 @@ mod tests {
         let path = directory.path().join("admin.sock");
         drop(UnixListener::bind(&path).unwrap());
         assert!(path.exists(), "a dead server leaves its socket");
-        let socket = OwnSocket::bind(&path).unwrap();
+        let socket = OwnSocket::bind(&path, Arc::default()).unwrap();
         drop(socket);
         fs::write(&path, "data").unwrap();
-        assert!(matches!(OwnSocket::bind(&path), Err(SocketError::Occupied { .. })));
+        assert!(matches!(OwnSocket::bind(&path, Arc::default()), Err(SocketError::Occupied { .. })));
         fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink(directory.path().join("elsewhere"), &path).unwrap();
-        assert!(matches!(OwnSocket::bind(&path), Err(SocketError::Occupied { .. })));
+        assert!(matches!(OwnSocket::bind(&path, Arc::default()), Err(SocketError::Occupied { .. })));
     }
 
     #[test]
     fn a_directory_that_others_write_is_refused() {
         let directory = private();
         fs::set_permissions(directory.path(), Permissions::from_mode(0o777)).unwrap();
-        let error = OwnSocket::bind(&directory.path().join("admin.sock")).unwrap_err();
+        let error = OwnSocket::bind(&directory.path().join("admin.sock"), Arc::default()).unwrap_err();
         assert!(matches!(error, SocketError::OpenDirectory { mode: 0o777, .. }), "{error}");
     }
 
@@ -194,9 +219,9 @@ mod tests {
     fn a_successor_keeps_its_socket() {
         let directory = private();
         let path = directory.path().join("admin.sock");
-        let mut first = OwnSocket::bind(&path).unwrap();
+        let mut first = OwnSocket::bind(&path, Arc::default()).unwrap();
         drop(first.take());
-        let second = OwnSocket::bind(&path).unwrap();
+        let second = OwnSocket::bind(&path, Arc::default()).unwrap();
         drop(first);
         assert!(path.exists());
         drop(second);
@@ -205,6 +230,6 @@ mod tests {
     #[test]
     fn a_long_path_says_so() {
         let path = PathBuf::from(format!("/tmp/{}/admin.sock", "x".repeat(120)));
-        assert!(matches!(OwnSocket::bind(&path), Err(SocketError::TooLong { .. })));
+        assert!(matches!(OwnSocket::bind(&path, Arc::default()), Err(SocketError::TooLong { .. })));
     }
 }

@@ -8,7 +8,9 @@ mod event;
 mod service;
 mod status;
 
-pub use command::{CommandAsk, CommandDone, ConfigState, FreezeAsk, NothingAsk, ProblemWire, ReloadReply};
+pub use command::{
+    CommandAsk, CommandDone, ConfigState, FreezeAsk, NothingAsk, ProblemWire, ReloadReply, UpgradeReply,
+};
 pub use event::{EventWire, EventsPage, EvidenceWire, HistoryPage, TallyWire};
 pub use service::{
     ActorWire, EndpointWire, GuardWire, LaneWire, ServiceWire, StepNumber, StepWire, WithdrawnWire,

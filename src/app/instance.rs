@@ -4,34 +4,39 @@
 //! in who says that it is over.
 
 mod ending;
+mod handing;
+mod opening;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::admin::{self, Control, Server};
+use crate::admin::{self, Control, Doorman, GivenDoors};
 use crate::checks::Checks;
-use crate::config::{Config, Loaded};
+use crate::config::Loaded;
 use crate::controller::{self, Controller, Handle, Tracer};
-use crate::model::{ListenerName, Timestamp};
-use crate::proxy::{Proxy, Sockets};
+use crate::model::ListenerName;
+use crate::proxy::Proxy;
 use crate::routing::{Publisher, Table};
-use crate::runtime::{Clock, ServiceManager, Shutdown, Signal, Signals, spawn_thread, usable_cores};
-use crate::store::{OpenError, Recovered, Store};
+use crate::runtime::{
+    Clock, Inherited, ServiceManager, Shutdown, Signal, Signals, spawn_thread, usable_cores,
+};
 use crate::telemetry::Registry;
 
 use super::cookie_key;
-use super::places::{admin_socket, make_own, state_directory};
+use super::handover::{Program, Taker};
 use super::pulse;
-use super::reload::{Configure, Parts, Reloader};
-use super::run::{RunError, Wanted, start_error, want_error};
+use super::reload::{Configure, FILE, Parts, Reloader};
+use super::run::{RunError, start_error};
 use super::watch::Watch;
 
 pub use ending::Times;
+
+use handing::{Reply, Requests};
+use opening::Opened;
 
 /// Workers, controller, admin server and everything between them.
 pub struct Instance {
@@ -53,16 +58,40 @@ pub struct Instance {
     admin_address: Option<SocketAddr>,
     /// Files to watch, from each look at them.
     to_follow: tokio::sync::Mutex<mpsc::UnboundedReceiver<Vec<PathBuf>>>,
+    /// Operators who want a hand-over.
+    asked: tokio::sync::Mutex<mpsc::Receiver<Reply>>,
+    /// The admin doors once more, for a process that takes over.
+    doors: GivenDoors,
+    doorman: Doorman,
+    /// Whether the file of the admin socket becomes ours with the charge.
+    adopts: bool,
+    program: Option<Program>,
+    state: PathBuf,
+    /// Whether nothing can be written down.
+    ephemeral: bool,
 }
 
 /// What an instance is given from outside.
-pub struct Given {
+pub struct Given<'a> {
     /// Is told how the start, reloads and the end go.
     pub manager: ServiceManager,
     /// The time that all parts agree on.
     pub clock: Clock,
     /// Where the workers' draws come from.
     pub seed: u64,
+    /// Sockets that were open when the process began.
+    pub inherited: Vec<Inherited>,
+    /// The process that this one takes over from.
+    pub taker: Option<&'a Taker>,
+    /// What is started to take over from this process; `None`: nobody does.
+    pub program: Option<Program>,
+}
+
+impl Given<'_> {
+    /// Nothing before and nobody after it.
+    pub fn alone(manager: ServiceManager, clock: Clock, seed: u64) -> Self {
+        Self { manager, clock, seed, inherited: Vec::new(), taker: None, program: None }
+    }
 }
 
 /// Why nothing is attended to any more.
@@ -72,29 +101,28 @@ pub enum Told {
     Stop,
     /// To end now.
     StopAtOnce,
+    /// To finish what is under way: another process has taken over.
+    HandedOver,
 }
 
 impl Instance {
     /// Starts all parts and serves what was loaded from `path`. Must be called within a tokio runtime,
     /// which admin requests and reloads share.
     #[expect(clippy::disallowed_methods, reason = "the composition root starts the tasks")]
-    pub async fn start(path: &Path, loaded: Loaded, given: Given) -> Result<Self, RunError> {
-        let Given { manager, clock, seed } = given;
+    pub async fn start(path: &Path, loaded: Loaded, given: Given<'_>) -> Result<Self, RunError> {
+        let Given { manager, clock, seed, inherited, taker, program } = given;
         let Some(config) = loaded.config.clone() else {
             return Err(RunError::Configuration(loaded.problems.render_human(false)));
         };
         let registry = Registry::new(config.workers.unwrap_or_else(usable_cores));
         let publisher = Publisher::new(Table::empty());
-        let state = state_directory(config.state.as_deref());
-        // Before the doors: a second server on this state must not take the first one's socket away.
-        let (store, recovered) =
-            open_store(&state).await.map_err(want_error(Wanted::State, "open the state directory"))?;
-        let tracer = match store.unwritable() {
-            None => Tracer::start(state.join("traces")).map_err(start_error("start the traces"))?,
-            Some(_) => Tracer::default(),
+        let opened = Opened::open(&config, &registry, inherited, taker, clock.now()).await?;
+        let Opened { sockets, bound, store, recovered, admin, state, doors, adopts } = opened;
+        let ephemeral = store.unwritable().is_some();
+        let tracer = match ephemeral {
+            false => Tracer::start(state.join("traces")).map_err(start_error("start the traces"))?,
+            true => Tracer::default(),
         };
-        let doors = doors_directory(&state, &store, &recovered, clock.now())?;
-        let admin = admin_doors(&config, &doors)?;
         let key = cookie_key::load_or_make(&state, &doors).map_err(start_error("seal cookies"))?;
         let proxy = Proxy::start(&publisher, &registry, &clock, seed, key)
             .map_err(start_error("start the workers"))?;
@@ -112,27 +140,23 @@ impl Instance {
         })
         .map_err(start_error("start the controller"))?;
         let (followed, to_follow) = mpsc::unbounded_channel();
-        let sockets = Sockets::new(&registry);
-        let bound =
-            sockets.bind(&config.listeners).map_err(want_error(Wanted::Address, "open the listeners"))?;
-        let reloader = Arc::new(Reloader::new(
-            path,
-            sockets,
-            followed,
-            Parts {
-                controller: Arc::new(controller.clone()) as Arc<dyn Configure>,
-                proxy: Arc::clone(&proxy),
-                registry: Arc::clone(&registry),
-                manager,
-                clock: clock.clone(),
-            },
-        ));
+        let parts = Parts {
+            controller: Arc::new(controller.clone()) as Arc<dyn Configure>,
+            proxy: Arc::clone(&proxy),
+            registry: Arc::clone(&registry),
+            manager,
+            clock: clock.clone(),
+        };
+        let reloader = Arc::new(Reloader::new(path, sockets, followed, parts));
         let began = reloader.begin(loaded, bound).await;
         began.map_err(|why| start_error("serve the configuration")(why.report))?;
-        let (shutdown, admin_address) = (Shutdown::new(), admin.address());
+        let (shutdown, admin_address, doorman) = (Shutdown::new(), admin.address(), admin.doorman());
+        let copies = admin.copies().map_err(start_error("copy the admin doors"))?;
+        let (asks, asked) = mpsc::channel(1);
         let admin = admin.run(admin::Parts {
             control: Arc::new(controller.clone()) as Arc<dyn Control>,
             reload: Arc::clone(&reloader) as Arc<dyn admin::Reload>,
+            upgrade: Arc::new(Requests(asks)) as Arc<dyn admin::Upgrade>,
             registry: Arc::clone(&registry),
             shutdown: shutdown.watch(),
             clock: clock.clone(),
@@ -151,7 +175,21 @@ impl Instance {
             admin: tokio::task::spawn(admin),
             admin_address,
             to_follow: tokio::sync::Mutex::new(to_follow),
+            asked: tokio::sync::Mutex::new(asked),
+            doors: copies,
+            doorman,
+            adopts,
+            program,
+            state,
+            ephemeral,
         })
+    }
+
+    /// From now on this process is the one in charge: the one before it has let go.
+    pub fn take_charge(&self) {
+        if self.adopts {
+            self.doorman.own_file();
+        }
     }
 
     /// Listeners by name and real address.
@@ -173,6 +211,7 @@ impl Instance {
     /// stop. Can be given up at any time.
     pub async fn attend(&self, watch: bool, signals: &mut Signals) -> Told {
         let mut to_follow = self.to_follow.lock().await;
+        let mut asked = self.asked.lock().await;
         let mut watch = watch.then(Watch::new);
         loop {
             tokio::select! {
@@ -181,11 +220,17 @@ impl Instance {
                     Signal::StopAtOnce => return Told::StopAtOnce,
                     Signal::Reload => self.reload("signal").await,
                     Signal::Reopen => self.reloader.reopen_log().await,
+                    Signal::Upgrade => if let Some(told) = self.upgrade(None, signals).await {
+                        return told;
+                    },
+                },
+                Some(reply) = asked.recv() => if let Some(told) = self.upgrade(Some(reply), signals).await {
+                    return told;
                 },
                 Some(paths) = to_follow.recv() => if let Some(watch) = &mut watch {
                     watch.follow(&paths);
                 },
-                () = changed(&mut watch) => self.reload("file").await,
+                () = changed(&mut watch) => self.reload(FILE).await,
             }
         }
     }
@@ -194,40 +239,6 @@ impl Instance {
         // What came of it has been said, in the log and to the service manager.
         let _ = self.reloader.reload_from(source).await;
     }
-}
-
-/// Says what the journal found, and where the admin socket and token can be kept: in the state directory,
-/// or, if nothing can be written there, in a directory of this process alone.
-fn doors_directory(
-    state: &Path,
-    store: &Store,
-    recovered: &Recovered,
-    now: Timestamp,
-) -> Result<PathBuf, RunError> {
-    if let Some(bytes) = recovered.torn {
-        tracing::warn!(
-            bytes,
-            "the journal ended in the middle of a record, as a crash leaves it; that was cut off"
-        );
-    }
-    let Some(why) = store.unwritable() else {
-        return Ok(state.to_owned());
-    };
-    let doors = std::env::temp_dir().join(format!("tidegate-{}-{}", std::process::id(), now.0));
-    make_own(&doors).map_err(start_error("make a directory for the admin socket"))?;
-    tracing::error!(
-        why,
-        doors = %doors.display(),
-        "EPHEMERAL: nothing is written down. No weight rises, and a restart will know nothing of rollbacks"
-    );
-    Ok(doors)
-}
-
-/// Opens the ways for operators to get in.
-fn admin_doors(config: &Config, state: &Path) -> Result<Server, RunError> {
-    let socket = admin_socket(config.admin.socket.as_deref(), state);
-    Server::bind(config.admin.listen, Some(&socket), state)
-        .map_err(want_error(Wanted::Address, "open the admin doors"))
 }
 
 async fn changed(watch: &mut Option<Watch>) {
@@ -245,20 +256,3 @@ fn start_controller(parts: controller::Parts) -> std::io::Result<(Handle, std::t
     let thread = spawn_thread("controller", None, move || runtime.block_on(controller.run()))?;
     Ok((handle, thread))
 }
-
-/// Opens the journal. A process that was killed a moment ago may still hold the lock while the kernel
-/// takes it apart, so a locked directory is tried again for a while.
-async fn open_store(state: &Path) -> Result<(Store, Recovered), OpenError> {
-    let end = tokio::time::Instant::now() + LOCK_PATIENCE;
-    loop {
-        match Store::open(state) {
-            Err(OpenError::Locked { .. }) if tokio::time::Instant::now() < end => {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            opened => return opened,
-        }
-    }
-}
-
-/// How long another process may take to let go of the state directory.
-const LOCK_PATIENCE: Duration = Duration::from_secs(3);

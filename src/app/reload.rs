@@ -10,7 +10,7 @@ use crate::admin::{Answering, LastFailure, Reload, ReloadDone, ReloadFailed};
 use crate::config::{Config, ListenerSpec, Loaded, load};
 use crate::controller::{ConfigureError, Handle};
 use crate::model::Generation;
-use crate::proxy::{Bound, Proxy, Sockets};
+use crate::proxy::{Bound, GivenSocket, Proxy, Sockets};
 use crate::runtime::{Clock, ServiceManager};
 use crate::telemetry::{AccessLog, CertificateFacts, Registry};
 
@@ -72,6 +72,16 @@ struct Inner {
     fixed: Option<Fixed>,
 }
 
+/// Nothing is reloaded while this lives.
+pub struct Paused<'a>(tokio::sync::MutexGuard<'a, Inner>);
+
+impl Paused<'_> {
+    /// Every listening socket once more.
+    pub fn copies(&self) -> std::io::Result<Vec<GivenSocket>> {
+        self.0.sockets.copies()
+    }
+}
+
 /// What only a new process can change.
 #[derive(PartialEq)]
 struct Fixed {
@@ -125,10 +135,15 @@ impl Reloader {
     /// Reads the files and makes them serve. `source` says who asked.
     pub async fn reload_from(&self, source: &str) -> Result<ReloadDone, ReloadFailed> {
         let mut inner = self.inner.lock().await;
-        self.parts.manager.reloading();
         let path = self.path.clone();
         let loaded = tokio::task::spawn_blocking(move || load(&path, &Disk)).await;
         let loaded = loaded.map_err(|error| failed(format!("reading the configuration failed: {error}\n")));
+        let same = |it: &Loaded| it.config.is_some() && it.digest == inner.digest;
+        if source == FILE && self.last_failure().is_none() && loaded.as_ref().is_ok_and(same) {
+            // Somebody has touched a file. That is no reload, and nobody needs to hear of it.
+            return Ok(ReloadDone { generation: inner.generation, changed: false });
+        }
+        self.parts.manager.reloading();
         let taken = match loaded {
             Ok(loaded) => self.take(&mut inner, loaded, None, source).await,
             Err(failure) => Err(failure),
@@ -136,6 +151,11 @@ impl Reloader {
         self.report(&taken, source);
         self.reloaded.notify_waiters();
         taken
+    }
+
+    /// Holds off reloads until the guard is dropped.
+    pub async fn pause(&self) -> Paused<'_> {
+        Paused(self.inner.lock().await)
     }
 
     /// Stops accepting.
@@ -255,6 +275,8 @@ fn certificates(config: &Config) -> Vec<CertificateFacts> {
     };
     config.listeners.iter().flat_map(of).collect()
 }
+/// The source of reloads that nobody asked for: the files have changed.
+pub(super) const FILE: &str = "file";
 
 fn failed(report: String) -> ReloadFailed {
     let problems = serde_json::json!([{ "severity": "error", "message": report.trim_end() }]);
@@ -262,7 +284,7 @@ fn failed(report: String) -> ReloadFailed {
 }
 
 /// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = format!("error: {error}");
     let mut source = error.source();
     while let Some(cause) = source {

@@ -1,14 +1,17 @@
 //! `run`: one instance, from its file, until it is told to stop.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rand::TryRng;
 
 use crate::config::{Loaded, load};
-use crate::runtime::{Clock, ServiceManager, Signals, raise_open_files};
+use crate::runtime::{Clock, Inherited, ServiceManager, Signals, raise_open_files};
 
 use super::disk::Disk;
+use super::handover::{Program, Taker};
 use super::instance::{Given, Instance, Times, Told};
+use super::reload::chain;
 
 /// What `tidegate run` was told.
 #[derive(Clone, Debug)]
@@ -19,6 +22,8 @@ pub struct Options {
     pub watch: bool,
     /// How long the end may take.
     pub times: Times,
+    /// How long a process that takes over may take to answer.
+    pub upgrade: Duration,
 }
 
 /// What could not be had. Each has an exit code of its own.
@@ -68,6 +73,21 @@ pub(super) fn want_error<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
 
 /// Runs the server until it is told to stop.
 pub fn run(options: &Options) -> Result<(), RunError> {
+    // Before anything is opened or read.
+    let inherited =
+        Inherited::take_all().map_err(want_error(Wanted::Address, "use the sockets that were given"))?;
+    let taker = Taker::from_environment();
+    let done = run_with(options, inherited, taker.as_ref());
+    if let (Err(error), Some(taker)) = (&done, &taker) {
+        taker.failed(&chain(error));
+    }
+    done
+}
+
+fn run_with(options: &Options, mut inherited: Vec<Inherited>, taker: Option<&Taker>) -> Result<(), RunError> {
+    if let Some(taker) = taker {
+        inherited.extend(taker.sockets().map_err(start_error("take over"))?);
+    }
     let loaded = load(&options.config, &Disk);
     if loaded.config.is_none() {
         return Err(RunError::Configuration(loaded.problems.render_human(false)));
@@ -76,24 +96,40 @@ pub fn run(options: &Options) -> Result<(), RunError> {
         .enable_all()
         .build()
         .map_err(start_error("start the control runtime"))?;
-    runtime.block_on(serve(options, loaded))
+    runtime.block_on(serve(options, loaded, inherited, taker))
 }
 
-async fn serve(options: &Options, loaded: Loaded) -> Result<(), RunError> {
+async fn serve(
+    options: &Options,
+    loaded: Loaded,
+    inherited: Vec<Inherited>,
+    taker: Option<&Taker>,
+) -> Result<(), RunError> {
     let mut signals = Signals::install().map_err(start_error("receive signals"))?;
     if let Err(error) = raise_open_files() {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
     let manager = ServiceManager::from_environment();
-    let given = Given { manager, clock: Clock::system(), seed: fresh_seed()? };
+    let program = Program::of_process(options.upgrade).map_err(start_error("find the own program"))?;
+    let given = Given {
+        inherited,
+        taker,
+        program: Some(program),
+        ..Given::alone(manager, Clock::system(), fresh_seed()?)
+    };
     let instance = Instance::start(&options.config, loaded, given).await?;
     for (name, address) in instance.addresses().await {
         tracing::info!(listener = %name, %address, "accepting");
+    }
+    if let Some(taker) = taker {
+        taker.ready().map_err(start_error("take over"))?;
+        instance.take_charge();
     }
     manager.ready("serving generation 1");
     match instance.attend(options.watch, &mut signals).await {
         Told::Stop => instance.stop(options.times, &mut signals).await,
         Told::StopAtOnce => instance.stop(Times::NONE, &mut signals).await,
+        Told::HandedOver => instance.leave(options.times, &mut signals).await,
     }
 }
 

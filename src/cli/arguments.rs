@@ -127,6 +127,8 @@ pub enum Verb {
     History(HistoryArgs),
     /// Try a plan and its guards on made-up or recorded traffic: false rollbacks, misses, time to decide
     Simulate(SimulateArgs),
+    /// Hand over to a new process without a gap: the program that lies under the server's name now
+    Upgrade,
     /// Decide everything that was decided once more, from its trace, and compare
     Replay(ReplayArgs),
     /// Print the completions of a shell

@@ -102,7 +102,7 @@ impl House {
         let every: Vec<_> = backends.addresses().collect();
         folder.write(folder::first_text(&every, pace.soak, pace.watch))?;
         let loaded = config::load(&folder.file(), &Disk);
-        let given = Given { manager: ServiceManager::from_environment(), clock: clock.clone(), seed };
+        let given = Given::alone(ServiceManager::from_environment(), clock.clone(), seed);
         let instance = Instance::start(&folder.file(), loaded, given).await?;
         let to = instance.addresses().await.first().ok_or("nothing listens")?.1;
         let aim = Aim { to, per_second: RATE, host: "shop.localhost", host_elsewhere: BLOG_HOST };

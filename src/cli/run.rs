@@ -26,6 +26,9 @@ pub struct RunArgs {
     /// After that, how long requests may take to finish
     #[arg(long, value_name = "DURATION", value_parser = parse_span, default_value = "30s")]
     pub drain: Duration,
+    /// In an upgrade, how long the new process may take to get ready
+    #[arg(long, value_name = "DURATION", value_parser = parse_span, default_value = "30s")]
+    pub upgrade_timeout: Duration,
 }
 
 /// Serves until it is told to stop.
@@ -33,7 +36,7 @@ pub fn run(global: &Global, args: &RunArgs, terminal: &mut Terminal) -> Outcome 
     let config = locate::config_file(global).ok_or_else(no_file)?;
     log_to_stderr(global, terminal);
     let times = Times { lame_duck: args.lame_duck, drain: args.drain };
-    let options = Options { config, watch: !args.no_watch, times };
+    let options = Options { config, watch: !args.no_watch, times, upgrade: args.upgrade_timeout };
     match app::run(&options) {
         Ok(()) => Ok(exit::DONE),
         Err(RunError::Configuration(report)) => {

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::config::Config;
 use crate::model::{Generation, ServiceName};
 use crate::release::{Actor, Command, RefusalCode};
-use crate::store::Freeze;
+use crate::store::{Freeze, Recovered, Store};
 
 use super::event::Event;
 use super::status::Status;
@@ -60,6 +60,17 @@ pub(super) enum Input {
     Command(Asked, oneshot::Sender<Result<Answer, Refused>>),
     Freeze(Result<Freeze, Actor>, oneshot::Sender<Result<Answer, Refused>>),
     Stop(oneshot::Sender<()>),
+    Release(oneshot::Sender<()>),
+    TakeBack(Journaled, oneshot::Sender<()>),
+}
+
+/// A journal that was opened again, or `None`: it cannot be had.
+pub(super) struct Journaled(pub Option<Box<(Store, Recovered)>>);
+
+impl std::fmt::Debug for Journaled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Journaled({})", self.0.is_some())
+    }
 }
 
 #[derive(Debug)]
@@ -137,6 +148,19 @@ impl Handle {
     /// Ends the controller after everything is written down. The last table keeps serving.
     pub async fn stop(&self) {
         self.ask(Input::Stop).await;
+    }
+
+    /// Writes everything down and lets go of the journal, for another process to take it up. From then on
+    /// nothing is decided here and commands are refused; the last table keeps serving.
+    pub async fn release(&self) {
+        self.ask(Input::Release).await;
+    }
+
+    /// Goes on after [`release`](Self::release), from the journal as it is now. Without one, stable
+    /// versions get all traffic and releases stand still.
+    pub async fn take_back(&self, journal: Option<(Store, Recovered)>) {
+        let journal = Journaled(journal.map(Box::new));
+        self.ask(|reply| Input::TakeBack(journal, reply)).await;
     }
 
     async fn ask<T>(&self, input: impl FnOnce(oneshot::Sender<T>) -> Input) -> Option<T> {

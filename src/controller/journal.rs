@@ -34,6 +34,7 @@ pub(super) struct Journal {
 enum Order {
     Write(Job),
     Recall(oneshot::Sender<Recovered>),
+    Close(oneshot::Sender<()>),
 }
 
 impl Journal {
@@ -53,6 +54,12 @@ impl Journal {
                     Order::Recall(reply) => {
                         let _ = reply.send(store.recall());
                     }
+                    Order::Close(reply) => {
+                        // With it goes the lock on the directory.
+                        drop(store);
+                        let _ = reply.send(());
+                        return;
+                    }
                 }
             }
         })?;
@@ -63,8 +70,17 @@ impl Journal {
     pub fn write(&self, job: Job) -> Result<(), Job> {
         self.orders.send(Order::Write(job)).map_err(|it| match it.0 {
             Order::Write(job) => job,
-            Order::Recall(_) => Job { number: 0, records: Vec::new() },
+            Order::Recall(_) | Order::Close(_) => Job { number: 0, records: Vec::new() },
         })
+    }
+
+    /// Writes what there is to write and lets go of the directory. Afterwards nothing is written.
+    pub async fn close(&self) {
+        let (reply, closed) = oneshot::channel();
+        if self.orders.send(Order::Close(reply)).is_ok() {
+            // An error means that the thread is gone, and the directory free with it.
+            let _ = closed.await;
+        }
     }
 
     /// Everything that is on disk by now.

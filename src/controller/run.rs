@@ -119,6 +119,15 @@ impl Controller {
                 let _ = done.send(());
                 return;
             }
+            if let Next::Input(Some(Input::Release(done))) = next {
+                self.finish().await;
+                self.journal.close().await;
+                let _ = done.send(());
+                if !self.stand_aside().await {
+                    return;
+                }
+                continue;
+            }
             let done = catch_unwind(AssertUnwindSafe(|| self.take(next)));
             match done {
                 Ok(jobs) => self.write(jobs),
@@ -167,7 +176,12 @@ impl Controller {
                 self.acked = false;
                 Vec::new()
             }
-            Next::Input(Some(Input::Stop(_)) | None) => Vec::new(),
+            // The first two are not taken here; nothing was let go of that could be taken back.
+            Next::Input(Some(Input::Stop(done) | Input::Release(done) | Input::TakeBack(_, done))) => {
+                let _ = done.send(());
+                Vec::new()
+            }
+            Next::Input(None) => Vec::new(),
         }
     }
 
@@ -194,6 +208,52 @@ impl Controller {
         if !lost.is_empty() {
             self.core.journal_lost(lost, self.clock.now());
         }
+    }
+
+    /// Decides nothing until the journal is given back; `false` when it is over instead.
+    async fn stand_aside(&mut self) -> bool {
+        loop {
+            // Who asked may have gone.
+            match self.inputs.recv().await {
+                None => return false,
+                Some(Input::Stop(done)) => {
+                    let _ = done.send(());
+                    return false;
+                }
+                Some(Input::TakeBack(journal, done)) => {
+                    let back = self.take_up(journal.0.map(|it| *it));
+                    let _ = done.send(());
+                    if back {
+                        return true;
+                    }
+                }
+                Some(Input::Release(done)) => drop(done.send(())),
+                Some(Input::Configure(_, reply)) => drop(reply.send(Err(super::ConfigureError::Stopping))),
+                Some(Input::Command(_, reply) | Input::Freeze(_, reply)) => {
+                    let _ = reply.send(Err(super::Refused::stopping()));
+                }
+            }
+        }
+    }
+
+    /// Everything anew from a journal. Without one nobody would roll a bad version back, so stable alone
+    /// gets traffic.
+    fn take_up(&mut self, journal: Option<(Store, Recovered)>) -> bool {
+        let started = journal.and_then(|(store, recovered)| Some((Journal::start(store).ok()?, recovered)));
+        let Some(((journal, acks), recovered)) = started else {
+            let fallback = self.house.fallback.lock().unwrap_or_else(PoisonError::into_inner).take();
+            fallback.into_iter().for_each(|table| self.house.publisher.publish(table));
+            tracing::error!(
+                "the journal cannot be had back; stable versions have all traffic until a restart"
+            );
+            return false;
+        };
+        (self.journal, self.acks, self.acked) = (journal, acks, true);
+        while self.said.try_recv().is_ok() {}
+        self.core = Core::new(self.house.clone(), recovered);
+        let jobs = self.loaded.clone().map(|it| self.core.configure(it, self.clock.now()));
+        self.write(jobs.and_then(Result::ok).unwrap_or_default());
+        true
     }
 
     /// After a panic: stable alone gets traffic, then everything is taken up from the journal. `false`

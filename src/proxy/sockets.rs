@@ -1,9 +1,11 @@
 //! The listening sockets of the process: opened all or nothing, kept across reloads by name and
 //! address, closed without a reset for anybody in their queues.
 
+mod given;
+
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -18,6 +20,8 @@ use super::admission::Shared;
 use super::listener::Change;
 use super::worker::Order;
 
+pub use given::GivenSocket;
+
 /// Connections that may wait to be accepted, for each worker. The kernel caps it at `somaxconn`.
 const BACKLOG: i32 = 4096;
 
@@ -25,6 +29,9 @@ const BACKLOG: i32 = 4096;
 pub struct Sockets {
     registry: Arc<Registry>,
     open: BTreeMap<ListenerName, Open>,
+    /// Opened by somebody else. They are kept, so that a listener that leaves can come back: whoever
+    /// opened them would not let us open them again.
+    given: Vec<GivenSocket>,
 }
 
 struct Open {
@@ -32,29 +39,78 @@ struct Open {
     shared: Arc<Shared>,
     /// Where it really listens: the kernel chooses the port if the file says 0.
     address: SocketAddr,
+    /// All its sockets once more, for a process that takes over: with a queue of its own for each, no
+    /// connection is lost only if every one is handed on.
+    sockets: Vec<TcpListener>,
 }
 
-/// A socket that cannot be opened.
+/// A socket that cannot be had.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to listen on {address} for listener `{listener}`")]
-pub struct BindError {
-    /// Whose.
-    pub listener: ListenerName,
-    /// Where.
-    pub address: SocketAddr,
-    source: io::Error,
+pub enum BindError {
+    /// The system does not give it.
+    #[error("failed to listen on {address} for listener `{listener}`")]
+    Failed {
+        /// Whose.
+        listener: ListenerName,
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// One that was given by this name listens somewhere else.
+    #[error(
+        "the socket that was given for listener `{listener}` listens on {given}, but the file says {address}: change one of the two"
+    )]
+    Elsewhere {
+        /// Whose.
+        listener: ListenerName,
+        /// What the file says.
+        address: SocketAddr,
+        /// Where it listens.
+        given: SocketAddr,
+    },
+    /// Some that were given belong to no listener.
+    #[error(
+        "{0} was given and fits no listener: name the socket after a listener (FileDescriptorName=), or let one listen on its address"
+    )]
+    Strange(String),
 }
 
 /// New sockets that are open and not yet accepted from.
 pub struct Bound {
     wanted: Vec<ListenerSpec>,
-    fresh: BTreeMap<ListenerName, (SocketAddr, Vec<std::net::TcpListener>)>,
+    fresh: BTreeMap<ListenerName, (SocketAddr, Shares)>,
 }
 
+/// The sockets of each worker.
+type Shares = Vec<Vec<TcpListener>>;
+
 impl Sockets {
-    /// None yet.
-    pub fn new(registry: &Arc<Registry>) -> Self {
-        Self { registry: Arc::clone(registry), open: BTreeMap::new() }
+    /// None yet; those in `given` need not be opened.
+    pub fn new(registry: &Arc<Registry>, given: Vec<GivenSocket>) -> Self {
+        Self { registry: Arc::clone(registry), open: BTreeMap::new(), given }
+    }
+
+    /// Whether every socket that was given is wanted.
+    pub fn refuse_strangers(&self, wanted: &[ListenerSpec]) -> Result<(), BindError> {
+        given::refuse_strangers(&self.given, wanted)
+    }
+
+    /// Lets go of what was given and is not in use: its owner looks after it.
+    pub fn forget_given(&mut self) {
+        self.given.clear();
+    }
+
+    /// Every socket that is accepted from once more, under its listener's name.
+    pub fn copies(&self) -> io::Result<Vec<GivenSocket>> {
+        let mut copies = Vec::new();
+        for (name, open) in &self.open {
+            for socket in &open.sockets {
+                let name = Some(name.as_str().to_owned());
+                copies.push(GivenSocket { name, address: open.address, socket: socket.try_clone()? });
+            }
+        }
+        Ok(copies)
     }
 
     /// Opens the sockets that `wanted` needs and that are not open yet. If one cannot be had, none is
@@ -65,10 +121,15 @@ impl Sockets {
             let stays = self.open.get(&spec.name).is_some_and(|it| it.spec.address == spec.address);
             if !stays {
                 let ours = self.open.values().any(|it| it.address == spec.address);
-                let sockets = bind_all(spec.address, self.registry.workers(), ours).map_err(|source| {
-                    BindError { listener: spec.name.clone(), address: spec.address, source }
-                })?;
-                fresh.insert(spec.name.clone(), sockets);
+                let given = given::for_listener(&self.given, spec, wanted)?;
+                let workers = self.registry.workers();
+                let sockets = match given.first().map(TcpListener::local_addr) {
+                    None => bind_all(spec.address, workers, ours),
+                    Some(address) => {
+                        address.and_then(|it| given::shared_out(given, workers).map(|shares| (it, shares)))
+                    }
+                };
+                fresh.insert(spec.name.clone(), sockets.map_err(|error| BindError::of(spec, error))?);
             }
         }
         Ok(Bound { wanted: wanted.to_vec(), fresh })
@@ -86,6 +147,7 @@ impl Sockets {
             .cloned()
             .collect();
         for name in gone {
+            // The copies go first: a queue must not outlive the workers' look at it.
             self.open.remove(&name);
             closing.extend(close(proxy, &name));
         }
@@ -113,21 +175,17 @@ impl Sockets {
         self.open.iter().map(|(name, it)| (name.clone(), it.address)).collect()
     }
 
-    fn open(
-        &mut self,
-        proxy: &Proxy,
-        spec: Arc<ListenerSpec>,
-        address: SocketAddr,
-        sockets: Vec<std::net::TcpListener>,
-    ) {
+    fn open(&mut self, proxy: &Proxy, spec: Arc<ListenerSpec>, address: SocketAddr, shares: Shares) {
         let series = self.registry.listener(&spec.name);
         let shared = Arc::new(Shared::new(Arc::clone(&spec), series, Arc::clone(&proxy.admission)));
-        for (worker, socket) in proxy.orders().iter().zip(sockets) {
+        // One that cannot be copied is still accepted from; only nobody can take it over.
+        let sockets = shares.iter().flatten().filter_map(|it| it.try_clone().ok()).collect();
+        for (worker, sockets) in proxy.orders().iter().zip(shares) {
             // A worker that is gone accepts nothing; the others go on.
-            let change = Change::Open { shared: Arc::clone(&shared), sockets: vec![socket] };
+            let change = Change::Open { shared: Arc::clone(&shared), sockets };
             let _ = worker.send(Order::Listen(change));
         }
-        self.open.insert(spec.name.clone(), Open { spec, shared, address });
+        self.open.insert(spec.name.clone(), Open { spec, shared, address, sockets });
     }
 
     fn update(&mut self, proxy: &Proxy, spec: Arc<ListenerSpec>) {
@@ -153,11 +211,7 @@ fn close(proxy: &Proxy, name: &ListenerName) -> Vec<oneshot::Receiver<()>> {
 
 /// One socket for each worker on the same address, all open before any is accepted from, so that the
 /// kernel spreads connections over all of them from the first on.
-fn bind_all(
-    address: SocketAddr,
-    workers: usize,
-    ours: bool,
-) -> io::Result<(SocketAddr, Vec<std::net::TcpListener>)> {
+fn bind_all(address: SocketAddr, workers: usize, ours: bool) -> io::Result<(SocketAddr, Shares)> {
     if !ours {
         // `SO_REUSEPORT` would share the port with any other process of this user that set it too.
         // Without it the kernel says whether somebody is there.
@@ -165,14 +219,10 @@ fn bind_all(
     }
     let first = bind_one(address, true)?;
     let address = first.local_addr()?;
-    let mut sockets = vec![first];
-    for _ in 1..workers {
-        sockets.push(bind_one(address, true)?);
-    }
-    Ok((address, sockets))
+    Ok((address, given::shared_out(vec![first], workers)?))
 }
 
-fn bind_one(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
+fn bind_one(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;

@@ -15,6 +15,8 @@ pub enum Signal {
     Reload,
     /// `SIGUSR1`: open the log files anew.
     Reopen,
+    /// `SIGUSR2`: hand over to a new process.
+    Upgrade,
 }
 
 /// Receives signals; from its making on, the default actions are off.
@@ -25,6 +27,7 @@ pub struct Signals {
     quit: unix::Signal,
     hang_up: unix::Signal,
     user_one: unix::Signal,
+    user: unix::Signal,
 }
 
 impl Signals {
@@ -36,6 +39,7 @@ impl Signals {
             quit: unix::signal(SignalKind::quit())?,
             hang_up: unix::signal(SignalKind::hangup())?,
             user_one: unix::signal(SignalKind::user_defined1())?,
+            user: unix::signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -48,6 +52,7 @@ impl Signals {
             _ = self.quit.recv() => Signal::StopAtOnce,
             _ = self.hang_up.recv() => Signal::Reload,
             _ = self.user_one.recv() => Signal::Reopen,
+            _ = self.user.recv() => Signal::Upgrade,
         }
     }
 }
@@ -66,6 +71,7 @@ mod tests {
             (Number::TERM, Signal::Stop),
             (Number::INT, Signal::Stop),
             (Number::QUIT, Signal::StopAtOnce),
+            (Number::USR2, Signal::Upgrade),
         ] {
             kill_process(getpid(), number).unwrap();
             assert_eq!(signals.next().await, meaning);

@@ -48,6 +48,11 @@ impl ServiceManager {
         send(&[NotifyState::Stopping]);
     }
 
+    /// Another process is the one to watch from now on.
+    pub fn main_is(&self, process: u32) {
+        send(&[NotifyState::MainPid(process)]);
+    }
+
     /// Still alive.
     pub fn ping(&self) {
         send(&[NotifyState::Watchdog]);

@@ -42,10 +42,19 @@ impl Tally {
 impl Load {
     /// Starts `clients` connections that send GETs with `pause` between them.
     pub fn start(to: SocketAddr, clients: usize, pause: Duration) -> Self {
+        Self::start_with(to, clients, pause, ALIVE)
+    }
+
+    /// The same with a fresh connection for each request.
+    pub fn start_fresh(to: SocketAddr, clients: usize, pause: Duration) -> Self {
+        Self::start_with(to, clients, pause, ONCE)
+    }
+
+    fn start_with(to: SocketAddr, clients: usize, pause: Duration, request: &'static str) -> Self {
         let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let clients = (0..clients).map(|_| {
             let (stop, sent) = (stop.clone(), sent.clone());
-            thread::spawn(move || send(to, pause, &stop, &sent))
+            thread::spawn(move || send(to, pause, request, &stop, &sent))
         });
         Self { clients: clients.collect(), stop, sent }
     }
@@ -68,8 +77,11 @@ impl Load {
     }
 }
 
-/// A keep-alive client. It obeys `Connection: close`, so that every failure it counts is a real one.
-fn send(to: SocketAddr, pause: Duration, stop: &AtomicBool, sent: &AtomicU64) -> Tally {
+const ALIVE: &str = "GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n";
+const ONCE: &str = "GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n";
+
+/// A client. It obeys `Connection: close`, so that every failure it counts is a real one.
+fn send(to: SocketAddr, pause: Duration, request: &str, stop: &AtomicBool, sent: &AtomicU64) -> Tally {
     let mut tally = Tally::default();
     let mut open = None;
     while !stop.load(Ordering::SeqCst) {
@@ -79,7 +91,7 @@ fn send(to: SocketAddr, pause: Duration, stop: &AtomicBool, sent: &AtomicU64) ->
             thread::sleep(Duration::from_millis(20));
             continue;
         };
-        let answer = match client.offer("GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n") {
+        let answer = match client.offer(request) {
             Err(error) => format!("send: {error}"),
             Ok(()) => match client.try_response("GET") {
                 Err(broken) => format!("{broken:?}"),
@@ -94,7 +106,9 @@ fn send(to: SocketAddr, pause: Duration, stop: &AtomicBool, sent: &AtomicU64) ->
         };
         *tally.0.entry(answer).or_default() += 1;
         sent.fetch_add(1, Ordering::SeqCst);
-        thread::sleep(pause);
+        if !pause.is_zero() {
+            thread::sleep(pause);
+        }
     }
     tally
 }

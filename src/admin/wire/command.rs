@@ -79,6 +79,13 @@ pub struct ReloadReply {
     pub changed: bool,
 }
 
+/// Another process has taken over.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct UpgradeReply {
+    /// Its number.
+    pub process: u32,
+}
+
 /// What is loaded.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct ConfigState {

@@ -32,6 +32,32 @@ impl Instance {
         self.end().await
     }
 
+    /// Finishes what is under way after another process has taken over: nothing new is begun here.
+    pub async fn leave(self, times: Times, signals: &mut Signals) -> Result<(), RunError> {
+        self.shutdown.drain();
+        self.reloader.close_listeners().await;
+        self.proxy.drain(times.lame_duck);
+        self.proxy.close_silent();
+        let finish = async {
+            // Whoever asked for the hand-over has its answer by then.
+            tokio::time::sleep(LAST_WORDS).await;
+            self.finish(times.lame_duck + times.drain).await;
+        };
+        tokio::select! {
+            () = finish => {}
+            () = told_again(signals) => tracing::warn!("told to stop: ending now"),
+        }
+        self.end().await
+    }
+
+    /// Waits until no connection is left, or this time has passed.
+    async fn finish(&self, within: Duration) {
+        let end = tokio::time::Instant::now() + within;
+        while self.proxy.connections() > 0 && tokio::time::Instant::now() < end {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// Lets what is under way finish.
     async fn drain(&self, times: Times, signals: &mut Signals) {
         let Times { lame_duck, drain } = times;
@@ -42,10 +68,7 @@ impl Instance {
             tokio::time::sleep(lame_duck).await;
             self.reloader.close_listeners().await;
             proxy.close_silent();
-            let end = tokio::time::Instant::now() + drain;
-            while proxy.connections() > 0 && tokio::time::Instant::now() < end {
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
+            self.finish(drain).await;
         };
         tokio::select! {
             () = finish => {}
@@ -79,6 +102,9 @@ async fn told_again(signals: &mut Signals) {
         tracing::warn!("coming to an end: nothing is loaded any more");
     }
 }
+
+/// How long answers of the admin interface may take that were under way when it was over.
+const LAST_WORDS: Duration = Duration::from_millis(250);
 
 /// Between looks at whether everything is finished.
 const LOOK_EVERY: Duration = Duration::from_millis(20);

@@ -108,3 +108,32 @@ async fn a_panic_leaves_stable_alone_until_the_journal_is_read_again() {
     let told: Vec<_> = events.iter().map(|it| it.what.as_str()).collect();
     assert_eq!(told, ["adopted", "began", "restarted", "rolled_back"]);
 }
+
+/// One process lets go, another one has the journal, and the first takes it back: at no moment do two
+/// decide, and nothing that was decided is lost.
+#[tokio::test(flavor = "current_thread")]
+async fn whoever_lets_go_of_the_journal_decides_nothing_until_it_is_back() {
+    let running = Running::start();
+    let state = running._place.path().join("state");
+    running.load(1, "v1").await;
+    running.load(2, "v2").await;
+    running.until(|it| it.word == "CANARY").await;
+    assert!(Store::open(&state).is_err(), "locked");
+    running.handle.release().await;
+    assert_eq!(running.command(Command::promote(true)).await.unwrap_err().code, RefusalCode::Stopping);
+    assert_eq!(running.canary_weight().basis_points(), 500, "the last table keeps serving");
+    let theirs = Store::open(&state).unwrap();
+    assert_eq!(theirs.1.services.len(), 1);
+    drop(theirs);
+    running.handle.take_back(Some(Store::open(&state).unwrap())).await;
+    let status = running.until(|it| it.word == "CANARY").await;
+    assert_eq!((status.release, running.canary_weight().basis_points()), (1, 500));
+    assert!(running.command(Command::promote(true)).await.unwrap().durable);
+
+    running.handle.release().await;
+    running.handle.take_back(None).await;
+    assert_eq!(running.canary_weight(), Weight::NONE, "without a journal nobody would roll back");
+    assert_eq!(running.command(rollback()).await.unwrap_err().code, RefusalCode::Stopping);
+    running.handle.take_back(Some(Store::open(&state).unwrap())).await;
+    running.until(|it| it.word == "WATCHING").await;
+}
