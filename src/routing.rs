@@ -26,8 +26,8 @@ pub use publisher::{Publisher, Reader};
 pub use rate::{Rate, RateBy, RateCells, RateLimit};
 pub use recourse::{Retry, RetryOn, RetryReason};
 pub use spec::{
-    Balance, EndpointHost, EndpointSpec, ErrorStatus, Pin, Preview, ServiceLimits, ServiceSpec, StickyBy,
-    Timeouts, VersionSpec,
+    Balance, EndpointHost, EndpointSpec, ErrorStatus, Pin, Preview, Protocol, ServiceLimits, ServiceSpec,
+    StickyBy, Timeouts, VersionSpec,
 };
 pub use split::{Assignment, Split};
 pub use table::{Route, Service, ServiceIndex, Table, Target, VersionIndex};

@@ -2,6 +2,9 @@
 
 mod support;
 
+#[path = "http2/endpoints.rs"]
+mod endpoints;
+
 use std::time::Duration;
 
 use support::frames::{Frames, GET, POST, WHOLE, block, kind, with};

@@ -1,8 +1,8 @@
-//! Endpoints as they are written: `http://10.0.1.10:3000`, `unix:/run/shop.sock`.
+//! Endpoints as they are written: `http://10.0.1.10:3000`, `h2c://10.0.1.10:50051`, `unix:/run/shop.sock`.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::routing::{EndpointHost, EndpointSpec};
+use crate::routing::{EndpointHost, EndpointSpec, Protocol};
 
 use super::code::Code;
 use super::fields;
@@ -40,12 +40,13 @@ fn parse(written: &str) -> Result<EndpointSpec, (Code, &'static str, String)> {
     let Some((scheme, rest)) = written.split_once("://") else {
         return Err((Code::Endpoint, "has no scheme", format!("write http://{}", shown(written))));
     };
-    match scheme.to_ascii_lowercase().as_str() {
-        "http" => {}
+    let protocol = match scheme.to_ascii_lowercase().as_str() {
+        "http" => Protocol::Http1,
+        "h2c" => Protocol::Http2,
         "https" => return Err(unsupported("asks for TLS, which is not supported yet")),
-        "h2c" | "h2" => return Err(unsupported("asks for HTTP/2, which is not supported yet")),
+        "h2" => return Err((Code::Scheme, "has an unknown scheme", "HTTP/2 without TLS is h2c://".into())),
         _ => return Err((Code::Scheme, "has an unknown scheme", example())),
-    }
+    };
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if authority.contains(['/', '?', '#']) {
         let help = "leave out what follows the port; `rewrite` in a route changes paths".into();
@@ -56,7 +57,7 @@ fn parse(written: &str) -> Result<EndpointSpec, (Code, &'static str, String)> {
     }
     let (host, port) = split_port(authority).ok_or((Code::Endpoint, "has an unusable port", example()))?;
     let host = endpoint_host(host).ok_or((Code::Endpoint, "has an unusable host", example()))?;
-    Ok(EndpointSpec { host, port })
+    Ok(EndpointSpec { host, port, protocol })
 }
 
 fn unix(written: &str) -> Result<EndpointSpec, (Code, &'static str, String)> {
@@ -72,11 +73,11 @@ fn unix(written: &str) -> Result<EndpointSpec, (Code, &'static str, String)> {
     if path.len() > SOCKET_PATH_BYTES_MAX {
         return refused("has a path of more than 107 bytes, which the kernel refuses");
     }
-    Ok(EndpointSpec { host: EndpointHost::Unix(path.to_owned()), port: 0 })
+    Ok(EndpointSpec { host: EndpointHost::Unix(path.to_owned()), port: 0, protocol: Protocol::Http1 })
 }
 
 fn unsupported(message: &'static str) -> (Code, &'static str, String) {
-    (Code::Scheme, message, "endpoints are http:// or unix:/path for now".into())
+    (Code::Scheme, message, "endpoints are http://, h2c:// or unix:/path for now".into())
 }
 
 fn split_port(authority: &str) -> Option<(&str, u16)> {
@@ -135,6 +136,8 @@ mod tests {
         ] {
             assert_eq!(parse(written).unwrap().to_string(), expected);
         }
+        assert_eq!(parse("h2c://shop:50051").unwrap().url(), "h2c://shop:50051");
+        assert_ne!(parse("h2c://shop:81"), parse("http://shop:81"), "connections are not shared");
     }
 
     #[test]
@@ -143,7 +146,7 @@ mod tests {
             ("10.0.0.1:3000", Code::Endpoint),
             ("shop", Code::Endpoint),
             ("https://shop", Code::Scheme),
-            ("h2c://shop", Code::Scheme),
+            ("h2://shop", Code::Scheme),
             ("unix:run/shop.sock", Code::Endpoint),
             ("unix:", Code::Endpoint),
             ("unix:/", Code::Endpoint),

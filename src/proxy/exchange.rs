@@ -22,6 +22,7 @@ use super::forward::Job;
 use super::grpc::Call;
 use super::h1::{self, HeadScanner};
 use super::listener::Local;
+use super::message::Framing;
 use super::patience::{Patience, Wait};
 use super::pump::{Flow, Pump};
 use super::stream::Stream;
@@ -146,7 +147,14 @@ impl<'a> Exchange<'a> {
             self.worker.deadlines.now_us();
         }
         self.reused = checkout.reused;
-        self.upstream = Some(checkout.stream);
+        let framing = self.job.request.framing;
+        let mut stream = checkout.stream;
+        if let Some(end) = stream.outbound() {
+            // If it cannot be sent, that shows when the answer is looked for.
+            let _ = end.send_head(&self.job.upload.front, framing.is_empty());
+            self.job.upload.head_went_apart(Framing::UntilClose);
+        }
+        self.upstream = Some(stream);
         self.now_us = self.worker.deadlines.recent_us();
         self.first_pass = true;
         self.attempt.sent(self.now_us);

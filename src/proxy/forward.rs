@@ -240,8 +240,12 @@ impl Exchange<'_> {
             {
                 return Ok((Rc::clone(endpoint), checkout));
             }
-            match endpoint.open(spec.timeouts.connect, &worker.names, now_ms).await {
-                Ok(stream) => return Ok((Rc::clone(endpoint), Checkout { stream, reused: false })),
+            match endpoint.reach(&worker, spec.timeouts.connect).await {
+                Ok(Checkout { stream, reused }) => {
+                    // Whoever wants a fresh one has been disappointed once, and is not twice.
+                    let reused = reused && !course.fresh_only;
+                    return Ok((Rc::clone(endpoint), Checkout { stream, reused }));
+                }
                 Err(error) => {
                     tracing::debug!(error = &error as &dyn std::error::Error, "passed over an endpoint");
                     if !version.has_more(&course.line) || !spec.retry.on.has(RetryReason::Connect) {

@@ -6,18 +6,24 @@
 //! protocols. What only HTTP/2 can get wrong is settled before a head becomes text.
 //!
 //! [`server`] is a client's connection: it accepts streams, each served by a task of its own, and keeps
-//! account of what the client costs. [`Wire`] lets the frames of many streams leave in one write.
+//! account of what the client costs. [`Pool`] holds the connections to an endpoint that speaks HTTP/2, on
+//! each of which many requests are under way. [`Wire`] lets the frames of many streams leave in one write.
 //!
 //! Not here: what is done with a request (`forward`), and when its patience ends (`patience`).
 
 mod account;
 mod half;
 mod inbound;
+mod outbound;
+mod pool;
+mod pulse;
 mod server;
 mod text;
 mod wire;
 
 pub use inbound::Inbound;
+pub use outbound::Outbound;
+pub use pool::Pool;
 pub use server::{Arrived, PREFACE, serve};
 
 use wire::Wire;

@@ -10,6 +10,7 @@ use tokio::io::AsyncWrite;
 
 use super::buffer::Buffer;
 use super::h1::{BodyError, BodyReader, Piece};
+use super::message::Framing;
 use super::replay::Replay;
 use super::stream::Stream;
 
@@ -139,7 +140,7 @@ impl Pump {
             if let Some((head, framing)) = self.replay.rewind() {
                 self.front.clear();
                 self.front.extend_from_slice(head);
-                self.reader.restart(framing, framing);
+                self.reader.again(framing);
                 self.content = 0;
             }
             (self.range, self.consumed) = (0..0, 0);
@@ -147,6 +148,13 @@ impl Pump {
         }
         self.written = 0;
         self.loaded = true;
+    }
+
+    /// `front` was given to the other side apart from the body, which goes out framed as `to`.
+    pub fn head_went_apart(&mut self, to: Framing) {
+        self.moved += self.front.len() as u64;
+        (self.written, self.loaded) = (self.front.len(), false);
+        self.reader.again(to);
     }
 
     /// Forgets `front`, which was written.
@@ -205,8 +213,8 @@ impl Pump {
     ) -> Poll<io::Result<()>> {
         self.join_small(input);
         let body = &input.filled()[self.range.clone()];
-        if let Some(end) = sink.inbound() {
-            end.set_last(self.reader.is_done() && self.reader.trailers().is_empty());
+        if sink.is_end() {
+            sink.set_last(self.reader.is_done() && self.reader.trailers().is_empty());
         }
         let total = self.front.len() + body.len() + self.back.len();
         while self.written < total {

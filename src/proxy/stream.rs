@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::h2::Inbound;
+use super::buffer::Buffer;
+use super::h2::{Inbound, Outbound};
 use super::tls::TlsStream;
 
 /// A connection, on either side.
@@ -20,6 +21,8 @@ pub enum Stream {
     Inbound(Box<Inbound>),
     /// TLS. On the heap: most connections of most workers are none.
     Tls(Box<TlsStream>),
+    /// A stream of a connection to an endpoint: content alone.
+    Outbound(Box<Outbound>),
 }
 
 impl Stream {
@@ -51,7 +54,7 @@ impl Stream {
     pub fn set_nodelay(&self) -> io::Result<()> {
         match self {
             Self::Tcp(it) => it.set_nodelay(true),
-            Self::Unix(_) | Self::Inbound(_) => Ok(()),
+            Self::Unix(_) | Self::Inbound(_) | Self::Outbound(_) => Ok(()),
             Self::Tls(it) => it.tcp().set_nodelay(true),
         }
     }
@@ -67,12 +70,41 @@ impl Stream {
                 it.reset();
                 Ok(())
             }
+            Self::Outbound(it) => {
+                it.reset();
+                Ok(())
+            }
         }
     }
 
     /// Whether it carries content without frames, and heads are given to it apart.
     pub fn is_end(&self) -> bool {
-        matches!(self, Self::Inbound(_))
+        matches!(self, Self::Inbound(_) | Self::Outbound(_))
+    }
+
+    /// Whether what is written next to an end is the last of its content.
+    pub fn set_last(&mut self, last: bool) {
+        match self {
+            Self::Inbound(it) => it.set_last(last),
+            Self::Outbound(it) => it.set_last(last),
+            _ => {}
+        }
+    }
+
+    /// The end of a stream to an endpoint.
+    pub fn outbound(&mut self) -> Option<&mut Outbound> {
+        match self {
+            Self::Outbound(it) => Some(it),
+            _ => None,
+        }
+    }
+
+    /// Reads a head, or a part of one, into `buffer`.
+    pub fn poll_head(&mut self, buffer: &mut Buffer, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Outbound(it) => it.poll_head(buffer, cx).map_ok(|()| buffer.filled().len()),
+            it => buffer.poll_fill(it, cx),
+        }
     }
 
     /// The end of a client's stream.
@@ -98,6 +130,7 @@ impl Stream {
             Self::Unix(it) => it.poll_read_ready(cx),
             Self::Inbound(it) => it.poll_read_ready(cx),
             Self::Tls(it) => it.poll_read_ready(cx),
+            Self::Outbound(it) => it.poll_read_ready(cx),
         }
     }
 
@@ -108,7 +141,7 @@ impl Stream {
             Self::Tcp(it) => it.try_read(&mut byte),
             Self::Unix(it) => it.try_read(&mut byte),
             // Never kept for later.
-            Self::Inbound(_) => return false,
+            Self::Inbound(_) | Self::Outbound(_) => return false,
             Self::Tls(it) => return it.is_silent(),
         };
         matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
@@ -122,6 +155,7 @@ impl AsyncRead for Stream {
             Self::Unix(it) => Pin::new(it).poll_read(cx, into),
             Self::Inbound(it) => Pin::new(it).poll_read(cx, into),
             Self::Tls(it) => Pin::new(&mut **it).poll_read(cx, into),
+            Self::Outbound(it) => Pin::new(it).poll_read(cx, into),
         }
     }
 }
@@ -133,6 +167,7 @@ impl AsyncWrite for Stream {
             Self::Unix(it) => Pin::new(it).poll_write(cx, from),
             Self::Inbound(it) => Pin::new(it).poll_write(cx, from),
             Self::Tls(it) => Pin::new(&mut **it).poll_write(cx, from),
+            Self::Outbound(it) => Pin::new(it).poll_write(cx, from),
         }
     }
 
@@ -146,6 +181,7 @@ impl AsyncWrite for Stream {
             Self::Unix(it) => Pin::new(it).poll_write_vectored(cx, from),
             Self::Inbound(it) => Pin::new(it).poll_write(cx, only(from)),
             Self::Tls(it) => Pin::new(&mut **it).poll_write_vectored(cx, from),
+            Self::Outbound(it) => Pin::new(it).poll_write(cx, only(from)),
         }
     }
 
@@ -159,6 +195,7 @@ impl AsyncWrite for Stream {
             Self::Unix(it) => Pin::new(it).poll_flush(cx),
             Self::Inbound(it) => Pin::new(it).poll_flush(cx),
             Self::Tls(it) => Pin::new(&mut **it).poll_flush(cx),
+            Self::Outbound(it) => Pin::new(it).poll_flush(cx),
         }
     }
 
@@ -168,6 +205,7 @@ impl AsyncWrite for Stream {
             Self::Unix(it) => Pin::new(it).poll_shutdown(cx),
             Self::Inbound(it) => Pin::new(it).poll_shutdown(cx),
             Self::Tls(it) => Pin::new(&mut **it).poll_shutdown(cx),
+            Self::Outbound(it) => Pin::new(it).poll_shutdown(cx),
         }
     }
 }

@@ -8,6 +8,7 @@ mod connect;
 mod doctor;
 mod endpoint;
 mod health;
+mod open;
 mod site;
 mod ward;
 

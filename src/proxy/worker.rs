@@ -26,7 +26,7 @@ use super::listener::{Arrival, Listeners};
 use super::message;
 use super::rates::Rates;
 use super::trail::{LogRule, Scribe};
-use super::upstream::{Board, Endpoint, Names};
+use super::upstream::{Board, Names};
 use super::view::{Endpoints, View};
 
 /// How often unused connections are looked through.
@@ -34,6 +34,9 @@ const PRUNE_EVERY: Duration = Duration::from_secs(1);
 
 /// How long connections that only wait have to be closed in the end: the loop turns many times in it.
 const LAST_MOMENT: Duration = Duration::from_millis(20);
+
+/// How long opening a connection ahead of the first request may take.
+const WARM_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a worker is told.
 pub enum Order {
@@ -282,14 +285,7 @@ impl Worker {
     fn warm(self: &Rc<Self>) {
         for endpoint in self.view.borrow().cold_endpoints() {
             let worker = Rc::clone(self);
-            spawn_local(async move { worker.warm_one(&endpoint).await });
-        }
-    }
-
-    async fn warm_one(&self, endpoint: &Endpoint) {
-        let limit = Duration::from_secs(2);
-        if let Ok(stream) = endpoint.open(limit, &self.names, self.deadlines.now_ms()).await {
-            endpoint.put_back(stream, self.deadlines.now_ms());
+            spawn_local(async move { endpoint.warm(&worker, WARM_WITHIN).await });
         }
     }
 

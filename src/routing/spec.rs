@@ -61,6 +61,18 @@ pub struct EndpointSpec {
     pub host: EndpointHost,
     /// TCP port; 0 for a Unix socket.
     pub port: u16,
+    /// What is spoken there.
+    pub protocol: Protocol,
+}
+
+/// What is spoken with an endpoint.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2 from the first byte.
+    Http2,
 }
 
 /// The host of an endpoint.
@@ -79,7 +91,10 @@ impl EndpointSpec {
     pub fn url(&self) -> String {
         match &self.host {
             EndpointHost::Unix(_) => self.to_string(),
-            EndpointHost::Address(_) | EndpointHost::Name(_) => format!("http://{self}"),
+            EndpointHost::Address(_) | EndpointHost::Name(_) => match self.protocol {
+                Protocol::Http1 => format!("http://{self}"),
+                Protocol::Http2 => format!("h2c://{self}"),
+            },
         }
     }
 

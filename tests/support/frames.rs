@@ -103,6 +103,41 @@ impl Frames {
         Self { stream, read: Vec::new(), polite: true }
     }
 
+    /// The other side of a connection: hears a client's hello and answers it.
+    pub fn accepted(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
+        stream.set_write_timeout(Some(PATIENCE)).expect("timeout");
+        let mut it = Self { stream, read: Vec::new(), polite: true };
+        let mut preface = [0; PREFACE.len()];
+        if it.stream.read_exact(&mut preface).is_ok() {
+            it.settings(&[(1, 0)]);
+        }
+        it
+    }
+
+    /// Waits for the next request; its stream.
+    pub fn request(&mut self) -> Option<u32> {
+        loop {
+            match self.next_within(PATIENCE) {
+                Ok(frame) if frame.kind == kind::HEADERS => return Some(frame.stream),
+                Ok(_) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Answers 200 with this content.
+    pub fn respond(&mut self, stream: u32, body: &str) -> &mut Self {
+        self.send(kind::HEADERS, END_HEADERS, stream, &[0x88]);
+        self.send(kind::DATA, END_STREAM, stream, body.as_bytes())
+    }
+
+    /// Announces the end: streams up to `last` are answered.
+    pub fn goaway(&mut self, last: u32, code: u32) -> &mut Self {
+        let payload = [last.to_be_bytes(), code.to_be_bytes()].concat();
+        self.send(kind::GOAWAY, 0, 0, &payload)
+    }
+
     /// Sends bytes as they are. A connection that is closed is noticed when reading.
     pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         let _ = self.stream.write_all(bytes);

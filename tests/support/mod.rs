@@ -14,6 +14,7 @@ pub mod command;
 pub mod frames;
 pub mod gate;
 pub mod h2client;
+pub mod h2server;
 pub mod load;
 pub mod message;
 pub mod outside;

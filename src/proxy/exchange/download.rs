@@ -6,7 +6,7 @@ use super::super::buffer::{BUFFER_BYTES, Buffer};
 use super::super::grpc::Call;
 use super::super::h1::{self, Asked, BodyReader, ResponseLimits, ResponseWriting};
 use super::super::message::Framing;
-use super::{Answer, Client, Exchange, Failure, Flow, Step, Verdict, Wait, shut};
+use super::{Answer, Client, Exchange, Failure, Flow, Step, Stream, Verdict, Wait, shut};
 
 impl Exchange<'_> {
     /// Passes the answer on.
@@ -122,7 +122,7 @@ impl Exchange<'_> {
                 }
             }
             let Some(upstream) = &mut self.upstream else { return Ok(false) };
-            match buffer.poll_fill(upstream, cx) {
+            match upstream.poll_head(buffer, cx) {
                 Poll::Pending => {
                     // Before the request has been sent, whoever holds it up is waited for instead.
                     if self.upload_done || self.upload_lost || self.held_since_ms.is_some() {
@@ -142,6 +142,13 @@ impl Exchange<'_> {
     /// The connection ended without an answer.
     pub(super) fn no_answer(&self) -> Verdict {
         let unheard = self.reused && !self.heard;
+        if unheard
+            && let Some(Stream::Outbound(end)) = &self.upstream
+            && end.is_unprocessed()
+        {
+            let whole = self.job.upload.can_rewind();
+            return if whole { Verdict::Stale } else { Verdict::Failed(Failure::Race) };
+        }
         let upload = &self.job.upload;
         match unheard {
             true if upload.is_untouched() => Verdict::Stale,
@@ -196,7 +203,8 @@ impl Exchange<'_> {
             || framing == Framing::UntilClose
             || client.is_spent(self.worker, self.now_us / 1000);
         self.keep_upstream = head.keep_alive && !self.tunnel && head.framing != Framing::UntilClose;
-        let trailers = head.framing == Framing::Chunked
+        let from_end = self.upstream.as_ref().is_some_and(Stream::is_end);
+        let trailers = (head.framing == Framing::Chunked || from_end)
             && (apart || (request.te_trailers && framing == Framing::Chunked));
         let how = ResponseWriting {
             framing,
@@ -218,6 +226,9 @@ impl Exchange<'_> {
         }
         self.download.reader = match self.tunnel {
             true => BodyReader::new(Framing::UntilClose, Framing::UntilClose),
+            false if from_end && head.framing != Framing::None => {
+                BodyReader::new(Framing::UntilClose, framing)
+            }
             false => BodyReader::new(head.framing, framing),
         };
         if trailers {
@@ -250,10 +261,16 @@ impl Exchange<'_> {
                 Ok(false)
             }
             Poll::Ready(Err(_)) => Err(Verdict::Failed(Failure::Reset)),
-            Poll::Ready(Ok(0)) => match self.download.source_ended() {
-                Ok(()) => Ok(true),
-                Err(_) => Err(Verdict::Failed(Failure::Reset)),
-            },
+            Poll::Ready(Ok(0)) => {
+                if let Some(lines) = upstream.outbound().and_then(|it| it.trailers()) {
+                    let taken = self.download.reader.take_trailers(&lines);
+                    taken.map_err(|_| Verdict::Failed(Failure::Protocol))?;
+                }
+                match self.download.source_ended() {
+                    Ok(()) => Ok(true),
+                    Err(_) => Err(Verdict::Failed(Failure::Reset)),
+                }
+            }
             Poll::Ready(Ok(_)) => {
                 self.reads += 1;
                 Ok(true)

@@ -115,6 +115,7 @@ impl Piece {
 #[derive(Clone, Debug, Default)]
 pub struct BodyReader {
     place: Place,
+    from: Framing,
     to: Framing,
     header: ChunkHeader,
     extensions: u32,
@@ -161,11 +162,22 @@ impl BodyReader {
             Framing::Chunked => Place::Header,
             Framing::UntilClose => Place::Open,
         };
-        self.to = to;
+        (self.from, self.to) = (from, to);
         self.header = ChunkHeader::default();
         self.extensions = 0;
         self.trailers.restart();
         self.content = 0;
+    }
+
+    /// Starts over with the same body, which is passed on framed as `to`.
+    pub fn again(&mut self, to: Framing) {
+        self.restart(self.from, to);
+    }
+
+    /// Takes trailers that arrived beside the body: lines, and the empty one. To be called before its end
+    /// is.
+    pub fn take_trailers(&mut self, lines: &[u8]) -> Result<(), BodyError> {
+        self.trailers.read(lines).map(drop)
     }
 
     /// Has trailers kept and passed on, as far as they may be. To be called before the first piece.
@@ -193,7 +205,7 @@ impl BodyReader {
             Place::Open => {
                 self.place = Place::Over;
                 if self.to == Framing::Chunked {
-                    piece.suffix.push(LAST_CHUNK);
+                    self.end_chunks(&mut piece);
                 }
             }
             _ => return Err(BodyError::Truncated),
@@ -347,11 +359,15 @@ impl BodyReader {
         };
         piece.consumed += len;
         if self.to == Framing::Chunked {
-            piece.trailers = !self.trailers.kept().is_empty();
-            piece.suffix.push(if piece.trailers { b"0\r\n" } else { LAST_CHUNK });
+            self.end_chunks(piece);
         }
         self.end(piece);
         Ok(())
+    }
+
+    fn end_chunks(&self, piece: &mut Piece) {
+        piece.trailers = !self.trailers.kept().is_empty();
+        piece.suffix.push(if piece.trailers { b"0\r\n" } else { LAST_CHUNK });
     }
 
     fn end(&mut self, piece: &mut Piece) {

@@ -4,7 +4,8 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use h2::{RecvStream, SendStream};
+use h2::{Reason, RecvStream, SendStream};
+use http::HeaderMap;
 use tokio::io::ReadBuf;
 
 use super::text;
@@ -13,13 +14,19 @@ use super::text;
 pub(super) struct Arriving {
     stream: RecvStream,
     chunk: Bytes,
+    trailers: Option<HeaderMap>,
     ended: bool,
 }
 
 impl Arriving {
     pub(super) fn new(stream: RecvStream) -> Self {
         let ended = stream.is_end_stream();
-        Self { stream, chunk: Bytes::new(), ended }
+        Self { stream, chunk: Bytes::new(), trailers: None, ended }
+    }
+
+    /// What came behind the content, once that is over.
+    pub(super) fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_ref()
     }
 
     /// Ready with true when there is content, and with false when it is over.
@@ -28,7 +35,7 @@ impl Arriving {
             match ready!(self.stream.poll_data(cx)) {
                 Some(chunk) => self.chunk = chunk.map_err(io_error)?,
                 None => {
-                    ready!(self.stream.poll_trailers(cx)).map_err(io_error)?;
+                    self.trailers = ready!(self.stream.poll_trailers(cx)).map_err(io_error)?;
                     self.ended = true;
                 }
             }
@@ -104,6 +111,10 @@ impl Leaving {
             let trailers = text::trailers(trailers).ok_or(io::ErrorKind::InvalidData)?;
             self.stream.send_trailers(trailers).map_err(io_error)
         }
+    }
+
+    pub(super) fn reset(&mut self, reason: Reason) {
+        self.stream.send_reset(reason);
     }
 
     /// Ready when the other side has given the stream up.

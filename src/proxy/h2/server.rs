@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::{Builder, Connection as Frames, SendResponse};
-use h2::{Ping, PingPong, Reason, RecvStream};
+use h2::{Reason, RecvStream};
 use http::Request;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::spawn_local;
@@ -26,6 +26,7 @@ use super::super::message::Refusal;
 use super::super::stream::Stream;
 use super::super::worker::Worker;
 use super::account::{Account, Live};
+use super::pulse::Pulse;
 use super::{Inbound, Wire, text};
 
 /// What a client that speaks HTTP/2 sends first.
@@ -45,12 +46,6 @@ const RESETS_BEFORE_ACCEPT_MAX: usize = 20;
 
 /// Streams that a client may make us reset by breaking rules (MadeYouReset).
 const RESETS_BY_ERROR_MAX: usize = 128;
-
-/// After so much silence the client is asked whether it is still there.
-const PING_AFTER_MS: u64 = 20_000;
-
-/// So long it may take to answer.
-const PONG_WITHIN_MS: u64 = 10_000;
 
 /// How long a connection that is to end may take when nothing is left to do.
 const LEAVE_WITHIN_MS: u64 = 5_000;
@@ -103,15 +98,12 @@ pub async fn serve(worker: &Rc<Worker>, arrived: Arrived) {
         local,
         spec,
         peer,
-        pings: frames.ping_pong(),
+        pulse: Pulse::new(frames.ping_pong(), now_ms),
         frames,
         wire: wire.clone(),
         account: Account::new(now_ms),
         until_ms,
         leaving_since_ms: None,
-        heard_bytes: 0,
-        ping_at_ms: now_ms + PING_AFTER_MS,
-        pong_by_ms: None,
     };
     let ended = poll_fn(|cx| connection.poll(&deadline, cx)).await;
     drop(connection);
@@ -148,22 +140,19 @@ struct Connection {
     spec: Arc<ListenerSpec>,
     peer: Rc<Peer>,
     frames: Frames<Wire, Bytes>,
-    pings: Option<PingPong>,
+    pulse: Pulse,
     wire: Wire,
     account: Rc<Account>,
     until_ms: u64,
     /// Since when the client knows that it has to go.
     leaving_since_ms: Option<u64>,
-    heard_bytes: u64,
-    ping_at_ms: u64,
-    pong_by_ms: Option<u64>,
 }
 
 impl Connection {
     fn poll(&mut self, deadline: &Deadline, cx: &mut Context<'_>) -> Poll<Ended> {
         let now_ms = self.worker.deadlines.now_ms();
         self.wire.begin_turn();
-        if self.keep_alive(now_ms, cx).is_err() {
+        if !self.pulse.beats(self.wire.received(), now_ms, cx) {
             return Poll::Ready(Ended::Gone);
         }
         self.leave_in_time(now_ms);
@@ -192,30 +181,6 @@ impl Connection {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
-    }
-
-    /// Asks a silent client whether it is still there. An error if it does not answer.
-    fn keep_alive(&mut self, now_ms: u64, cx: &mut Context<'_>) -> Result<(), ()> {
-        let Some(pings) = &mut self.pings else { return Ok(()) };
-        let received = self.wire.received();
-        if received != self.heard_bytes {
-            (self.heard_bytes, self.ping_at_ms) = (received, now_ms + PING_AFTER_MS);
-        }
-        if let Some(by_ms) = self.pong_by_ms {
-            if pings.poll_pong(cx).is_ready() {
-                self.pong_by_ms = None;
-            } else if now_ms >= by_ms {
-                return Err(());
-            }
-        } else if now_ms >= self.ping_at_ms {
-            self.ping_at_ms = now_ms + PING_AFTER_MS;
-            if pings.send_ping(Ping::opaque()).is_ok() {
-                self.pong_by_ms = Some(now_ms + PONG_WITHIN_MS);
-                // To be woken by the answer.
-                let _ = pings.poll_pong(cx);
-            }
-        }
-        Ok(())
     }
 
     /// Tells the client to open its next connection when this one is to end: first that it will, then,
@@ -248,7 +213,7 @@ impl Connection {
             None => self.until_ms.min(now_ms + idle_ms),
             Some(_) => now_ms + LEAVE_WITHIN_MS,
         };
-        rest.min(self.pong_by_ms.unwrap_or(self.ping_at_ms))
+        rest.min(self.pulse.next_ms())
     }
 
     fn broken(&self, error: &h2::Error) -> Ended {

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::uri::{Authority, Scheme};
-use http::{Method, Response, StatusCode};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Method, Request, Response, StatusCode, Uri};
 use memchr::{memchr, memchr3, memmem};
 
 use super::super::buffer::Buffer;
@@ -73,6 +73,35 @@ fn write_cookie(headers: &HeaderMap, out: &mut Out<'_>) -> Result<(), Refusal> {
     out.push(&[b"\r\n"])
 }
 
+/// Writes an answer's head into an empty `buffer`, as far as there is room. `ends` says that no content
+/// follows.
+pub(super) fn write_response(head: &http::response::Parts, ends: bool, buffer: &mut Buffer) -> Option<()> {
+    let mut out = Out(buffer);
+    let status = head.status;
+    out.push(&[b"HTTP/1.1 ", status.as_str().as_bytes(), b" "]).ok()?;
+    out.push(&[status.canonical_reason().unwrap_or_default().as_bytes(), b"\r\n"]).ok()?;
+    for (name, value) in &head.headers {
+        out.push(&[name.as_str().as_bytes(), b": ", checked(value).ok()?, b"\r\n"]).ok()?;
+    }
+    if !ends && !head.headers.contains_key(header::CONTENT_LENGTH) {
+        out.push(&[b"transfer-encoding: chunked\r\n"]).ok()?;
+    }
+    out.push(&[b"\r\n"]).ok()
+}
+
+/// Trailers as lines, and the empty one.
+pub(super) fn write_trailers(trailers: &HeaderMap) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (name, value) in trailers {
+        let Ok(value) = checked(value) else { continue };
+        for part in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
 /// A value that ends no line. The library promises that already; everything rests on it, so we look.
 fn checked(value: &HeaderValue) -> Result<&[u8], Refusal> {
     let value = value.as_bytes();
@@ -100,6 +129,27 @@ pub(super) fn response(head: &[u8]) -> Option<Response<()>> {
     *response.status_mut() = status;
     *response.headers_mut() = fields(&head[lines..])?;
     Some(response)
+}
+
+/// The request whose head we have written as `head`, for an endpoint without TLS.
+pub(super) fn request(head: &[u8]) -> Option<Request<()>> {
+    let line = &head[..memchr(b'\r', head)?];
+    let (method, rest) = line.split_at(memchr(b' ', line)?);
+    let target = rest[1..].strip_suffix(b" HTTP/1.1")?;
+    let mut fields = fields(&head[line.len() + 2..])?;
+    let mut uri = http::uri::Parts::default();
+    let host = fields.remove(header::HOST)?;
+    uri.scheme = Some(Scheme::HTTP);
+    uri.authority = Some(Authority::from_maybe_shared(Bytes::copy_from_slice(host.as_bytes())).ok()?);
+    uri.path_and_query = Some(PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(target)).ok()?);
+    let mut request = Request::new(());
+    *request.method_mut() = Method::from_bytes(method).ok()?;
+    *request.uri_mut() = Uri::from_parts(uri).ok()?;
+    if memmem::find(head, b"\r\nte: trailers\r\n").is_some() {
+        fields.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    *request.headers_mut() = fields;
+    Some(request)
 }
 
 /// Where the status stands in what we write.

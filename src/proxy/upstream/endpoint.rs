@@ -7,6 +7,9 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::routing::Protocol;
+
+use super::super::h2::Pool;
 use super::super::stream::Stream;
 use super::connect::{ConnectError, Names, connect};
 use super::health::Health;
@@ -23,6 +26,8 @@ pub struct Endpoint {
     pub health: Arc<Health>,
     /// Where it is, as text, written once.
     pub name: Box<str>,
+    /// Connections on which HTTP/2 is spoken.
+    pub(super) streams: Pool,
     idle: RefCell<Vec<Idle>>,
     in_flight: Cell<usize>,
     keep_alive: Cell<Duration>,
@@ -46,7 +51,8 @@ impl Endpoint {
     pub fn new(site: Site, health: Arc<Health>, keep_alive: Duration) -> Self {
         let (idle, in_flight) = (RefCell::default(), Cell::new(0));
         let name = site.spec.to_string().into();
-        Self { site, health, name, idle, in_flight, keep_alive: Cell::new(keep_alive) }
+        let streams = Pool::default();
+        Self { site, health, name, streams, idle, in_flight, keep_alive: Cell::new(keep_alive) }
     }
 
     /// Opens a connection, and tells how that went.
@@ -67,6 +73,9 @@ impl Endpoint {
     /// The connection that was used last, if one is still good: open and silent. Bytes that nobody
     /// asked for would be taken for the answer to the next request (response splitting).
     pub fn checkout(&self, now_ms: u64) -> Option<Checkout> {
+        if self.site.spec.protocol == Protocol::Http2 {
+            return self.streams.take().map(|stream| Checkout { stream, reused: true });
+        }
         let keep_ms = self.keep_alive.get().as_millis() as u64;
         let mut idle = self.idle.borrow_mut();
         while let Some(Idle { mut stream, since_ms }) = idle.pop() {
@@ -87,6 +96,7 @@ impl Endpoint {
 
     /// Closes what is too old or was closed by the other side.
     pub fn prune(&self, now_ms: u64) {
+        self.streams.prune(self.keep_alive.get(), now_ms);
         let keep_ms = self.keep_alive.get().as_millis() as u64;
         self.idle
             .borrow_mut()
@@ -95,7 +105,10 @@ impl Endpoint {
 
     /// Whether there is no unused connection.
     pub fn is_cold(&self) -> bool {
-        self.idle.borrow().is_empty()
+        match self.site.spec.protocol {
+            Protocol::Http1 => self.idle.borrow().is_empty(),
+            Protocol::Http2 => self.streams.is_cold(),
+        }
     }
 
     /// Exchanges under way.

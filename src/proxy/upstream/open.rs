@@ -1,0 +1,33 @@
+//! A connection to an endpoint, or a place on one, when none lies ready.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::routing::Protocol;
+
+use super::super::worker::Worker;
+use super::{Checkout, ConnectError, Endpoint};
+
+impl Endpoint {
+    /// Opens a connection within `limit`; with HTTP/2, only if those that are open have no place.
+    pub async fn reach(&self, worker: &Rc<Worker>, limit: Duration) -> Result<Checkout, ConnectError> {
+        let opening = || self.open(limit, &worker.names, worker.deadlines.recent_ms());
+        match self.site.spec.protocol {
+            Protocol::Http1 => Ok(Checkout { stream: opening().await?, reused: false }),
+            Protocol::Http2 => {
+                let failed = |source| ConnectError::Failed { endpoint: self.site.spec.clone(), source };
+                let taken = self.streams.take_or_open(&worker.deadlines, async || opening().await, failed);
+                taken.await.map(|(stream, reused)| Checkout { stream, reused })
+            }
+        }
+    }
+
+    /// Opens a connection ahead of the first request. If that fails, the first request will say so.
+    pub async fn warm(&self, worker: &Rc<Worker>, limit: Duration) {
+        worker.deadlines.now_ms();
+        if let Ok(Checkout { stream, .. }) = self.reach(worker, limit).await {
+            // A place on a connection is given up again; the connection stays.
+            self.put_back(stream, worker.deadlines.now_ms());
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! HTTP/2 with endpoints: every pairing of protocols, many streams, and connections that end early.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+
+use super::support::frames::{END_HEADERS, kind};
+use super::support::h2client::{ask, ask_all, get, post};
+use super::support::h2server::{H2Upstream, scripted};
+use super::support::{Gate, Setup, until};
+
+fn gate(to: SocketAddr) -> Gate {
+    Setup::default().version_as("v1", format!("\"h2c://{to}\"")).listener("h2c: true").start()
+}
+
+#[test]
+fn http_1_clients_reach_http_2_endpoints() {
+    let upstream = H2Upstream::echo(&[("x-sum", "7"), ("age", "1")]);
+    let gate = gate(upstream.address());
+    let mut client = gate.connect();
+    for _ in 0..2 {
+        let answer = client.get("/path?a=b");
+        assert_eq!((answer.status, answer.text().as_str()), (200, ""));
+        assert_eq!(answer.head.all("x-echo"), ["1"]);
+    }
+    let seen = upstream.requests().remove(0);
+    assert_eq!(seen.uri, "http://shop.test/path?a=b");
+    for gone in ["connection", "host", "transfer-encoding", "te", "keep-alive"] {
+        assert_eq!(seen.headers.get(gone), None, "{gone}");
+    }
+    assert_eq!(seen.headers["x-forwarded-proto"], "http");
+    let long = "x".repeat(300_000);
+    let head = "POST / HTTP/1.1\r\nHost: shop.test\r\nTE: trailers\r\nConnection: te\r\n";
+    for framed in [
+        format!("Content-Length: {}\r\n\r\n{long}", long.len()),
+        format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{long}\r\n0\r\nX: y\r\n\r\n", long.len()),
+    ] {
+        // An answer that begins before its request has ended is the connection's last.
+        let answer = gate.connect().send(format!("{head}{framed}")).response();
+        assert!(answer.text() == long, "{} bytes", answer.body.len());
+        assert_eq!(answer.trailers, [("x-sum".to_owned(), "7".to_owned())]);
+    }
+    assert_eq!(upstream.requests()[2].headers["content-length"], "300000");
+    assert_eq!(upstream.requests()[3].headers["te"], "trailers");
+    assert_eq!(upstream.connections(), 1);
+}
+
+#[test]
+fn http_2_clients_reach_http_2_endpoints() {
+    let upstream = H2Upstream::echo(&[("grpc-status", "3")]);
+    let gate = gate(upstream.address());
+    let long = vec![b'x'; 1_000_000];
+    for content in [&b""[..], b"short", &long] {
+        let mut request = post("/");
+        request.headers_mut().insert("te", "trailers".parse().unwrap());
+        let parts: &[&[u8]] = if content.is_empty() { &[] } else { &[content] };
+        let answer = ask(gate.address(), request, parts).unwrap();
+        assert_eq!((answer.status, answer.body.len()), (200, content.len()));
+        assert_eq!(answer.trailers.unwrap()["grpc-status"], "3");
+    }
+}
+
+#[test]
+fn connections_are_as_many_as_the_streams_need() {
+    let at_once = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
+    let counted = Arc::clone(&at_once);
+    let upstream = H2Upstream::start(10, move |_, mut respond| {
+        let counted = Arc::clone(&counted);
+        Box::pin(async move {
+            let now = counted.0.fetch_add(1, Ordering::SeqCst) + 1;
+            counted.1.fetch_max(now, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            counted.0.fetch_sub(1, Ordering::SeqCst);
+            respond.send_response(Response::new(()), true).map(drop)
+        })
+    });
+    let gate = gate(upstream.address());
+    ask(gate.address(), get("/"), &[]).unwrap();
+    assert_eq!(upstream.connections(), 1);
+    let requests = (0..60).map(|_| (get("/"), Vec::new())).collect();
+    for answer in ask_all(gate.address(), requests) {
+        assert_eq!(answer.unwrap().status, 200);
+    }
+    assert!(at_once.1.load(Ordering::SeqCst) > 20, "{at_once:?}");
+    assert!((2..=8).contains(&upstream.connections()), "{} connections", upstream.connections());
+}
+
+#[test]
+fn what_an_endpoint_never_began_is_sent_again() {
+    for refuses in ["refused", "goaway"] {
+        let served = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&served);
+        let endpoint = scripted(move |number, frames| {
+            while let Some(stream) = frames.request() {
+                match (number, stream, refuses) {
+                    (0, 3, "refused") => {
+                        frames.send(kind::RST_STREAM, 0, 3, &7_u32.to_be_bytes());
+                        return drop(frames.end_within(Duration::from_secs(5)));
+                    }
+                    (0, 3, _) => {
+                        frames.goaway(1, 0);
+                        return drop(frames.end_within(Duration::from_secs(5)));
+                    }
+                    _ => {
+                        count.fetch_add(1, Ordering::SeqCst);
+                        frames.respond(stream, "served");
+                    }
+                }
+            }
+        });
+        let gate = gate(endpoint);
+        assert_eq!(gate.get("/").text(), "served");
+        // Not idempotent, and yet safe: the endpoint has said that it did nothing.
+        let answer = ask(gate.address(), post("/"), &[]).unwrap();
+        assert_eq!((answer.status, answer.text().as_str()), (200, "served"), "{refuses}");
+        assert_eq!(served.load(Ordering::SeqCst), 2);
+        let errors = gate.metric("tidegate_upstream_errors_total", &[("service", "shop")]);
+        assert_eq!(errors, 0.0, "{refuses} is nobody's fault");
+    }
+}
+
+#[test]
+fn what_an_endpoint_may_have_begun_is_not_sent_again() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let endpoint = scripted(move |_, frames| {
+        while let Some(stream) = frames.request() {
+            count.fetch_add(1, Ordering::SeqCst);
+            // CANCEL, or the end of the connection: both may come after the work was done.
+            if stream == 1 {
+                frames.send(kind::RST_STREAM, 0, stream, &8_u32.to_be_bytes());
+            } else {
+                return;
+            }
+        }
+    });
+    let gate = gate(endpoint);
+    for _ in 0..2 {
+        let answer = ask(gate.address(), post("/"), &[]).unwrap();
+        assert_eq!((answer.status, answer.only("x-tidegate-error")), (502, "upstream_reset"));
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn an_answer_that_breaks_off_does_not_look_complete() {
+    let endpoint = scripted(|_, frames| {
+        while let Some(stream) = frames.request() {
+            frames.send(kind::HEADERS, END_HEADERS, stream, &[0x88]);
+            frames.send(kind::DATA, 0, stream, b"the first half");
+            frames.send(kind::RST_STREAM, 0, stream, &2_u32.to_be_bytes());
+        }
+    });
+    let gate = gate(endpoint);
+    let error = ask(gate.address(), get("/"), &[]).unwrap_err();
+    assert!(error.contains("INTERNAL_ERROR") || error.contains("unexpected internal error"), "{error}");
+    let mut client = gate.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(client.try_response("GET").is_err());
+}
+
+#[test]
+fn a_client_that_does_not_read_holds_the_endpoint_back() {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&sent);
+    let upstream = H2Upstream::start(100, move |_, mut respond| {
+        let count = Arc::clone(&count);
+        Box::pin(async move {
+            let mut answer = respond.send_response(Response::new(()), false)?;
+            let piece = Bytes::from(vec![b'x'; 16_384]);
+            for _ in 0..4_000 {
+                answer.reserve_capacity(piece.len());
+                while answer.capacity() < piece.len() {
+                    if std::future::poll_fn(|cx| answer.poll_capacity(cx)).await.is_none() {
+                        return Ok(());
+                    }
+                }
+                count.fetch_add(piece.len(), Ordering::SeqCst);
+                answer.send_data(piece.clone(), false)?;
+            }
+            answer.send_data(Bytes::new(), true)
+        })
+    });
+    let gate = gate(upstream.address());
+    let mut client = super::support::Client::connect_narrow(gate.address());
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut last = usize::MAX;
+    let held = until("the endpoint stops", || {
+        std::thread::sleep(Duration::from_millis(300));
+        let now = sent.load(Ordering::SeqCst);
+        (now > 0 && std::mem::replace(&mut last, now) == now).then_some(now)
+    });
+    assert!(held < 16_000_000, "{held} bytes were taken for nobody");
+}
