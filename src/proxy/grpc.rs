@@ -1,7 +1,49 @@
-//! How a gRPC call ended, as far as it can be seen in HTTP/1: its answers are `200 OK`, and what went wrong
-//! stands in `grpc-status`, in the head of an answer without content or in the trailers of one with.
+//! How a gRPC call ended: its answers are `200 OK`, and what went wrong stands in `grpc-status`, in the head
+//! of an answer without content or in the trailers of one with. What we have to say to such a client is
+//! said in the same way.
 
+use super::h1::Answer;
 use super::message::ResponseHead;
+
+/// Whether a message with this content type is gRPC's.
+pub fn is_kind(content_type: &[u8]) -> bool {
+    content_type.get(..KIND.len()).is_some_and(|it| it.eq_ignore_ascii_case(KIND))
+}
+
+/// Appends an answer of our own, in a head without content.
+pub fn write_answer(answer: &Answer<'_>, out: &mut Vec<u8>) {
+    let status = code(answer.status).to_string();
+    out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    let mut line = |name: &str, value: &[u8]| {
+        for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    };
+    line("date", answer.date);
+    line("content-type", KIND);
+    line("grpc-status", status.as_bytes());
+    line("grpc-message", answer.text.trim_end().as_bytes());
+    if let Some(error) = answer.error {
+        line("x-tidegate-error", error.as_bytes());
+    }
+    for (name, value) in answer.extra {
+        line(name, value.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// What a client would make of a status of HTTP, by the table that all gRPC clients share.
+fn code(status: u16) -> u16 {
+    match status {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        413 | 431 => 8,
+        429 | 502..=504 => 14,
+        _ => 2,
+    }
+}
 
 /// What is known of the answer that is being passed on.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -15,8 +57,7 @@ impl Call {
     /// From the head of an answer.
     pub fn of(head: &ResponseHead, buf: &[u8]) -> Self {
         let kind = head.values(buf, "content-type").next();
-        let is_grpc =
-            kind.is_some_and(|it| it.get(..KIND.len()).is_some_and(|it| it.eq_ignore_ascii_case(KIND)));
+        let is_grpc = kind.is_some_and(is_kind);
         if !is_grpc {
             return Self::default();
         }

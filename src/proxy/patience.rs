@@ -25,6 +25,8 @@ pub enum Wait {
     ClientTakes,
     /// Either side of a tunnel.
     Tunnel,
+    /// Either side of a call in which both speak when they have something to say.
+    Talk,
 }
 
 /// The rate of a body is judged over stretches of this length.
@@ -160,7 +162,7 @@ impl Patience {
         self.bytes_per_stretch > 0 && self.waits & (1 << Wait::ClientSends as u8) != 0
     }
 
-    fn limits(&self) -> [(Wait, u64, Failure); 6] {
+    fn limits(&self) -> [(Wait, u64, Failure); 7] {
         let tunnel_ms = self.upload_ms.max(self.answer_ms);
         [
             (Wait::ClientSends, self.upload_ms.saturating_add(self.client_body_ms), Failure::BodyTimeout),
@@ -169,6 +171,7 @@ impl Patience {
             (Wait::Body, self.answer_ms.saturating_add(self.idle_ms), Failure::Timeout),
             (Wait::ClientTakes, self.answer_ms.saturating_add(self.client_takes_ms), Failure::WriteTimeout),
             (Wait::Tunnel, tunnel_ms.saturating_add(self.idle_ms), Failure::Timeout),
+            (Wait::Talk, tunnel_ms.saturating_add(self.idle_ms), Failure::BodyTimeout),
         ]
     }
 }
@@ -205,6 +208,7 @@ mod tests {
             (Wait::Body, 60_000, Failure::Timeout),
             (Wait::ClientTakes, 30_000, Failure::WriteTimeout),
             (Wait::Tunnel, 60_000, Failure::Timeout),
+            (Wait::Talk, 60_000, Failure::BodyTimeout),
         ] {
             let mut it = patience();
             it.wait(wait);

@@ -29,7 +29,7 @@ impl Stream {
     /// How a URL that leads here begins.
     pub fn scheme(&self) -> &'static str {
         match self {
-            Self::Tcp(_) | Self::Unix(_) | Self::Inbound(_) => "http",
+            Self::Tcp(_) | Self::Unix(_) | Self::Inbound(_) | Self::Outbound(_) => "http",
             Self::Tls(_) => "https",
         }
     }
@@ -37,7 +37,7 @@ impl Stream {
     /// What both sides agreed to speak, if they talked about it.
     pub fn protocol(&self) -> Option<&[u8]> {
         match self {
-            Self::Tcp(_) | Self::Unix(_) | Self::Inbound(_) => None,
+            Self::Tcp(_) | Self::Unix(_) | Self::Inbound(_) | Self::Outbound(_) => None,
             Self::Tls(it) => it.protocol(),
         }
     }

@@ -8,6 +8,7 @@ use tokio::io::AsyncWrite;
 
 use crate::telemetry::RejectReason;
 
+use super::super::grpc;
 use super::super::h1::{self, Answer};
 use super::super::listener::Local;
 use super::super::message::Refusal;
@@ -47,7 +48,10 @@ impl Client {
     /// Sends an answer of our own. Closes afterwards if the answer says so.
     pub async fn answer(&mut self, worker: &Worker, answer: &Answer<'_>) -> Next {
         let mut out = worker.stock.head();
-        h1::write_answer(answer, &mut out);
+        match self.stream.inbound() {
+            Some(end) if end.is_call() => grpc::write_answer(answer, &mut out),
+            _ => h1::write_answer(answer, &mut out),
+        }
         self.trail.answered(answer.status, answer.error, if answer.head { 0 } else { answer.text.len() });
         self.deadline.set(self.spec.timeouts.write);
         let mut written = self.send_head_apart(&out).unwrap_or(0);

@@ -172,6 +172,11 @@ impl Exchange<'_> {
         let asked = Asked { kind: request.kind, upgrade: request.upgrade };
         let buf = &buffer.filled()[..len];
         h1::parse_response(buf, &self.response_limits(), asked, head).map_err(protocol)?;
+        let from_end = self.upstream.as_ref().is_some_and(Stream::is_end);
+        if from_end && head.framing == Framing::UntilClose {
+            // Content without a length is announced as chunks; so there is none.
+            head.framing = Framing::Length(0);
+        }
         if head.is_interim() {
             self.interim += 1;
             if self.interim > self.job.spec.limits.interim {
@@ -203,7 +208,6 @@ impl Exchange<'_> {
             || framing == Framing::UntilClose
             || client.is_spent(self.worker, self.now_us / 1000);
         self.keep_upstream = head.keep_alive && !self.tunnel && head.framing != Framing::UntilClose;
-        let from_end = self.upstream.as_ref().is_some_and(Stream::is_end);
         let trailers = (head.framing == Framing::Chunked || from_end)
             && (apart || (request.te_trailers && framing == Framing::Chunked));
         let how = ResponseWriting {

@@ -59,13 +59,23 @@ impl Exchange<'_> {
         }
     }
 
+    /// Whether the client may be silent as long as the version may: a gRPC call whose messages come when
+    /// there is something to say.
+    fn is_talk(&self, client: &Client) -> bool {
+        self.job.request.te_trailers && client.stream.is_end()
+    }
+
     /// Reads more of the client's body. False if there is nothing now.
     pub(super) fn read_body(&mut self, client: &mut Client, cx: &mut Context<'_>) -> Result<bool, Verdict> {
         let Some(buffer) = &mut client.buffer else { return Ok(false) };
         let read = if client.eof { Poll::Ready(Ok(0)) } else { buffer.poll_fill(&mut client.stream, cx) };
         match read {
             Poll::Pending => {
-                self.patience.wait(if self.tunnel { Wait::Tunnel } else { Wait::ClientSends });
+                self.patience.wait(match self.tunnel {
+                    true => Wait::Tunnel,
+                    false if self.is_talk(client) => Wait::Talk,
+                    false => Wait::ClientSends,
+                });
                 Ok(false)
             }
             Poll::Ready(Err(_)) => Err(Verdict::Failed(Failure::ClientGone)),

@@ -21,12 +21,23 @@ pub struct Inbound {
     /// There once the head was sent.
     answer: Option<Leaving>,
     account: Rc<Account>,
+    is_call: bool,
     gone: bool,
 }
 
 impl Inbound {
-    pub(super) fn new(body: RecvStream, respond: SendResponse<Bytes>, account: Rc<Account>) -> Self {
-        Self { body: Arriving::new(body), respond, answer: None, account, gone: false }
+    pub(super) fn new(
+        body: RecvStream,
+        respond: SendResponse<Bytes>,
+        account: Rc<Account>,
+        is_call: bool,
+    ) -> Self {
+        Self { body: Arriving::new(body), respond, answer: None, account, is_call, gone: false }
+    }
+
+    /// Whether the client is gRPC's, and hears of failures in its own way.
+    pub fn is_call(&self) -> bool {
+        self.is_call
     }
 
     /// Sends the heads that `text` holds as HTTP/1 would write them: interim ones, or the final one, after

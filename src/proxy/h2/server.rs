@@ -12,6 +12,7 @@ use bytes::Bytes;
 use h2::server::{Builder, Connection as Frames, SendResponse};
 use h2::{Reason, RecvStream};
 use http::Request;
+use http::header::CONTENT_TYPE;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::spawn_local;
 
@@ -21,6 +22,7 @@ use crate::telemetry::RejectReason;
 use super::super::connection::{Client, Peer};
 use super::super::deadline::Deadline;
 use super::super::forward;
+use super::super::grpc;
 use super::super::listener::Local;
 use super::super::message::Refusal;
 use super::super::stream::Stream;
@@ -250,8 +252,10 @@ async fn exchange(
     let mut buffer = worker.stock.buffer();
     let (head, body) = request.into_parts();
     let ends = body.is_end_stream();
+    let kind = head.headers.get(CONTENT_TYPE);
+    let is_call = kind.is_some_and(|it| grpc::is_kind(it.as_bytes()));
     let head = text::write_request(&head, ends, spec.limits.headers, &mut buffer);
-    let inbound = Inbound::new(body, respond, Rc::clone(live.account()));
+    let inbound = Inbound::new(body, respond, Rc::clone(live.account()), is_call);
     let mut client = Client::of_stream(worker, local, spec, Stream::Inbound(Box::new(inbound)), peer);
     let head = head.and_then(|len| match len <= client.request_limits().head {
         true => Ok(len),

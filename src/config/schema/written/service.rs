@@ -65,7 +65,7 @@ pub(in super::super) enum VersionForm {
 #[schemars(deny_unknown_fields)]
 pub(in super::super) struct Version {
     /// URLs without a path: `http://10.0.1.10:3000`; the host is a name or an address, the port 80 if none
-    /// is given. `unix:/run/shop.sock` is a Unix socket, by its absolute path. Required.
+    /// is given. `h2c://10.0.1.10:50051` is spoken to in HTTP/2, as gRPC needs it. `unix:/run/shop.sock` is a Unix socket, by its absolute path. Required.
     endpoints: OneOrMany<String>,
     /// What they are asked, or `off`. Default: nothing, and all of them count as well until requests fail.
     health: Option<HealthForm>,

@@ -14,7 +14,7 @@ struct Play {
 }
 
 fn place(port: u16) -> Place {
-    let spec = EndpointSpec { host: EndpointHost::Name("a".into()), port };
+    let spec = EndpointSpec { host: EndpointHost::Name("a".into()), port, protocol: Default::default() };
     Place {
         service: "shop".parse::<ServiceName>().unwrap(),
         version: "v1".parse::<VersionName>().unwrap(),

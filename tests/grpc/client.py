@@ -1,0 +1,74 @@
+"""Makes every kind of call through the gate and says what came of it, one line each."""
+
+import sys
+import threading
+import time
+
+import grpc
+
+channel = grpc.insecure_channel(sys.argv[1])
+ready = grpc.channel_ready_future(channel)
+ready.result(10)
+
+
+def method(kind, name):
+    return getattr(channel, kind)("/test.Shop/" + name)
+
+
+def status(call):
+    try:
+        call()
+    except grpc.RpcError as error:
+        return f"{error.code().name} {error.details()}"
+    return "OK"
+
+
+def say(*words):
+    print(*words, flush=True)
+
+
+for name in sys.argv[2:]:
+    if name == "unary":
+        answer, call = method("unary_unary", "Unary").with_call(b"hello", timeout=10)
+        say("unary", answer.decode(), call.code().name, dict(call.trailing_metadata())["x-sum"])
+    elif name == "large":
+        answer = method("unary_unary", "Unary")(b"x" * 3_000_000, timeout=10)
+        say("large", len(answer))
+    elif name == "count":
+        say("count", sum(1 for _ in method("unary_stream", "Count")(b"500", timeout=10)))
+    elif name == "collect":
+        parts = (bytes([byte]) * 1000 for byte in range(200))
+        say("collect", len(method("stream_unary", "Collect")(parts, timeout=10)))
+    elif name == "chat":
+        # The next message is only said when the last was answered, and the end only when all were.
+        turn, heard = threading.Semaphore(1), []
+
+        def says():
+            for number in range(5):
+                turn.acquire()
+                yield str(number).encode()
+            turn.acquire()
+
+        for answer in method("stream_stream", "Chat")(says(), timeout=10):
+            heard.append(answer.decode())
+            turn.release()
+        say("chat", ",".join(heard))
+    elif name == "fail":
+        say("fail", status(lambda: method("unary_unary", "Fail")(b"not now", timeout=10)))
+    elif name == "unknown":
+        say("unknown", status(lambda: method("unary_unary", "Nothing")(b"", timeout=10)))
+    elif name == "deadline":
+        began = time.monotonic()
+        said = status(lambda: method("unary_unary", "Slow")(b"", timeout=0.5))
+        say("deadline", said.split()[0], "in time" if time.monotonic() - began < 3 else "late")
+    elif name == "cancel":
+        future = method("unary_unary", "Slow").future(b"", timeout=10)
+        time.sleep(0.3)
+        future.cancel()
+        say("cancel", future.code().name)
+    elif name == "many":
+        calls = [method("unary_unary", "Unary").future(str(it).encode(), timeout=10) for it in range(200)]
+        say("many", sum(int(it.result()) for it in calls))
+    elif name == "down":
+        say("down", status(lambda: method("unary_unary", "Unary")(b"", timeout=10)))
+channel.close()
