@@ -24,7 +24,7 @@ pub use matcher::{
 pub use minted::{Minted, MintedCookie};
 pub use publisher::{Publisher, Reader};
 pub use rate::{Rate, RateBy, RateCells, RateLimit};
-pub use recourse::{Retry, RetryOn, RetryReason};
+pub use recourse::{Covers, Retry, RetryOn, RetryReason, Shield};
 pub use spec::{
     Balance, EndpointHost, EndpointSpec, ErrorStatus, Pin, Preview, Protocol, ServiceLimits, ServiceSpec,
     StickyBy, Timeouts, VersionSpec,

@@ -50,6 +50,7 @@ fn three_releases_have_their_outcomes() {
     assert_eq!(number("/rollback/weight_after_percent"), Some(0.0), "{report}");
     assert_eq!(number("/rollback/requests_after"), Some(0.0), "{report}");
     assert_eq!(number("/rollback/failed"), number("/requests/failed"), "{report}");
+    assert!(number("/rollback/answers_failed") > Some(0.0), "{report}");
     assert_eq!((number("/flip/failed"), number("/flip/strays")), (Some(0.0), Some(0.0)), "{report}");
     is_empty(temporary.path());
 }

@@ -1,4 +1,5 @@
-//! What users are spared when versions fail: tries elsewhere, within a budget.
+//! What users are spared when versions fail: tries elsewhere, and the stable version's answers instead of
+//! those of one on trial, within a budget.
 
 mod support;
 
@@ -6,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use support::load::Load;
 use support::upstream::{BlackHole, refusing};
 use support::wait::took;
-use support::{End, Gate, Setup, Upstream, until};
+use support::{Broken, End, Gate, Setup, Upstream, until};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -294,7 +296,7 @@ fn a_version_in_trouble_is_not_given_more_to_do() {
 #[test]
 fn an_endpoint_that_is_passed_over_is_held_against_its_version() {
     let good = Upstream::answering("fine");
-    let gate = Setup::default().version("v1", &[refusing(), good.address()]).start();
+    let gate = Setup::default().version("v1", &[refusing(), good.address()]).service("eject: off").start();
     let mut client = gate.connect();
     for _ in 0..20 {
         assert_eq!(client.get("/").status, 200);
@@ -356,4 +358,241 @@ fn kept_connections_that_close_under_requests() {
     assert_eq!(posts.load(Ordering::SeqCst), answered + races, "each was sent once");
     assert!(races > 10);
     assert_eq!(client.end_within(ms(10)), End::Open);
+}
+
+/// A release of `bad` at this weight, with what it costs users until it is out, or until `enough`.
+struct Trial {
+    gate: Gate,
+    stable: Upstream,
+}
+
+impl Trial {
+    fn of(bad: &Upstream, steps: &str, service: &[&str]) -> Self {
+        let stable = Upstream::answering("one");
+        let mut setup = Setup::default()
+            .version("v1", &[stable.address()])
+            .version("v2", &[bad.address()])
+            .service(format!("rollout: {{steps: [{steps}]}}"));
+        for line in service {
+            setup = setup.service(line);
+        }
+        let mut gate = setup.start();
+        gate.edit(|setup| setup.live("v2"));
+        gate.reaches("CANARY");
+        Self { gate, stable }
+    }
+
+    fn of_v2(&self, name: &str) -> f64 {
+        self.gate.metric(name, &[("version", "v2")])
+    }
+}
+
+/// How a version can fail a request without having answered it.
+fn failing(how: &'static str) -> Upstream {
+    Upstream::start(move |peer| {
+        while peer.request().is_some() {
+            match how {
+                "500" => drop(peer.answer("500 Internal Server Error", "two")),
+                "503 and closing" => {
+                    peer.send("HTTP/1.1 503 No\r\nConnection: close\r\nContent-Length: 3\r\n\r\ntwo");
+                    return;
+                }
+                "chunked 500" => {
+                    peer.send("HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n3\r\ntwo\r\n0\r\n\r\n");
+                }
+                "reset" => return peer.reset(),
+                "close in the head" => {
+                    peer.send("HTTP/1.1 200 OK\r\nContent-");
+                    return;
+                }
+                "garbage" => {
+                    peer.send("SSH-2.0-OpenSSH_9.2\r\n\r\n");
+                    return;
+                }
+                "silence" => drop(peer.hold()),
+                other => unreachable!("{other}"),
+            }
+        }
+    })
+}
+
+/// The canary fails every GET: nobody sees it, and it is out as fast as ever.
+#[test]
+fn a_canary_that_fails_every_request_costs_nobody_anything() {
+    for how in ["500", "503 and closing", "chunked 500", "reset", "close in the head", "garbage", "silence"] {
+        let bad = failing(how);
+        let trial = Trial::of(&bad, "10% for 1h", &["timeouts: {head: 300ms}"]);
+        let load = Load::start(trial.gate.address(), 4, ms(1));
+        trial.gate.reaches("ROLLED BACK");
+        load.stop().assert_all("200 one");
+        let shielded: f64 = ["connect", "reset", "timeout", "protocol", "status"]
+            .map(|it| trial.gate.metric("tidegate_shielded_total", &[("version", "v2"), ("reason", it)]))
+            .iter()
+            .sum();
+        assert!((4.0..=60.0).contains(&shielded), "{how}: {shielded}");
+        let release = trial.gate.release();
+        assert_eq!(release["quarantined"][0]["version"], "v2", "{how}: {release:#}");
+        assert!(trial.of_v2("tidegate_requests_total") >= shielded, "{how}: charged all the same");
+    }
+}
+
+/// The whole of the traffic, without a step before: even that costs no user an answer.
+#[test]
+fn a_flip_to_a_dead_version_costs_nobody_anything() {
+    let (one, dead) = (Upstream::answering("one"), failing("500"));
+    let mut gate =
+        Setup::default().version("v1", &[one.address()]).version("v2", &[dead.address()]).workers(2).start();
+    let load = Load::start(gate.address(), 4, ms(2));
+    until("traffic flows", || (load.sent() > 100).then_some(()));
+    gate.edit(|setup| setup.live("v2"));
+    gate.reaches("ROLLED BACK");
+    load.stop().assert_all("200 one");
+    assert!(dead.count() > 0);
+}
+
+/// Whoever may not be asked twice gets what the canary said, unless nobody was there to be asked.
+#[test]
+fn the_shield_covers_what_the_file_says() {
+    for (shield, method, covered) in [
+        ("safe", "GET", true),
+        ("safe", "PUT", false),
+        ("safe", "POST", false),
+        ("idempotent", "PUT", true),
+        ("idempotent", "DELETE", true),
+        ("idempotent", "POST", false),
+        ("off", "GET", false),
+        ("{covers: idempotent, budget: 50%}", "PUT", true),
+    ] {
+        let bad = failing("500");
+        let shield = format!("shield: {shield}");
+        let trial = Trial::of(&bad, "50% for 1h", &[&shield, "retry: off"]);
+        let text = if method == "GET" { GET.to_owned() } else { request(method, "four") };
+        let mut client = trial.gate.connect();
+        let mut before = 0;
+        let answer = loop {
+            let answer = client.send(&text).response();
+            // Until a request was the canary's.
+            if std::mem::replace(&mut before, bad.count()) < bad.count() {
+                break answer;
+            }
+        };
+        assert_eq!(answer.text(), if covered { "one" } else { "two" }, "{shield} {method}");
+        if covered && method != "GET" {
+            assert_eq!(trial.stable.last_request().body, b"four", "{shield} {method}");
+        }
+    }
+}
+
+/// Its endpoint vanishes: the canary's share goes to stable, whatever is asked, and counts against it.
+#[test]
+fn a_canary_that_is_not_there_is_charged_and_nobody_notices() {
+    for shield in ["safe", "{covers: safe, budget: 0.01%}"] {
+        let two = Upstream::answering("two");
+        let trial = Trial::of(&two, "20% for 1h", &[&format!("shield: {shield}")]);
+        two.stop_listening();
+        drop(two);
+        let mut client = trial.gate.connect();
+        let mut out = false;
+        for _ in 0..2_000 {
+            let answers = [client.get("/"), client.send(request("POST", "four")).response()];
+            for answer in answers {
+                // A POST on a connection that was kept may be lost with it.
+                assert!(answer.text() == "one" || answer.error() == Some("upstream_reset"), "{answer:?}");
+            }
+            out = trial.gate.weight("v2") == 0.0;
+            if out {
+                break;
+            }
+        }
+        assert!(out, "{shield}: {:#}", trial.gate.release());
+        assert_eq!(trial.gate.state(), "ROLLED BACK");
+        let connect = [("version", "v2"), ("reason", "connect")];
+        assert!(trial.gate.metric("tidegate_shielded_total", &connect) >= 4.0);
+    }
+}
+
+/// The other way round nothing goes: what stable fails is never the canary's.
+#[test]
+fn the_share_of_stable_never_goes_to_the_canary() {
+    let two = Upstream::answering("two");
+    let trial = Trial::of(&two, "1% for 1h", &[]);
+    trial.stable.stop_listening();
+    drop(trial.stable);
+    let before = two.count();
+    let load = Load::start(trial.gate.address(), 2, Duration::ZERO);
+    until("traffic", || (load.sent() > 1_000).then_some(()));
+    let tally = load.stop();
+    assert_eq!(tally.count("502") + tally.count("200 two"), tally.total(), "{tally:?}");
+    assert_eq!(tally.count("200 two"), (two.count() - before) as u64);
+    assert!(tally.count("200 two") < tally.total() / 20, "{tally:?}");
+}
+
+/// Testers and whoever is pinned want to see what the version answers.
+#[test]
+fn what_is_pinned_is_not_shielded() {
+    let bad = failing("500");
+    let pin = "pin: [{when: {header: {x-group: beta}}, to: v2}]";
+    let trial = Trial::of(&bad, "1% for 1h", &[pin]);
+    for _ in 0..30 {
+        let answer = trial.gate.answer_to("GET / HTTP/1.1\r\nHost: a\r\nX-Group: beta\r\n\r\n");
+        assert_eq!((answer.status, answer.text().as_str()), (500, "two"));
+    }
+    assert_eq!(trial.gate.state(), "CANARY");
+}
+
+/// Beyond the budget users see what there is, so that stable is not asked to carry two.
+#[test]
+fn the_shield_has_a_budget() {
+    let bad = failing("500");
+    let guard = "rollout: {steps: [50% for 1h], guard: off}";
+    let trial = Trial::of(&bad, "50% for 1h", &[guard, "shield: {budget: 10%}"]);
+    let mut client = trial.gate.connect();
+    let mut failed = 0;
+    for _ in 0..1_000 {
+        failed += usize::from(client.get("/").status == 500);
+    }
+    let tried = bad.count();
+    // A hundred to begin with, and a tenth of what follows.
+    let covered = tried - failed;
+    assert!((100..=110 + tried / 10).contains(&covered), "{covered} of {tried}");
+    assert_eq!(trial.of_v2("tidegate_shields_denied_total"), failed as f64);
+    assert_eq!(trial.gate.state(), "CANARY");
+}
+
+/// Stable has nothing to say either: then the canary's own words are worth more than ours.
+#[test]
+fn a_real_answer_of_the_canary_is_better_than_none() {
+    let bad = failing("500");
+    let trial = Trial::of(&bad, "50% for 1h", &["rollout: {steps: [50% for 1h], guard: off}"]);
+    trial.stable.stop_listening();
+    drop(trial.stable);
+    let mut client = trial.gate.connect();
+    let answers: Vec<_> = (0..40).map(|_| client.get("/")).collect();
+    assert!(
+        answers.iter().all(|it| it.text() == "two" || it.error() == Some("upstream_connect")),
+        "{answers:?}"
+    );
+    assert!(answers.iter().any(|it| it.text() == "two"));
+}
+
+/// An answer that has begun is the canary's for good.
+#[test]
+fn an_answer_that_breaks_off_is_not_shielded() {
+    let bad = Upstream::start(|peer| {
+        peer.request();
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+    });
+    let trial = Trial::of(&bad, "50% for 1h", &["rollout: {steps: [50% for 1h], guard: off}"]);
+    let mut broken = 0;
+    for _ in 0..40 {
+        let got = trial.gate.connect().send(GET).try_response("GET");
+        match got {
+            Ok(answer) => assert_eq!(answer.text(), "one"),
+            Err(how) => {
+                assert!(matches!(how, Broken::Ended(_) | Broken::Reset), "{how:?}");
+                broken += 1;
+            }
+        }
+    }
+    assert!(broken > 0);
 }

@@ -197,7 +197,7 @@ fn end(report: Report, for_program: bool, terminal: &mut Terminal) -> Outcome {
         let all = &report.requests;
         tell.line("");
         tell.line(&format!(
-            "In all {} requests sent and {} answered in {:.0} s. {} failed: {} by v3 before it was out, {} by \
+            "In all {} requests sent and {} answered in {:.0} s. {} users saw a failure: {} of v3 before it was out, {} of \
              anybody else.",
             grouped(all.sent),
             grouped(all.answered),

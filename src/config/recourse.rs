@@ -1,14 +1,16 @@
-//! `retry`: what a service does about answers that did not come.
+//! `retry` and `shield`: what a service does about answers that did not come.
 
-use crate::routing::{Retry, RetryOn, RetryReason};
+use crate::routing::{Covers, Retry, RetryOn, RetryReason, Shield};
 
 use super::fields::{self, Fields, Shape};
-use super::node::Node;
+use super::node::{Node, Value};
 use super::problem::Problems;
 use super::text;
 
 pub(super) const RETRY: Shape =
     Shape { name: "Retry", what: "`retry`", keys: &["attempts", "budget", "on", "body"] };
+
+pub(super) const SHIELD: Shape = Shape { name: "Shield", what: "`shield`", keys: &["covers", "budget"] };
 
 /// More would not help anybody who waits.
 const ATTEMPTS_MAX: u64 = 5;
@@ -58,4 +60,24 @@ fn kept(node: &Node, problems: &mut Problems) -> Option<usize> {
         Ok(it) if it <= Retry::BODY_MAX => Some(it),
         _ => fields::bad_value(node, "at most 64KiB are kept for another try", problems),
     }
+}
+
+/// `shield`: what it covers, or a map of what differs from `base`.
+pub(super) fn shield(node: &Node, base: Shield, problems: &mut Problems) -> Option<Shield> {
+    let mut it = base;
+    let Value::Map(_) = &node.value else {
+        it.covers = covers(node, problems)?;
+        return Some(it);
+    };
+    let fields = Fields::of(node, node.at, &SHIELD, problems)?;
+    fields.set("covers", &mut it.covers, problems, covers);
+    fields.set("budget", &mut it.budget, problems, |node, problems| {
+        fields::parsed(node, text::weight, problems)
+    });
+    Some(it)
+}
+
+fn covers(node: &Node, problems: &mut Problems) -> Option<Covers> {
+    let choices = [("safe", Covers::Safe), ("idempotent", Covers::Idempotent), ("off", Covers::Nothing)];
+    fields::choice(node, &choices, problems)
 }

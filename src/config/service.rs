@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::model::{ServiceName, Weight};
 use crate::routing::{
-    Balance, Care, Checkup, HostPattern, MintedCookie, Pin, Retry, ServiceLimits, ServiceSpec, StickyBy,
-    Timeouts, VersionIndex,
+    Balance, Care, Checkup, HostPattern, MintedCookie, Pin, Retry, ServiceLimits, ServiceSpec, Shield,
+    StickyBy, Timeouts, VersionIndex,
 };
 
 use super::code::Code;
@@ -39,6 +39,7 @@ pub(super) const SERVICE: Shape = Shape {
         "timeouts",
         "limits",
         "retry",
+        "shield",
         "eject",
         "slow_start",
         "panic",
@@ -67,7 +68,18 @@ pub(super) const LIMITS: Shape = Shape {
 pub(super) const DEFAULTS: Shape = Shape {
     name: "Defaults",
     what: "`defaults`",
-    keys: &["timeouts", "limits", "retry", "guard", "balance", "health", "eject", "slow_start", "panic"],
+    keys: &[
+        "timeouts",
+        "limits",
+        "retry",
+        "shield",
+        "guard",
+        "balance",
+        "health",
+        "eject",
+        "slow_start",
+        "panic",
+    ],
 };
 
 /// What services have that do not say otherwise.
@@ -76,6 +88,7 @@ pub(super) struct Defaults {
     timeouts: Timeouts,
     limits: ServiceLimits,
     retry: Retry,
+    shield: Shield,
     guards: Guards,
     balance: Balance,
     health: Option<Arc<Checkup>>,
@@ -103,6 +116,9 @@ pub(super) fn defaults(node: &Node, problems: &mut Problems) -> Option<Defaults>
     fields.set("limits", &mut it.limits, problems, |node, problems| limits(node, base.limits, problems));
     fields
         .set("retry", &mut it.retry, problems, |node, problems| recourse::retry(node, base.retry, problems));
+    fields.set("shield", &mut it.shield, problems, |node, problems| {
+        recourse::shield(node, base.shield, problems)
+    });
     fields.set("guard", &mut it.guards, problems, |node, problems| guard::guard(node, base.guards, problems));
     fields.set("balance", &mut it.balance, problems, balance);
     fields.set("health", &mut it.health, problems, health::health);
@@ -141,6 +157,7 @@ fn config(
         limits: defaults.limits,
         retry: defaults.retry,
         care: health::care(fields, defaults.care, problems),
+        shield: defaults.shield,
         error_status: Default::default(),
         client_key: Default::default(),
     };
@@ -152,6 +169,9 @@ fn config(
         .set("limits", &mut spec.limits, problems, |node, problems| limits(node, defaults.limits, problems));
     fields.set("retry", &mut spec.retry, problems, |node, problems| {
         recourse::retry(node, defaults.retry, problems)
+    });
+    fields.set("shield", &mut spec.shield, problems, |node, problems| {
+        recourse::shield(node, defaults.shield, problems)
     });
     let mut guards = defaults.guards.clone();
     let plan = match fields.entry("rollout") {

@@ -23,9 +23,11 @@ pub(super) fn build<'a>(
 ) -> Table {
     let service = |it: &ServiceConfig| {
         let routed = routed(it);
+        let split = split(it, routed.map(|it| it.shares));
         Service {
             spec: Arc::clone(&it.spec),
-            split: split(it, routed.map(|it| it.shares)),
+            trial: routed.and_then(|routed| trial(it, routed.shares)).filter(|trial| *trial != split.rest()),
+            split,
             preview: routed.and_then(|routed| index_of(it, routed.preview?)),
         }
     };
@@ -61,6 +63,13 @@ fn split(service: &ServiceConfig, shares: Option<&Shares>) -> Split {
     let release = if service.split.is_empty() { shares.release } else { 0 };
     let salt = Salt::of(service.spec.name.as_str(), release);
     Split::new(&arms, stable, salt).unwrap_or_else(|| Split::all(stable))
+}
+
+/// The version that is being released, as long as there is another to answer for it.
+fn trial(service: &ServiceConfig, shares: &Shares) -> Option<VersionIndex> {
+    let (canary, _) = shares.canary.as_ref()?;
+    index_of(service, &shares.stable.name)?;
+    index_of(service, &canary.name)
 }
 
 /// Where a version stands in its service.

@@ -136,6 +136,7 @@ fn config(live: &str, versions: &[&str], plan_text: &str) -> Config {
         limits: ServiceLimits::default(),
         retry: Default::default(),
         care: Default::default(),
+        shield: Default::default(),
         error_status: ErrorStatus::default(),
         client_key: StickyBy::default(),
     };

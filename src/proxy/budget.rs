@@ -33,6 +33,11 @@ impl Budget {
         Self { balance: Cell::new(FLOOR_MAX), requests: Cell::new(0), at_ms: Cell::new(0) }
     }
 
+    /// Has enough for a hundred tries.
+    pub fn large() -> Self {
+        Self { balance: Cell::new(SAVED_MAX), ..Self::small() }
+    }
+
     /// Pays for one further try, if there is enough. Each of the version's `requests` so far has earned
     /// `share` of one.
     pub fn pay(&self, share: Weight, requests: u64, now_ms: u64) -> bool {

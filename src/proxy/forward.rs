@@ -1,27 +1,25 @@
 //! One request, from its head to the end of its answer: routed, given to a version, sent to an
 //! endpoint, and sent again elsewhere where that is safe.
 
-use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::model::ClientShard;
-use crate::routing::{HeaderEdits, RetryReason, ServiceSpec};
+use crate::routing::{HeaderEdits, ServiceSpec};
 use crate::telemetry::{ErrorKind, RejectReason, Trouble};
 
 use super::attempt::Attempt;
-use super::choice::{Choice, Line};
 use super::connection::{Client, Next, base};
-use super::exchange::{Aside, Exchange, Spared, Verdict};
+use super::course::{Course, Recourse};
+use super::exchange::{Exchange, Verdict};
 use super::failure::Failure;
 use super::h1::Answer;
 use super::listener::Local;
 use super::message::{Framing, MethodKind};
 use super::plan::{Planned, plan};
 use super::pump::Pump;
-use super::retry::{self, Loss, Tried};
+use super::retry::{self, Loss};
 use super::trail::Trail;
-use super::upstream::{Checkout, ConnectError, Endpoint};
 use super::view::VersionView;
 use super::worker::Worker;
 
@@ -59,6 +57,8 @@ pub struct Job {
     pub spec: Arc<ServiceSpec>,
     /// The version that was chosen.
     pub version: Rc<VersionView>,
+    /// The version that answers if this one, which is on trial, does not.
+    pub cover: Option<Rc<VersionView>>,
     /// Header changes towards the client.
     pub response_headers: HeaderEdits,
     /// The head for the endpoint, written, and the body to come.
@@ -123,212 +123,19 @@ async fn forward(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client, jo
             Verdict::Failed(failure) => Loss::Failed(failure),
             Verdict::Spared(status) => Loss::Answered(status),
         };
-        if exchange.may_retry(&course, loss) {
-            exchange.retry(&mut course, loss);
-            continue;
-        }
-        match (loss, course.aside.take()) {
-            (Loss::Answered(_), aside) => (course.aside, course.last) = (aside, true),
-            (Loss::Failed(_), Some((aside, at))) => {
-                exchange.take_back(aside);
-                (course.at, course.last) = (Some(at), true);
+        match exchange.recourse(&course, loss) {
+            Recourse::Stable(cover) => exchange.go_to_stable(&mut course, loss, cover),
+            Recourse::Elsewhere => exchange.go_elsewhere(&mut course, loss),
+            Recourse::None => {
+                if let Some(failure) = exchange.settle(&mut course, loss) {
+                    return exchange.give_up(client, failure).await;
+                }
             }
-            (Loss::Failed(failure), None) => return exchange.give_up(client, failure).await,
         }
-    }
-}
-
-/// Where a request stands: what it has been through, and what is still possible.
-#[derive(Default)]
-struct Course {
-    /// The endpoint that has it.
-    at: Option<InFlight>,
-    /// Those that had it.
-    line: Line,
-    /// Whether kept connections are not to be trusted.
-    fresh_only: bool,
-    /// Further tries so far.
-    again: u32,
-    /// Whether what comes is passed on, whatever it is.
-    last: bool,
-    /// A real answer, for want of a better one.
-    aside: Option<(Aside, InFlight)>,
-}
-
-impl Course {
-    fn leave(&mut self) {
-        self.at = None;
-    }
-}
-
-/// Counts an exchange at its endpoint until it is dropped.
-struct InFlight(Rc<Endpoint>);
-
-impl InFlight {
-    fn at(endpoint: Rc<Endpoint>) -> Self {
-        endpoint.begin();
-        Self(endpoint)
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.end();
-    }
-}
-
-fn failure_of(error: &ConnectError) -> Failure {
-    match error {
-        ConnectError::Failed { .. } => Failure::Connect,
-        ConnectError::NoneReady => Failure::NoneReady,
-        ConnectError::TimedOut { .. } => Failure::ConnectTimeout,
     }
 }
 
 impl Exchange<'_> {
-    /// Sends the request, unless it has been, and passes the answer on.
-    async fn go_on(&mut self, client: &mut Client, course: &mut Course) -> Verdict {
-        if course.at.is_none() {
-            match self.connect(course).await {
-                Ok((endpoint, checkout)) => {
-                    self.attempt.trail.sent_to(&endpoint.name);
-                    course.at = Some(InFlight::at(endpoint));
-                    self.start(checkout);
-                }
-                Err(error) => return Verdict::Failed(failure_of(&error)),
-            }
-        }
-        let verdict = poll_fn(|cx| self.poll(client, cx)).await;
-        if let (Some(good), Some(at)) = (self.was_good(&verdict), &course.at) {
-            at.0.health.answered(self.worker.index, good);
-        }
-        verdict
-    }
-
-    /// What an attempt says about its endpoint, if anything.
-    fn was_good(&self, verdict: &Verdict) -> Option<bool> {
-        match verdict {
-            Verdict::Ended(_) => self.attempt.status.map(|it| it < 500),
-            Verdict::Spared(status) => Some(*status < 500),
-            Verdict::Failed(Failure::Reset | Failure::Protocol | Failure::Timeout) => Some(false),
-            Verdict::Failed(_) | Verdict::Stale => None,
-        }
-    }
-
-    /// A connection to the first endpoint that gives one. Endpoints that refuse are passed over: nothing
-    /// was sent to them.
-    async fn connect(&mut self, course: &mut Course) -> Result<(Rc<Endpoint>, Checkout), ConnectError> {
-        let (worker, version) = (Rc::clone(self.worker), Rc::clone(&self.job.version));
-        let spec = Arc::clone(&self.job.spec);
-        let mut last = None;
-        loop {
-            let endpoint = match version.endpoint(spec.balance, &mut course.line, || worker.bits()) {
-                Choice::Endpoint(it) => it,
-                Choice::NoneReady => return Err(last.unwrap_or(ConnectError::NoneReady)),
-                // Either one failed above or all were tried before; then the first one is as good as any.
-                Choice::Exhausted => match last {
-                    Some(error) => return Err(error),
-                    None => {
-                        course.line.restart();
-                        continue;
-                    }
-                },
-            };
-            let now_ms = worker.deadlines.recent_ms();
-            if !course.fresh_only
-                && let Some(checkout) = endpoint.checkout(now_ms)
-            {
-                return Ok((Rc::clone(endpoint), checkout));
-            }
-            match endpoint.reach(&worker, spec.timeouts.connect).await {
-                Ok(Checkout { stream, reused }) => {
-                    // Whoever wants a fresh one has been disappointed once, and is not twice.
-                    let reused = reused && !course.fresh_only;
-                    return Ok((Rc::clone(endpoint), Checkout { stream, reused }));
-                }
-                Err(error) => {
-                    tracing::debug!(error = &error as &dyn std::error::Error, "passed over an endpoint");
-                    if !version.has_more(&course.line) || !spec.retry.on.has(RetryReason::Connect) {
-                        return Err(error);
-                    }
-                    self.blame(failure_of(&error));
-                    self.attempt.lost();
-                    self.attempt.cells().recourse.retry(Trouble::Connect);
-                    last = Some(error);
-                }
-            }
-        }
-    }
-
-    /// Answers that are not passed on while there is something better to try.
-    fn spared(&self, course: &Course) -> Spared {
-        let Job { request, spec, version, .. } = &self.job;
-        let retries = course.again < spec.retry.attempts && version.endpoints.len() > 1;
-        if course.last || !retries || !request.is_idempotent() {
-            return Spared::default();
-        }
-        Spared::by(|status| spec.retry.on.has_status(status))
-    }
-
-    /// Whether it is tried again within its version.
-    fn may_retry(&self, course: &Course, loss: Loss) -> bool {
-        let Job { request, spec, version, upload, .. } = &self.job;
-        let tried = Tried {
-            kind: request.kind,
-            unsent: upload.is_untouched(),
-            whole: upload.can_rewind(),
-            waits: self.may_start_over(),
-            elsewhere: version.has_more(&course.line),
-            again: course.again,
-        };
-        if course.last || !retry::may_retry(&spec.retry, &tried, loss) {
-            return false;
-        }
-        let cells = self.attempt.cells();
-        let now_ms = self.worker.deadlines.recent_ms();
-        let paid = version.budgets.retry.pay(spec.retry.budget, cells.requests(), now_ms);
-        if !paid {
-            cells.recourse.retry_denied();
-        }
-        paid
-    }
-
-    fn retry(&mut self, course: &mut Course, loss: Loss) {
-        if let Some(why) = loss.trouble() {
-            self.attempt.cells().recourse.retry(why);
-        }
-        match loss {
-            Loss::Failed(failure) => self.blame(failure),
-            Loss::Answered(status) => {
-                self.attempt.answered(status, self.worker.deadlines.recent_us());
-                let aside = self.put_by();
-                self.forget(course.aside.take());
-                course.aside = course.at.take().map(|at| (aside, at));
-            }
-        }
-        self.attempt.lost();
-        self.again();
-        course.leave();
-        course.again += 1;
-        // What was kept may be as dead as the connection that was just lost.
-        course.fresh_only = true;
-    }
-
-    /// Ends an exchange whose answer was passed on.
-    fn arrive(self, mut course: Course, next: Next) -> Next {
-        self.forget(course.aside.take());
-        match course.at {
-            Some(InFlight(ref endpoint)) => self.finish(endpoint, next),
-            None => self.cut(),
-        }
-    }
-
-    fn forget(&self, aside: Option<(Aside, InFlight)>) {
-        if let Some((aside, at)) = aside {
-            self.drop_aside(aside, &at.0);
-        }
-    }
-
     /// Answers for a version that did not.
     async fn give_up(mut self, client: &mut Client, failure: Failure) -> Next {
         self.blame(failure);
@@ -360,7 +167,8 @@ impl Exchange<'_> {
         client.answer(&worker, &answer).await
     }
 
-    fn blame(&mut self, failure: Failure) {
+    /// Counts a failure where it belongs.
+    pub(super) fn blame(&mut self, failure: Failure) {
         match failure {
             Failure::Connect | Failure::ConnectTimeout | Failure::NoneReady => {
                 self.attempt.failed(ErrorKind::Connect);

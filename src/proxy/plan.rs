@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::routing::{Redirect, RequestFacts, Route, ServiceSpec, Target as To, VersionSpec};
+use crate::routing::{Covers, Redirect, RequestFacts, Route, ServiceSpec, Target as To, VersionSpec};
 use crate::telemetry::{Lane, RejectReason};
 
 use super::caller::{self, Caller};
@@ -155,14 +155,17 @@ fn choose(
             .with_unit(by, &mut issued, |unit| service.assign(facts.host, &header, unit, || worker.bits())),
     };
     let evidence = assigned.judged.then(|| worker.shard(caller.shard(&spec.client_key)));
-    let versions = &view.services[index.0];
-    if let Some(instead) = versions.instead_of(assigned, service) {
-        versions.versions[assigned.version.0].missed(worker.index, evidence);
+    let here = &view.services[index.0];
+    let versions = &here.versions;
+    if let Some(instead) = here.instead_of(assigned, service) {
+        versions[assigned.version.0].missed(worker.index, evidence);
         assigned.version = instead;
     }
-    let lane = if service.preview == Some(assigned.version) { Lane::Canary } else { Lane::Stable };
-    client.trail.assigned(spec.name.as_str(), lane);
-    let version = Rc::clone(&versions.versions[assigned.version.0]);
+    let tried = [service.trial, service.preview].contains(&Some(assigned.version));
+    client.trail.assigned(spec.name.as_str(), if tried { Lane::Canary } else { Lane::Stable });
+    let version = Rc::clone(&versions[assigned.version.0]);
+    // Whoever chose the version, or was sent there to look at it, sees what it answers.
+    let cover = service.cover(assigned.version).filter(|_| assigned.judged);
     let request = request_of(head);
     let mut upload = Pump::new(worker.stock.head());
     write_head(
@@ -189,6 +192,7 @@ fn choose(
         request,
         spec: Arc::clone(spec),
         version,
+        cover: cover.map(|it| Rc::clone(&versions[it.0])),
         response_headers: caller::with_cookie(&route.response_headers, issued),
         upload,
         evidence,
@@ -197,7 +201,8 @@ fn choose(
 
 /// What is kept of a request with a body, so that it can be sent again.
 fn replay(request: &Request, spec: &ServiceSpec, head: &[u8]) -> Replay {
-    if request.is_idempotent() && !request.expect_continue && spec.retry.attempts > 0 {
+    let wanted = spec.retry.attempts > 0 || spec.shield.covers != Covers::Nothing;
+    if wanted && request.is_idempotent() && !request.expect_continue {
         Replay::of(head, request.framing, spec.retry.body)
     } else {
         Replay::Never

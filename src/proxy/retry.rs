@@ -25,14 +25,15 @@ impl Loss {
     pub fn trouble(self) -> Option<Trouble> {
         match self {
             Self::Answered(_) => Some(Trouble::Status),
-            Self::Failed(Failure::Connect | Failure::ConnectTimeout) => Some(Trouble::Connect),
+            Self::Failed(Failure::Connect | Failure::ConnectTimeout | Failure::NoneReady) => {
+                Some(Trouble::Connect)
+            }
             Self::Failed(Failure::Reset) => Some(Trouble::Reset),
             Self::Failed(Failure::Timeout) => Some(Trouble::Timeout),
             Self::Failed(Failure::Protocol) => Some(Trouble::Protocol),
             Self::Failed(
                 // Whether the version has acted upon it is not known, or the client is to blame.
                 Failure::Race
-                | Failure::NoneReady
                 | Failure::BadBody
                 | Failure::BodyTooLarge
                 | Failure::BodyTimeout

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::model::ClientShard;
 use crate::routing::{Assignment, Service, ServiceSpec, Table, VersionIndex, VersionSpec};
-use crate::telemetry::{Ended, ErrorKind, Registry, VersionSeries};
+use crate::telemetry::{Ended, ErrorKind, Registry, Trouble, VersionSeries};
 
 use super::budget::Budget;
 use super::upstream::{Board, Endpoint, Place, Site};
@@ -50,6 +50,15 @@ pub struct VersionView {
 pub struct Budgets {
     /// Of further tries within the version.
     pub retry: Budget,
+    /// Of requests that the stable version answers for it.
+    pub shield: Budget,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        // A version on trial that fails is out after a handful of failures: those are covered whole.
+        Self { retry: Budget::small(), shield: Budget::large() }
+    }
 }
 
 impl View {
@@ -78,7 +87,7 @@ impl View {
                     Rc::new(VersionView {
                         series,
                         endpoints: endpoints.collect(),
-                        budgets: budgets.unwrap_or_else(|| Rc::new(Budgets { retry: Budget::small() })),
+                        budgets: budgets.unwrap_or_default(),
                         is_checked: version.health.is_some(),
                         panic_percent: spec.care.panic_percent.into(),
                         turn: Cell::new(0),
@@ -152,7 +161,9 @@ impl VersionView {
         let cells = self.series.worker(worker);
         cells.begun();
         cells.error(ErrorKind::Connect);
-        cells.ended(&Ended { judged: evidence, bad: true, ..Ended::default() });
+        cells.recourse.shielded(Trouble::Connect);
+        // What its user would have been told.
+        cells.ended(&Ended { status: Some(503), judged: evidence, bad: true, ..Ended::default() });
     }
 
     /// Whether there is an endpoint that is fit for users. Where nobody asks they are believed to be.

@@ -1,5 +1,5 @@
-//! What a service does about answers that did not come: where requests may be tried again, and how much
-//! of that there may be.
+//! What a service does about answers that did not come: where requests may be tried again, which of them
+//! the stable version answers for one on trial, and how much of that there may be.
 //!
 //! Only what the file says. Who decides about one request: [`crate::proxy`].
 
@@ -83,6 +83,32 @@ impl RetryOn {
     /// Whether an answer with this status is one of them.
     pub fn has_status(self, status: u16) -> bool {
         RetryReason::of_status(status).is_some_and(|it| self.has(it))
+    }
+}
+
+/// Which failures of a version on trial its users do not see, because the stable version answers instead.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Shield {
+    /// The requests it is for.
+    pub covers: Covers,
+    /// Most requests that are answered twice, as a share of those of the version on trial.
+    pub budget: Weight,
+}
+
+/// The requests that are answered by another version.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Covers {
+    /// None.
+    Nothing,
+    /// Those that change nothing: `GET`, `HEAD` and `OPTIONS`.
+    Safe,
+    /// Those that may be done twice, with a body that is still at hand.
+    Idempotent,
+}
+
+impl Default for Shield {
+    fn default() -> Self {
+        Self { covers: Covers::Safe, budget: a_fifth() }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::model::{Fingerprint, ServiceName, VersionName};
 use super::care::{Care, Checkup};
 use super::matcher::{HeaderCondition, HeaderLookup};
 use super::minted::MintedCookie;
-use super::recourse::Retry;
+use super::recourse::{Retry, Shield};
 use super::table::VersionIndex;
 
 /// What users call. Shared by every table that is built from one configuration.
@@ -35,6 +35,8 @@ pub struct ServiceSpec {
     pub retry: Retry,
     /// How endpoints are looked after.
     pub care: Care,
+    /// Which failures of a version on trial users do not see.
+    pub shield: Shield,
     /// Which answers count as failures, beside connect failures, resets and timeouts.
     pub error_status: ErrorStatus,
     /// Which group of clients the guards count a request for.

@@ -38,6 +38,9 @@ pub struct Service {
     pub split: Split,
     /// What testers reach by [`ServiceSpec::preview`]; `None` when nothing is being released.
     pub preview: Option<VersionIndex>,
+    /// The version on trial, whose failures the one that has the [rest](Split::rest) of the traffic makes
+    /// good; `None` when nothing is being released.
+    pub trial: Option<VersionIndex>,
 }
 
 /// Where a matched request goes, and what is changed on the way.
@@ -84,6 +87,11 @@ impl Table {
 }
 
 impl Service {
+    /// The version that answers what this one fails to, if that is on trial.
+    pub fn cover(&self, version: VersionIndex) -> Option<VersionIndex> {
+        (self.trial == Some(version)).then(|| self.split.rest())
+    }
+
     /// The version for a request, decided once and kept: a preview first, then a pin, then the bucket of
     /// its unit where the service is sticky, then a draw. A sticky service draws for a request without a
     /// unit. A preview of nothing goes the way of all others, and is no more judged than any preview.

@@ -4,7 +4,7 @@ use super::cell::Count;
 
 macro_rules! troubles {
     ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
-        /// Why a request was tried again.
+        /// Why a request was tried again, or answered by another version.
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
         pub enum Trouble {
             $($(#[$doc])* $name,)*
@@ -44,9 +44,21 @@ troubles! {
 pub struct RecourseCells {
     retries: [Count; Trouble::ALL.len()],
     retries_denied: Count,
+    shielded: [Count; Trouble::ALL.len()],
+    shields_denied: Count,
 }
 
 impl RecourseCells {
+    /// A request that the version failed is answered by the stable one.
+    pub fn shielded(&self, why: Trouble) {
+        self.shielded[why as usize].add(1);
+    }
+
+    /// It would have been, but for the budget.
+    pub fn shield_denied(&self) {
+        self.shields_denied.add(1);
+    }
+
     /// A request is tried again within the version.
     pub fn retry(&self, why: Trouble) {
         self.retries[why as usize].add(1);
@@ -60,6 +72,8 @@ impl RecourseCells {
     pub(super) fn add_to(&self, sum: &mut RecourseCounts) {
         sum.retries.iter_mut().zip(&self.retries).for_each(|(into, from)| *into += from.get());
         sum.retries_denied += self.retries_denied.get();
+        sum.shielded.iter_mut().zip(&self.shielded).for_each(|(into, from)| *into += from.get());
+        sum.shields_denied += self.shields_denied.get();
     }
 }
 
@@ -70,4 +84,8 @@ pub struct RecourseCounts {
     pub retries: [u64; Trouble::ALL.len()],
     /// Further tries that the budget did not allow.
     pub retries_denied: u64,
+    /// Requests that the stable version answered for it, in the order of [`Trouble::ALL`].
+    pub shielded: [u64; Trouble::ALL.len()],
+    /// Requests that it would have answered but for the budget.
+    pub shields_denied: u64,
 }

@@ -75,6 +75,7 @@ async fn rollback(stage: &mut Stage<'_>) -> Result<Rollback, String> {
         weight_percent: weight.ratio() * 100.0,
         ms_to_weight_zero: seconds(zero, first) * 1e3,
         ms_to_last_request: seconds(last, first) * 1e3,
+        answers_failed: v3.errors(),
         failed: ledger.count(|it| it.at >= began && it.failed()),
         served_meanwhile: ledger.count(|it| it.at >= first && it.at <= zero && !it.failed()),
         weight_after_percent: stage.weight("shop", "v3").ratio() * 100.0,
@@ -83,13 +84,13 @@ async fn rollback(stage: &mut Stage<'_>) -> Result<Rollback, String> {
         why: why.map(|it| it.text).unwrap_or_default(),
     };
     let text = format!(
-        "rolled back: {:.0} ms from the first bad answer to weight 0; {} users got an error",
-        result.ms_to_weight_zero, result.failed
+        "rolled back: {:.0} ms and {} bad answers until weight 0; {} users got an error",
+        result.ms_to_weight_zero, result.answers_failed, result.failed
     );
     stage.tell.proof(&text);
     let rest = percent(100.0 - result.weight_after_percent);
     let text = format!(
-        "     {} others got a good answer meanwhile. {} has {rest}, v3 is in quarantine",
+        "     v2 answered instead; {} good answers meanwhile. {} has {rest}, v3 is in quarantine",
         result.served_meanwhile, result.stable
     );
     stage.tell.line(&text);

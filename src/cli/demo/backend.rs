@@ -31,6 +31,8 @@ pub(super) struct Backend {
     fails: AtomicBool,
     /// When it first answered with an error; 0 is never.
     first_error_us: AtomicU64,
+    /// How often it did.
+    errors: AtomicU64,
     /// When its newest request came; 0 is never.
     last_request_us: AtomicU64,
 }
@@ -48,6 +50,7 @@ impl Backends {
                 clock: clock.clone(),
                 fails: AtomicBool::new(false),
                 first_error_us: AtomicU64::new(0),
+                errors: AtomicU64::new(0),
                 last_request_us: AtomicU64::new(0),
             }));
             listeners.push(listener);
@@ -100,6 +103,11 @@ impl Backend {
         Some(self.first_error_us.load(Ordering::Acquire)).filter(|it| *it > 0).map(Timestamp)
     }
 
+    /// How many 500s were answered.
+    pub(super) fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Acquire)
+    }
+
     /// When the newest request came.
     pub(super) fn last_request(&self) -> Option<Timestamp> {
         Some(self.last_request_us.load(Ordering::Acquire)).filter(|it| *it > 0).map(Timestamp)
@@ -140,6 +148,7 @@ impl Backend {
         let (status, body) = if self.fails.load(Ordering::Acquire) {
             // The first one counts; later ones leave it.
             let _ = self.first_error_us.compare_exchange(0, now, Ordering::AcqRel, Ordering::Acquire);
+            self.errors.fetch_add(1, Ordering::AcqRel);
             ("500 Internal Server Error", format!("{name} is broken\n"))
         } else {
             ("200 OK", format!("hello from {name}\n"))

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use super::units::{Duration, OneOrMany, Size, Text};
 use guard::GuardForm;
 use health::{EjectForm, HealthForm, PercentOrOff};
-use recourse::RetryForm;
+use recourse::{RetryForm, ShieldForm};
 use route::Route;
 use service::{Balance, Limits, Service, Timeouts};
 
@@ -331,6 +331,8 @@ pub(super) struct Defaults {
     limits: Option<Limits>,
     /// As in a service.
     retry: Option<RetryForm>,
+    /// As in a service.
+    shield: Option<ShieldForm>,
     /// As in `rollout`; also for instant flips.
     guard: Option<GuardForm>,
     /// As in a service.

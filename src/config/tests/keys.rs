@@ -36,6 +36,7 @@ const SHAPES: &[&Shape] = &[
     &check::CHECK,
     &query::QUERY,
     &recourse::RETRY,
+    &recourse::SHIELD,
     &rollout::WATCH,
     &step::STEP,
     &route::MATCH,

@@ -10,6 +10,8 @@ use super::{Answer, Buffer, Endpoint, Exchange, Stream};
 pub struct Spared {
     /// Statuses for which another endpoint is asked, by their distance from 502.
     retried: [bool; 3],
+    /// Whether every status from 500 to 599 is one.
+    failures: bool,
     some: bool,
 }
 
@@ -17,12 +19,22 @@ impl Spared {
     /// Those with a status that `asks` for another try.
     pub fn by(asks: impl Fn(u16) -> bool) -> Self {
         let retried = [asks(502), asks(503), asks(504)];
-        Self { retried, some: retried.contains(&true) }
+        Self { retried, failures: false, some: retried.contains(&true) }
+    }
+
+    /// Those with a status from 500 to 599.
+    pub fn failures() -> Self {
+        Self { retried: [false; 3], failures: true, some: true }
     }
 
     /// Whether an answer of this status is one.
     pub fn has(self, status: u16) -> bool {
-        self.some && usize::from(status).checked_sub(502).and_then(|it| self.retried.get(it)) == Some(&true)
+        if !self.some {
+            return false;
+        }
+        let retried =
+            || usize::from(status).checked_sub(502).and_then(|it| self.retried.get(it)) == Some(&true);
+        if self.failures { (500..600).contains(&status) } else { retried() }
     }
 }
 

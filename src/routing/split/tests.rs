@@ -189,10 +189,11 @@ fn service(sticky: Option<StickyBy>) -> Service {
         limits: ServiceLimits::default(),
         retry: Default::default(),
         care: Default::default(),
+        shield: Default::default(),
         error_status: ErrorStatus::default(),
         client_key: StickyBy::default(),
     };
-    Service { spec: Arc::new(spec), split: split(&[5_000], SEED), preview: None }
+    Service { spec: Arc::new(spec), split: split(&[5_000], SEED), preview: None, trial: None }
 }
 
 /// Versions 0, 1, … with these weights in basis points; the version after them has the rest.

@@ -18,6 +18,10 @@ pub(super) fn of_versions(rows: &[VersionRow]) -> Vec<MetricFamily> {
         Family::counter("tidegate_upstream_errors_total", "Attempts that got no answer, by kind.");
     let mut retries =
         Family::counter("tidegate_retries_total", "Attempts that repeated an earlier one, by reason.");
+    let mut shielded = Family::counter(
+        "tidegate_shielded_total",
+        "Requests that the version on trial failed and the stable one answered, by reason.",
+    );
     for (service, version, counts) in rows {
         let names = [("service", service.as_str()), ("version", version.as_str())];
         for (code, n) in &codes_of(counts) {
@@ -29,8 +33,13 @@ pub(super) fn of_versions(rows: &[VersionRow]) -> Vec<MetricFamily> {
         for (why, n) in Trouble::ALL.iter().zip(counts.recourse.retries) {
             retries.add(&[names[0], names[1], ("reason", why.as_str())], n as f64);
         }
+        for (why, n) in
+            Trouble::ALL.iter().zip(counts.recourse.shielded).filter(|it| *it.0 != Trouble::Closed)
+        {
+            shielded.add(&[names[0], names[1], ("reason", why.as_str())], n as f64);
+        }
     }
-    let mut families = vec![requests.done(), errors.done(), retries.done()];
+    let mut families = vec![requests.done(), errors.done(), retries.done(), shielded.done()];
     for (family, value) in plain_families() {
         families.push(for_each_version(family, rows, |family, labels, counts| {
             family.add(labels, value(counts) as f64);
@@ -101,7 +110,7 @@ pub(super) fn of_listeners(rows: &[ListenerRow]) -> Vec<MetricFamily> {
 pub(super) fn series_of(counts: &VersionCounts) -> u64 {
     // A histogram has its buckets, `+Inf`, sum and count.
     let histograms = duration_families().len() * (REQUEST_BOUNDS_US.len() + 3);
-    let words = ErrorKind::ALL.len() + Trouble::ALL.len();
+    let words = ErrorKind::ALL.len() + 2 * Trouble::ALL.len() - 1;
     (codes_of(counts).len() + words + plain_families().len() + histograms) as u64
 }
 
@@ -125,7 +134,7 @@ fn codes_of(counts: &VersionCounts) -> Vec<(String, u64)> {
 type ReadNumber = fn(&VersionCounts) -> u64;
 type ReadDurations = fn(&VersionCounts) -> &Histogram;
 
-fn plain_families() -> [(Family, ReadNumber); 5] {
+fn plain_families() -> [(Family, ReadNumber); 6] {
     [
         (Family::gauge("tidegate_requests_in_flight", "Requests under way."), |it| it.in_flight),
         (Family::counter("tidegate_request_bytes_total", "Body bytes from clients."), |it| it.request_bytes),
@@ -137,6 +146,13 @@ fn plain_families() -> [(Family, ReadNumber); 5] {
                 "Further attempts that the budget did not allow.",
             ),
             |it| it.recourse.retries_denied,
+        ),
+        (
+            Family::counter(
+                "tidegate_shields_denied_total",
+                "Failures of the version on trial that the budget passed on to users.",
+            ),
+            |it| it.recourse.shields_denied,
         ),
     ]
 }

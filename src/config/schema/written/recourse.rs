@@ -32,3 +32,35 @@ pub(in super::super) struct Retry {
     /// Largest request body that is kept for another try, up to `64KiB`, or `off`. Default: `64KiB`.
     body: Option<SizeOrOff>,
 }
+
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+pub(in super::super) enum ShieldForm {
+    Covers(Covers),
+    Shield(Shield),
+}
+
+/// Which failures of a version on trial users do not see: a connection that cannot be made or ends before the
+/// answer, a malformed answer, none in time, or one with status 500 to 599, as long as nothing has reached the
+/// client. The stable version answers instead, and the failure counts against the version on trial as if the
+/// user had seen it. Requests that are pinned or of testers are never shielded. Also written as what it
+/// covers alone.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Shield {
+    /// `safe`: `GET`, `HEAD` and `OPTIONS`; `idempotent`: `PUT` and `DELETE` as well, while their body is at
+    /// hand (`retry.body`); `off`: none. With any but `off`, whatever cannot be sent because no endpoint takes
+    /// connections goes to stable. Default: `safe`.
+    covers: Option<Covers>,
+    /// Most requests that both versions are given, as a share of those of the version on trial; each worker
+    /// keeps it for itself and has a hundred to begin with. Beyond it failures are passed on. Default: `20%`.
+    budget: Option<Percent>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+pub(in super::super) enum Covers {
+    Safe,
+    Idempotent,
+    Off,
+}

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use super::super::units::{Duration, OneOrMany, Percent, Size, Text};
 use super::guard::GuardForm;
 use super::health::{EjectForm, HealthForm, PercentOrOff};
-use super::recourse::RetryForm;
+use super::recourse::{RetryForm, ShieldForm};
 use super::{DurationOrOff, SizeOrOff};
 
 /// A service. To release, change `live`.
@@ -48,6 +48,8 @@ pub(in super::super) struct Service {
     /// rather than have the few that are left take everything. `off`: the few take everything, and without
     /// any the answer is 503. Default: `off`.
     panic: Option<PercentOrOff>,
+    /// Which failures of a version on trial users do not see. Default: `safe`.
+    shield: Option<ShieldForm>,
     /// How a new `live` is released. Default: an instant flip that the guards watch for `5m`.
     rollout: Option<Rollout>,
 }

@@ -1,0 +1,289 @@
+//! The ways of one request through the endpoints: where it is tried, where it is tried again, and what is
+//! passed on when nothing better comes.
+//!
+//! What is allowed is said by [`super::retry`] and [`super::shield`]; here it is done.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::routing::RetryReason;
+use crate::telemetry::Trouble;
+
+use super::attempt::Attempt;
+use super::choice::{Choice, Line};
+use super::connection::{Client, Next};
+use super::exchange::{Aside, Exchange, Spared, Verdict};
+use super::failure::Failure;
+use super::forward::Job;
+use super::retry::{self, Loss, Tried};
+use super::shield::{self, Cover};
+use super::upstream::{Checkout, ConnectError, Endpoint};
+use super::view::VersionView;
+
+/// Where a request stands: what it has been through, and what is still possible.
+#[derive(Default)]
+pub struct Course {
+    /// The endpoint that has it.
+    pub at: Option<InFlight>,
+    /// Those that had it.
+    pub line: Line,
+    /// Whether kept connections are not to be trusted.
+    pub fresh_only: bool,
+    /// Further tries so far.
+    again: u32,
+    /// Whether what comes is passed on, whatever it is.
+    pub last: bool,
+    /// A real answer, for want of a better one.
+    pub aside: Option<(Aside, InFlight)>,
+}
+
+impl Course {
+    /// Leaves the endpoint.
+    pub fn leave(&mut self) {
+        self.at = None;
+    }
+}
+
+/// What is done about a try that came to nothing.
+pub enum Recourse {
+    /// This version answers instead.
+    Stable(Rc<VersionView>),
+    /// Another endpoint is asked, or the same one again.
+    Elsewhere,
+    /// Nothing better can be had.
+    None,
+}
+
+/// Counts an exchange at its endpoint until it is dropped.
+pub struct InFlight(Rc<Endpoint>);
+
+impl InFlight {
+    fn at(endpoint: Rc<Endpoint>) -> Self {
+        endpoint.begin();
+        Self(endpoint)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+impl Exchange<'_> {
+    /// Sends the request, unless it has been, and passes the answer on.
+    pub async fn go_on(&mut self, client: &mut Client, course: &mut Course) -> Verdict {
+        if course.at.is_none() {
+            match self.connect(course).await {
+                Ok((endpoint, checkout)) => {
+                    self.attempt.trail.sent_to(&endpoint.name);
+                    course.at = Some(InFlight::at(endpoint));
+                    self.start(checkout);
+                }
+                Err(error) => return Verdict::Failed(failure_of(&error)),
+            }
+        }
+        let verdict = poll_fn(|cx| self.poll(client, cx)).await;
+        if let (Some(good), Some(at)) = (self.was_good(&verdict), &course.at) {
+            at.0.health.answered(self.worker.index, good);
+        }
+        verdict
+    }
+
+    /// What an attempt says about its endpoint, if anything.
+    fn was_good(&self, verdict: &Verdict) -> Option<bool> {
+        match verdict {
+            Verdict::Ended(_) => self.attempt.status.map(|it| it < 500),
+            Verdict::Spared(status) => Some(*status < 500),
+            Verdict::Failed(Failure::Reset | Failure::Protocol | Failure::Timeout) => Some(false),
+            Verdict::Failed(_) | Verdict::Stale => None,
+        }
+    }
+
+    /// A connection to the first endpoint that gives one. Endpoints that refuse are passed over: nothing
+    /// was sent to them.
+    async fn connect(&mut self, course: &mut Course) -> Result<(Rc<Endpoint>, Checkout), ConnectError> {
+        let (worker, version) = (Rc::clone(self.worker), Rc::clone(&self.job.version));
+        let spec = Arc::clone(&self.job.spec);
+        let mut last = None;
+        loop {
+            let endpoint = match version.endpoint(spec.balance, &mut course.line, || worker.bits()) {
+                Choice::Endpoint(it) => it,
+                Choice::NoneReady => return Err(last.unwrap_or(ConnectError::NoneReady)),
+                // Either one failed above or all were tried before; then the first one is as good as any.
+                Choice::Exhausted => match last {
+                    Some(error) => return Err(error),
+                    None => {
+                        course.line.restart();
+                        continue;
+                    }
+                },
+            };
+            let now_ms = worker.deadlines.recent_ms();
+            if !course.fresh_only
+                && let Some(checkout) = endpoint.checkout(now_ms)
+            {
+                return Ok((Rc::clone(endpoint), checkout));
+            }
+            match endpoint.reach(&worker, spec.timeouts.connect).await {
+                Ok(Checkout { stream, reused }) => {
+                    // Whoever wants a fresh one has been disappointed once, and is not twice.
+                    let reused = reused && !course.fresh_only;
+                    return Ok((Rc::clone(endpoint), Checkout { stream, reused }));
+                }
+                Err(error) => {
+                    tracing::debug!(error = &error as &dyn std::error::Error, "passed over an endpoint");
+                    if !version.has_more(&course.line) || !spec.retry.on.has(RetryReason::Connect) {
+                        return Err(error);
+                    }
+                    self.blame(failure_of(&error));
+                    self.attempt.lost();
+                    self.attempt.cells().recourse.retry(Trouble::Connect);
+                    last = Some(error);
+                }
+            }
+        }
+    }
+
+    /// Answers that are not passed on while there is something better to try.
+    pub fn spared(&self, course: &Course) -> Spared {
+        let Job { request, spec, version, cover, .. } = &self.job;
+        if course.last || request.upgrade {
+            return Spared::default();
+        }
+        if cover.is_some() && shield::covers(&spec.shield, request.kind) {
+            return Spared::failures();
+        }
+        let retries = course.again < spec.retry.attempts && version.endpoints.len() > 1;
+        if !retries || !request.is_idempotent() {
+            return Spared::default();
+        }
+        Spared::by(|status| spec.retry.on.has_status(status))
+    }
+
+    /// What is done about a try that came to nothing.
+    pub fn recourse(&self, course: &Course, loss: Loss) -> Recourse {
+        let Job { request, spec, version, cover, upload, .. } = &self.job;
+        if course.last || request.upgrade {
+            return Recourse::None;
+        }
+        let tried = Tried {
+            kind: request.kind,
+            unsent: upload.is_untouched(),
+            whole: upload.can_rewind(),
+            waits: self.may_start_over(),
+            elsewhere: version.has_more(&course.line),
+            again: course.again,
+        };
+        let cells = self.attempt.cells();
+        let (requests, now_ms) = (cells.requests(), self.worker.deadlines.recent_ms());
+        if let Some(cover) = cover {
+            let paid = match shield::cover(&spec.shield, &tried, loss) {
+                Cover::No => false,
+                Cover::Free => true,
+                Cover::Budgeted => {
+                    let paid = version.budgets.shield.pay(spec.shield.budget, requests, now_ms);
+                    if !paid {
+                        cells.recourse.shield_denied();
+                    }
+                    paid
+                }
+            };
+            if paid {
+                return Recourse::Stable(Rc::clone(cover));
+            }
+        }
+        if !retry::may_retry(&spec.retry, &tried, loss) {
+            return Recourse::None;
+        }
+        if !version.budgets.retry.pay(spec.retry.budget, requests, now_ms) {
+            cells.recourse.retry_denied();
+            return Recourse::None;
+        }
+        Recourse::Elsewhere
+    }
+
+    /// Has it tried again within its version.
+    pub fn go_elsewhere(&mut self, course: &mut Course, loss: Loss) {
+        if let Some(why) = loss.trouble() {
+            self.attempt.cells().recourse.retry(why);
+        }
+        self.charge(course, loss);
+        self.again();
+        course.leave();
+        course.again += 1;
+        // What was kept may be as dead as the connection that was just lost.
+        course.fresh_only = true;
+    }
+
+    /// Has it answered by the stable version. The one on trial has had its try, and is charged with it now.
+    pub fn go_to_stable(&mut self, course: &mut Course, loss: Loss, stable: Rc<VersionView>) {
+        if let Some(why) = loss.trouble() {
+            self.attempt.cells().recourse.shielded(why);
+        }
+        if let Loss::Failed(failure) = loss {
+            // What its user would have been told.
+            self.attempt.status = Some(failure.answer().0);
+        }
+        self.charge(course, loss);
+        let trail = self.attempt.trail.clone();
+        self.attempt = Attempt::begin(self.worker, self.local, &stable, None);
+        self.attempt.trail = trail;
+        self.job.version = stable;
+        self.job.cover = None;
+        self.again();
+        course.leave();
+        (course.line, course.fresh_only) = (Line::default(), false);
+    }
+
+    /// Nothing better can be had: goes on with a real answer, if there is one. Otherwise returns what the
+    /// client has to be told.
+    pub fn settle(&mut self, course: &mut Course, loss: Loss) -> Option<Failure> {
+        if let Loss::Failed(failure) = loss {
+            let Some((aside, at)) = course.aside.take() else { return Some(failure) };
+            self.blame(failure);
+            self.take_back(aside);
+            course.at = Some(at);
+        }
+        course.last = true;
+        None
+    }
+
+    /// Holds a try that came to nothing against its version, and puts a real answer by.
+    fn charge(&mut self, course: &mut Course, loss: Loss) {
+        match loss {
+            Loss::Failed(failure) => self.blame(failure),
+            Loss::Answered(status) => {
+                self.attempt.answered(status, self.worker.deadlines.recent_us());
+                let aside = self.put_by();
+                self.forget(course.aside.take());
+                course.aside = course.at.take().map(|at| (aside, at));
+            }
+        }
+        self.attempt.lost();
+    }
+
+    /// Ends an exchange whose answer was passed on.
+    pub fn arrive(self, mut course: Course, next: Next) -> Next {
+        self.forget(course.aside.take());
+        match course.at {
+            Some(InFlight(ref endpoint)) => self.finish(endpoint, next),
+            None => self.cut(),
+        }
+    }
+
+    fn forget(&self, aside: Option<(Aside, InFlight)>) {
+        if let Some((aside, at)) = aside {
+            self.drop_aside(aside, &at.0);
+        }
+    }
+}
+
+fn failure_of(error: &ConnectError) -> Failure {
+    match error {
+        ConnectError::Failed { .. } => Failure::Connect,
+        ConnectError::NoneReady => Failure::NoneReady,
+        ConnectError::TimedOut { .. } => Failure::ConnectTimeout,
+    }
+}
