@@ -10,6 +10,7 @@ mod minted;
 mod publisher;
 mod rate;
 mod recourse;
+mod secured;
 mod spec;
 mod split;
 mod table;
@@ -25,6 +26,7 @@ pub use minted::{Minted, MintedCookie};
 pub use publisher::{Publisher, Reader};
 pub use rate::{Rate, RateBy, RateCells, RateLimit};
 pub use recourse::{Covers, Retry, RetryOn, RetryReason, Shield};
+pub use secured::EndpointTls;
 pub use spec::{
     Balance, EndpointHost, EndpointSpec, ErrorStatus, Pin, Preview, Protocol, ServiceLimits, ServiceSpec,
     StickyBy, Timeouts, VersionSpec,

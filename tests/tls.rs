@@ -7,6 +7,8 @@ mod support;
 mod files;
 #[path = "tls/hostile.rs"]
 mod hostile;
+#[path = "tls/upstream.rs"]
+mod upstream;
 
 use support::outside;
 use support::tls::{Ca, Hello, Pair};

@@ -24,6 +24,17 @@ impl Files for Disk {
         read(path, 0o026, "readable by everybody, or writable by others", "go-w,o-r")
     }
 
+    fn authorities(&self) -> Vec<Vec<u8>> {
+        let found = rustls_native_certs::load_native_certs();
+        for error in &found.errors {
+            tracing::warn!(%error, "some certificates of this system cannot be read");
+        }
+        let mut certificates: Vec<Vec<u8>> = found.certs.iter().map(|it| it.to_vec()).collect();
+        // In one order, whatever the directory's is, so that the same set is the same set.
+        certificates.sort();
+        certificates
+    }
+
     fn now(&self) -> Timestamp {
         Clock::system().now()
     }

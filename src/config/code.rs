@@ -112,9 +112,8 @@ The port is 80 if none is given. `unix:/run/shop.sock` is a Unix socket, by its 
 route to change paths."
 
     Scheme "TG0207" "an endpoint with a scheme that is not supported"
-"This release speaks HTTP/1.1 to endpoints, over TCP (http://) or a Unix socket (unix:/path). TLS and HTTP/2
-without TLS are not supported yet, and sending plain text where TLS was asked for would be worse than
-refusing."
+"Endpoints are spoken to in HTTP/1.1, over TCP (http://), TLS (https://) or a Unix socket (unix:/path), or in
+HTTP/2, over TCP (h2c://) or TLS (h2://)."
 
     Split "TG0208" "a split that does not add up"
 "`split` gives fixed shares to versions other than `live`; `live` has the rest. The shares are above 0 %

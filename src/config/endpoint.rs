@@ -1,4 +1,5 @@
-//! Endpoints as they are written: `http://10.0.1.10:3000`, `h2c://10.0.1.10:50051`, `unix:/run/shop.sock`.
+//! Endpoints as they are written: `http://10.0.1.10:3000`, `https://shop.internal`, `h2c://10.0.1.10:50051`,
+//! `h2://shop.internal`, `unix:/run/shop.sock`.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -16,10 +17,12 @@ pub(super) const HOST_BYTES_MAX: usize = 253;
 /// Longest path of a Unix socket, in bytes: `sun_path` less its end.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
-/// Port of `http://` when none is written.
+/// Ports when none is written.
 const HTTP_PORT: u16 = 80;
+const HTTPS_PORT: u16 = 443;
 
-pub(super) fn endpoint(node: &Node, problems: &mut Problems) -> Option<EndpointSpec> {
+/// An endpoint, and whether it wants TLS.
+pub(super) fn endpoint(node: &Node, problems: &mut Problems) -> Option<(EndpointSpec, bool)> {
     let written = fields::text(node, problems)?;
     match parse(written) {
         Ok(it) => Some(it),
@@ -32,19 +35,19 @@ pub(super) fn endpoint(node: &Node, problems: &mut Problems) -> Option<EndpointS
 }
 
 /// An error is a code, what is wrong with the endpoint, and what to write instead.
-fn parse(written: &str) -> Result<EndpointSpec, (Code, &'static str, String)> {
+fn parse(written: &str) -> Result<(EndpointSpec, bool), (Code, &'static str, String)> {
     let example = || "for example http://10.0.1.10:3000".to_string();
     if let Some(path) = written.strip_prefix("unix:") {
-        return unix(path);
+        return unix(path).map(|it| (it, false));
     }
     let Some((scheme, rest)) = written.split_once("://") else {
         return Err((Code::Endpoint, "has no scheme", format!("write http://{}", shown(written))));
     };
-    let protocol = match scheme.to_ascii_lowercase().as_str() {
-        "http" => Protocol::Http1,
-        "h2c" => Protocol::Http2,
-        "https" => return Err(unsupported("asks for TLS, which is not supported yet")),
-        "h2" => return Err((Code::Scheme, "has an unknown scheme", "HTTP/2 without TLS is h2c://".into())),
+    let (protocol, secure) = match scheme.to_ascii_lowercase().as_str() {
+        "http" => (Protocol::Http1, false),
+        "https" => (Protocol::Http1, true),
+        "h2c" => (Protocol::Http2, false),
+        "h2" => (Protocol::Http2, true),
         _ => return Err((Code::Scheme, "has an unknown scheme", example())),
     };
     let authority = rest.strip_suffix('/').unwrap_or(rest);
@@ -55,9 +58,11 @@ fn parse(written: &str) -> Result<EndpointSpec, (Code, &'static str, String)> {
     if authority.contains('@') {
         return Err((Code::Endpoint, "has a user name", "set a header in a route instead".into()));
     }
-    let (host, port) = split_port(authority).ok_or((Code::Endpoint, "has an unusable port", example()))?;
+    let usual = if secure { HTTPS_PORT } else { HTTP_PORT };
+    let (host, port) =
+        split_port(authority, usual).ok_or((Code::Endpoint, "has an unusable port", example()))?;
     let host = endpoint_host(host).ok_or((Code::Endpoint, "has an unusable host", example()))?;
-    Ok(EndpointSpec { host, port, protocol })
+    Ok((EndpointSpec { host, port, protocol, tls: None }, secure))
 }
 
 fn unix(written: &str) -> Result<EndpointSpec, (Code, &'static str, String)> {
@@ -73,18 +78,15 @@ fn unix(written: &str) -> Result<EndpointSpec, (Code, &'static str, String)> {
     if path.len() > SOCKET_PATH_BYTES_MAX {
         return refused("has a path of more than 107 bytes, which the kernel refuses");
     }
-    Ok(EndpointSpec { host: EndpointHost::Unix(path.to_owned()), port: 0, protocol: Protocol::Http1 })
+    let host = EndpointHost::Unix(path.to_owned());
+    Ok(EndpointSpec { host, port: 0, protocol: Protocol::Http1, tls: None })
 }
 
-fn unsupported(message: &'static str) -> (Code, &'static str, String) {
-    (Code::Scheme, message, "endpoints are http://, h2c:// or unix:/path for now".into())
-}
-
-fn split_port(authority: &str) -> Option<(&str, u16)> {
+fn split_port(authority: &str, usual: u16) -> Option<(&str, u16)> {
     // The last colon outside brackets separates the port.
     let end = authority.rfind(']').map_or(0, |it| it + 1);
     match authority[end..].find(':') {
-        None => Some((authority, HTTP_PORT)),
+        None => Some((authority, usual)),
         Some(at) => {
             let (host, port) = (&authority[..end + at], &authority[end + at + 1..]);
             let digits = port.bytes().all(|b| b.is_ascii_digit());
@@ -131,13 +133,20 @@ mod tests {
             ("HTTP://[::1]:8080", "[::1]:8080"),
             ("http://[fd00::1]", "[fd00::1]:80"),
             ("http://my_service.local", "my_service.local:80"),
+            ("https://shop", "shop:443"),
+            ("https://[::1]:8443", "[::1]:8443"),
             ("unix:/run/shop.sock", "unix:/run/shop.sock"),
             ("unix:///run/shop.sock", "unix:/run/shop.sock"),
         ] {
-            assert_eq!(parse(written).unwrap().to_string(), expected);
+            assert_eq!(parse(written).unwrap().0.to_string(), expected);
         }
-        assert_eq!(parse("h2c://shop:50051").unwrap().url(), "h2c://shop:50051");
-        assert_ne!(parse("h2c://shop:81"), parse("http://shop:81"), "connections are not shared");
+        assert_eq!(parse("h2c://shop:50051").unwrap().0.url(), "h2c://shop:50051");
+        for one in ["http", "https", "h2c", "h2"] {
+            for other in ["http", "https", "h2c", "h2"] {
+                let same = parse(&format!("{one}://shop:81")) == parse(&format!("{other}://shop:81"));
+                assert_eq!(same, one == other, "connections are not shared");
+            }
+        }
     }
 
     #[test]
@@ -145,8 +154,6 @@ mod tests {
         for (written, code) in [
             ("10.0.0.1:3000", Code::Endpoint),
             ("shop", Code::Endpoint),
-            ("https://shop", Code::Scheme),
-            ("h2://shop", Code::Scheme),
             ("unix:run/shop.sock", Code::Endpoint),
             ("unix:", Code::Endpoint),
             ("unix:/", Code::Endpoint),

@@ -306,7 +306,7 @@ impl Loader<'_> {
         let access_log = fields.read("access_log", problems, access_log).flatten();
         let defaults = fields.read("defaults", problems, service::defaults).unwrap_or_default();
         let services: Vec<service::Placed> =
-            merged.services.iter().map(|it| service::service(it, &defaults, problems)).collect();
+            merged.services.iter().map(|it| service::service(it, &defaults, credentials, problems)).collect();
         let names = Names::new(merged.services.iter().map(|it| it.key.text.as_str()).collect());
         let routes: Vec<Option<PlacedRoute>> =
             merged.routes.iter().map(|it| route::route(it, &names, problems)).collect();

@@ -23,6 +23,7 @@ use super::recourse;
 use super::rollout;
 use super::source::At;
 use super::text;
+use super::tls::Credentials;
 use super::version::{Scope, versions};
 
 pub(super) const SERVICE: Shape = Shape {
@@ -126,13 +127,18 @@ pub(super) fn defaults(node: &Node, problems: &mut Problems) -> Option<Defaults>
     Some(it)
 }
 
-pub(super) fn service(entry: &Entry, defaults: &Defaults, problems: &mut Problems) -> Placed {
+pub(super) fn service(
+    entry: &Entry,
+    defaults: &Defaults,
+    credentials: &mut Credentials<'_>,
+    problems: &mut Problems,
+) -> Placed {
     let at = entry.key.at;
     let name: Option<ServiceName> = fields::name(&entry.key, "service", problems);
     let fields = Fields::of(&entry.value, at, &SERVICE, problems);
     let hosts = fields.as_ref().and_then(|it| it.read("hosts", problems, condition::hosts));
     let preview = fields.as_ref().and_then(|it| preview::place(it.get("rollout")?));
-    let config = fields.and_then(|it| config(name, &it, defaults, problems));
+    let config = fields.and_then(|it| config(name, &it, defaults, credentials, problems));
     Placed { name: entry.key.text.clone(), at, hosts: hosts.unwrap_or_default(), preview, config }
 }
 
@@ -140,10 +146,12 @@ fn config(
     name: Option<ServiceName>,
     fields: &Fields<'_>,
     defaults: &Defaults,
+    credentials: &mut Credentials<'_>,
     problems: &mut Problems,
 ) -> Option<ServiceConfig> {
     let written = fields.required("versions", "for example versions: {v1: http://10.0.1.10:3000}", problems);
-    let versions = written.and_then(|it| versions(&it.value, it.key.at, defaults.health.as_ref(), problems));
+    let health = defaults.health.as_ref();
+    let versions = written.and_then(|it| versions(&it.value, it.key.at, health, credentials, problems));
     let live = fields.required("live", "name one of the versions", problems);
     let mut spec = ServiceSpec {
         // The name is looked at last, so that a bad one does not hide what is wrong behind it.

@@ -20,6 +20,11 @@ pub trait Files {
         self.read(path)
     }
 
+    /// Certificates of the authorities that this system believes, in DER.
+    fn authorities(&self) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+
     /// When they are read: a certificate is good for a time.
     fn now(&self) -> Timestamp {
         MEMORY_NOW

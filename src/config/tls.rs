@@ -9,6 +9,7 @@ mod authority;
 mod certificate;
 mod credentials;
 mod listener;
+mod upstream;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -24,6 +25,9 @@ pub(super) use credentials::Credentials;
 #[cfg(test)]
 pub(super) use listener::{CERTIFICATE, LISTENER_TLS};
 pub(super) use listener::{listener, redirect};
+#[cfg(test)]
+pub(super) use upstream::VERSION_TLS;
+pub(super) use upstream::{trust, usual};
 
 /// How a listener speaks TLS. Equal when nothing about it has changed, contents of files included.
 #[derive(Clone, Debug, PartialEq)]

@@ -13,10 +13,11 @@ use super::health;
 use super::node::{Entry, Node, Value, Word};
 use super::problem::{Problems, Report};
 use super::source::At;
+use super::tls::{self, Credentials};
 use super::yaml::shown;
 
 pub(super) const VERSION: Shape =
-    Shape { name: "Version", what: "a version", keys: &["endpoints", "health"] };
+    Shape { name: "Version", what: "a version", keys: &["endpoints", "health", "tls"] };
 
 /// A version as far as it could be understood, so that a broken endpoint does not also make every
 /// reference to its version dangle.
@@ -77,6 +78,7 @@ pub(super) fn versions(
     node: &Node,
     at: At,
     health: Option<&Arc<Checkup>>,
+    credentials: &mut Credentials<'_>,
     problems: &mut Problems,
 ) -> Option<Vec<Version>> {
     let entries = fields::entries(node, "`versions`", problems)?;
@@ -85,14 +87,21 @@ pub(super) fn versions(
         problems.push(report.help("for example versions: {v1: http://10.0.1.10:3000}"));
         return None;
     }
-    let versions: Vec<Version> = entries.iter().map(|it| version(it, health, problems)).collect();
+    let versions: Vec<Version> =
+        entries.iter().map(|it| version(it, health, credentials, problems)).collect();
     shared_endpoints(&versions, problems);
     Some(versions)
 }
 
-fn version(entry: &Entry, health: Option<&Arc<Checkup>>, problems: &mut Problems) -> Version {
+fn version(
+    entry: &Entry,
+    health: Option<&Arc<Checkup>>,
+    credentials: &mut Credentials<'_>,
+    problems: &mut Problems,
+) -> Version {
     let name: Option<VersionName> = fields::name(&entry.key, "version", problems);
-    let parts = (!entry.value.is_null()).then(|| parts(&entry.value, entry.key.at, problems)).flatten();
+    let written = (!entry.value.is_null()).then_some(&entry.value);
+    let parts = written.and_then(|it| parts(it, entry.key.at, credentials, problems));
     let (endpoints, own) = parts.map_or((None, None), |it| (Some(it.0), it.1));
     let health = own.unwrap_or_else(|| health.cloned());
     let spec = name.zip(endpoints).map(|(name, endpoints)| VersionSpec {
@@ -108,35 +117,54 @@ fn version(entry: &Entry, health: Option<&Arc<Checkup>>, problems: &mut Problems
 type OwnHealth = Option<Option<Arc<Checkup>>>;
 
 /// A URL, a list of them, or a map that holds either and more.
-fn parts(node: &Node, at: At, problems: &mut Problems) -> Option<(Vec<EndpointSpec>, OwnHealth)> {
+fn parts(
+    node: &Node,
+    at: At,
+    credentials: &mut Credentials<'_>,
+    problems: &mut Problems,
+) -> Option<(Vec<EndpointSpec>, OwnHealth)> {
     match &node.value {
         Value::Map(_) => {
             let fields = Fields::of(node, at, &VERSION, problems)?;
             let health = fields.read("health", problems, health::health);
             let help = "for example endpoints: [http://10.0.1.10:3000]";
             let list = &fields.required("endpoints", help, problems)?.value;
-            Some((endpoints(list, at, problems)?, health))
+            Some((endpoints(list, at, fields.entry("tls"), credentials, problems)?, health))
         }
-        _ => Some((endpoints(node, at, problems)?, None)),
+        _ => Some((endpoints(node, at, None, credentials, problems)?, None)),
     }
 }
 
 /// A URL or a list of them.
-fn endpoints(list: &Node, at: At, problems: &mut Problems) -> Option<Vec<EndpointSpec>> {
+fn endpoints(
+    list: &Node,
+    at: At,
+    tls: Option<&Entry>,
+    credentials: &mut Credentials<'_>,
+    problems: &mut Problems,
+) -> Option<Vec<EndpointSpec>> {
     let items =
         fields::one_or_more(list, "the endpoints of a version are a URL or a list of URLs", problems)?;
     if items.is_empty() {
         problems.push(Report::error(Code::NoVersions, at, "a version needs at least one endpoint"));
         return None;
     }
-    let mut first: HashMap<EndpointSpec, At> = HashMap::new();
+    let mut trust = tls.map(|it| tls::trust(&it.value, credentials, problems));
+    let (mut secure, mut first) = (false, HashMap::<EndpointSpec, At>::new());
     let mut found = Vec::new();
     let mut complete = true;
     for item in items {
-        let Some(spec) = endpoint(item, problems) else {
+        let Some((mut spec, wants_tls)) = endpoint(item, problems) else {
             complete = false;
             continue;
         };
+        if wants_tls {
+            secure = true;
+            let trust = trust.get_or_insert_with(|| tls::usual(item.at, credentials, problems));
+            spec.tls = trust.as_ref().and_then(|it| it.of(&spec));
+            // Never plain text where TLS was asked for; what is missing was reported.
+            complete &= spec.tls.is_some();
+        }
         if let Some(first) = first.get(&spec) {
             let report = Report::warning(Code::EndpointTwice, item.at, format!("{spec} is listed twice"));
             problems.push(report.related(*first, "first listed here"));
@@ -144,12 +172,20 @@ fn endpoints(list: &Node, at: At, problems: &mut Problems) -> Option<Vec<Endpoin
         first.entry(spec.clone()).or_insert(item.at);
         found.push(spec);
     }
+    if let (Some(tls), false) = (tls, secure) {
+        let report = Report::error(Code::Tls, tls.key.at, "no endpoint of this version is reached over TLS");
+        problems.push(report.help("write https:// (or h2://) in front of those that are"));
+        return None;
+    }
     complete.then_some(found)
 }
 
 /// The same definition has the same fingerprint, whatever the order in which it lists its endpoints.
 fn fingerprint(endpoints: &[EndpointSpec]) -> Fingerprint {
-    let mut lines: Vec<String> = endpoints.iter().map(|it| format!("{}\n", it.url())).collect();
+    // Who it must be is a part of what it is; a renewed authority is not.
+    let name = |it: &EndpointSpec| it.tls.as_ref().map(|it| format!(" {}", it.server_name.to_str()));
+    let line = |it: &EndpointSpec| format!("{}{}\n", it.url(), name(it).unwrap_or_default());
+    let mut lines: Vec<String> = endpoints.iter().map(line).collect();
     lines.sort();
     Fingerprint::of(lines.concat().as_bytes())
 }

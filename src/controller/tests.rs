@@ -120,7 +120,7 @@ fn config(live: &str, versions: &[&str], plan_text: &str) -> Config {
         let host = EndpointHost::Name(format!("{name}.example"));
         VersionSpec {
             name: name.parse().unwrap(),
-            endpoints: vec![EndpointSpec { host, port: 80, protocol: Default::default() }],
+            endpoints: vec![EndpointSpec { host, port: 80, protocol: Default::default(), tls: None }],
             fingerprint: Fingerprint::of(it.as_bytes()),
             health: None,
         }

@@ -15,5 +15,5 @@ mod session;
 mod stream;
 
 pub use acceptor::Acceptor;
-pub use handshake::accept;
-pub use stream::TlsStream;
+pub use handshake::{accept, connect};
+pub use stream::{Broken, TlsStream};

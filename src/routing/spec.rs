@@ -10,6 +10,7 @@ use super::care::{Care, Checkup};
 use super::matcher::{HeaderCondition, HeaderLookup};
 use super::minted::MintedCookie;
 use super::recourse::{Retry, Shield};
+use super::secured::EndpointTls;
 use super::table::VersionIndex;
 
 /// What users call. Shared by every table that is built from one configuration.
@@ -65,6 +66,8 @@ pub struct EndpointSpec {
     pub port: u16,
     /// What is spoken there.
     pub protocol: Protocol,
+    /// How it is secured; `None` is plain text.
+    pub tls: Option<EndpointTls>,
 }
 
 /// What is spoken with an endpoint.
@@ -93,10 +96,15 @@ impl EndpointSpec {
     pub fn url(&self) -> String {
         match &self.host {
             EndpointHost::Unix(_) => self.to_string(),
-            EndpointHost::Address(_) | EndpointHost::Name(_) => match self.protocol {
-                Protocol::Http1 => format!("http://{self}"),
-                Protocol::Http2 => format!("h2c://{self}"),
-            },
+            EndpointHost::Address(_) | EndpointHost::Name(_) => {
+                let scheme = match (self.protocol, self.tls.is_some()) {
+                    (Protocol::Http1, false) => "http",
+                    (Protocol::Http1, true) => "https",
+                    (Protocol::Http2, false) => "h2c",
+                    (Protocol::Http2, true) => "h2",
+                };
+                format!("{scheme}://{self}")
+            }
         }
     }
 

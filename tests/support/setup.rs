@@ -172,7 +172,10 @@ impl Setup {
         }
         text += &format!("admin: {{listen: \"{ip}:{admin}\", socket: {dir}/admin.sock}}\n");
         text += &format!("state: {dir}/state\nworkers: {}\nservices:\n  shop:\n", self.workers);
-        text += &format!("    live: {}\n    versions:\n", self.live);
+        text += &format!("    live: {}\n", self.live);
+        if !self.versions.is_empty() {
+            text += "    versions:\n";
+        }
         for (name, written) in &self.versions {
             text += &format!("      {name}: {written}\n");
         }

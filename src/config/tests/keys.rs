@@ -23,6 +23,7 @@ const SHAPES: &[&Shape] = &[
     &listen::LISTENER_TIMEOUTS,
     &tls::CERTIFICATE,
     &tls::LISTENER_TLS,
+    &tls::VERSION_TLS,
     &load::FILE,
     &load::INCLUDED,
     &guard::GUARD,

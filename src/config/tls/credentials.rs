@@ -18,6 +18,7 @@ pub(in super::super) struct Credentials<'a> {
     pub(super) now: Timestamp,
     /// What was read or looked for.
     pub(in super::super) read: Vec<PathBuf>,
+    of_system: Option<Vec<Vec<u8>>>,
     /// Over the contents.
     pub(in super::super) digest: Xxh3Default,
 }
@@ -30,7 +31,13 @@ pub(super) struct Pem {
 
 impl<'a> Credentials<'a> {
     pub(in super::super) fn new(files: &'a dyn Files) -> Self {
-        Self { files, now: files.now(), read: Vec::new(), digest: Xxh3Default::new() }
+        let (read, digest) = (Vec::new(), Xxh3Default::new());
+        Self { files, now: files.now(), read, of_system: None, digest }
+    }
+
+    /// The authorities that this system believes, read when they are first asked for.
+    pub(super) fn authorities_of_system(&mut self) -> &[Vec<u8>] {
+        self.of_system.get_or_insert_with(|| self.files.authorities())
     }
 
     /// The file that `node` names, if it could hold something in PEM. Reports by `code` if it could not.

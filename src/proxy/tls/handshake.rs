@@ -2,13 +2,16 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use rustls::Error;
+use rustls::client::UnbufferedClientConnection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::routing::EndpointTls;
 use crate::telemetry::HandshakeFailure;
 
 use super::super::deadline::Deadline;
@@ -49,6 +52,15 @@ pub async fn accept(
             Err(failure_of(&error))
         }
     }
+}
+
+/// Calls an endpoint over TLS.
+pub async fn connect(tls: &EndpointTls, tcp: TcpStream) -> Result<TlsStream, Broken> {
+    let begun = UnbufferedClientConnection::new(Arc::clone(&tls.client), tls.server_name.clone());
+    let begun = begun.and_then(|it| TlsStream::new(tcp, Session::Client(it)));
+    let mut stream = begun.map_err(Broken::Tls)?;
+    poll_fn(|cx| stream.poll_handshake(cx)).await?;
+    Ok(stream)
 }
 
 /// Ends a connection so that its last words are read.

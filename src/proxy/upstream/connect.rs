@@ -11,6 +11,7 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::routing::{EndpointHost, EndpointSpec};
 
 use super::super::stream::Stream;
+use super::super::tls::{self, Broken};
 
 /// How long the answer of a name look-up is used. Short, because the resolver tells no lifetime.
 const LOOKUP_KEPT_MS: u64 = 5_000;
@@ -54,9 +55,13 @@ pub async fn connect(
     let opening = async {
         let stream = match &spec.host {
             EndpointHost::Address(address) => {
-                Stream::Tcp(TcpStream::connect(SocketAddr::new(*address, spec.port)).await?)
+                let tcp = TcpStream::connect(SocketAddr::new(*address, spec.port)).await?;
+                secured(tcp, spec, now_ms).await?
             }
-            EndpointHost::Name(name) => Stream::Tcp(connect_by_name(name, spec.port, names, now_ms).await?),
+            EndpointHost::Name(name) => {
+                let tcp = connect_by_name(name, spec.port, names, now_ms).await?;
+                secured(tcp, spec, now_ms).await?
+            }
             // Looked up by its path each time, so that one that was deleted and made again is found.
             EndpointHost::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
         };
@@ -66,6 +71,23 @@ pub async fn connect(
     match tokio::time::timeout(limit, opening).await {
         Ok(done) => done.map_err(failed),
         Err(_) => Err(ConnectError::TimedOut { endpoint: spec.clone(), within: limit }),
+    }
+}
+
+/// Makes sure who is at the other end, if that was asked for.
+async fn secured(tcp: TcpStream, spec: &EndpointSpec, now_ms: u64) -> io::Result<Stream> {
+    let Some(rules) = &spec.tls else { return Ok(Stream::Tcp(tcp)) };
+    tcp.set_nodelay(true)?;
+    match tls::connect(rules, tcp).await {
+        Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
+        Err(broken) => {
+            if let Broken::Tls(error) = &broken
+                && rules.may_complain(now_ms)
+            {
+                tracing::warn!(endpoint = %spec, %error, "no TLS with an endpoint");
+            }
+            Err(broken.into())
+        }
     }
 }
 

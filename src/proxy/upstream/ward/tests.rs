@@ -14,7 +14,8 @@ struct Play {
 }
 
 fn place(port: u16) -> Place {
-    let spec = EndpointSpec { host: EndpointHost::Name("a".into()), port, protocol: Default::default() };
+    let spec =
+        EndpointSpec { host: EndpointHost::Name("a".into()), port, protocol: Default::default(), tls: None };
     Place {
         service: "shop".parse::<ServiceName>().unwrap(),
         version: "v1".parse::<VersionName>().unwrap(),
