@@ -2,8 +2,12 @@
 
 mod support;
 
+#[path = "http2/conformance.rs"]
+mod conformance;
 #[path = "http2/endpoints.rs"]
 mod endpoints;
+#[path = "http2/hostile.rs"]
+mod hostile;
 
 use std::time::Duration;
 
@@ -198,4 +202,90 @@ fn content_that_is_too_much_is_refused_and_the_connection_lives() {
     frames.head(3, &POST).send(kind::DATA, 0, 3, &[b'x'; 2000]);
     assert_eq!(frames.answer(3).status, Some(413));
     frames.works(5);
+}
+
+#[test]
+fn a_drain_names_the_last_stream_when_all_have_arrived() {
+    let latch = support::upstream::Latch::default();
+    let wait = latch.clone();
+    let upstream = Upstream::start(move |peer| {
+        while let Some(request) = peer.request() {
+            if request.target() == "/slow" {
+                wait.pass();
+            }
+            peer.answer("200 OK", "hello");
+        }
+    });
+    let mut gate = gate(&upstream);
+    let mut frames = Frames::connect(gate.address());
+    frames.works(1);
+    let mut slow = GET;
+    slow[3].1 = "/slow";
+    frames.send(kind::HEADERS, WHOLE, 3, &block(&slow));
+    until("it is under way", || (upstream.count() == 2).then_some(()));
+    gate.signal(rustix::process::Signal::TERM);
+    // The first word names no stream: what is on its way still counts.
+    let first = loop {
+        match frames.next_within(Duration::from_secs(10)) {
+            Ok(frame) if frame.kind == kind::GOAWAY => break frame,
+            Ok(_) => {}
+            Err(closed) => panic!("no GOAWAY, closed: {closed}"),
+        }
+    };
+    assert_eq!(first.payload, [i32::MAX.to_be_bytes(), [0; 4]].concat());
+    latch.open();
+    let slow = frames.answer(3);
+    assert_eq!((slow.status, slow.whole), (Some(200), true));
+    let end = frames.end();
+    assert!(end.closed && end.goaway.is_none_or(|it| it == 0), "{end:?}");
+    assert!(gate.exit_status().success());
+}
+
+#[test]
+fn a_client_may_take_its_leave() {
+    let upstream = Upstream::answering("hello");
+    let gate = gate(&upstream);
+    let mut frames = Frames::connect(gate.address());
+    frames.get(1).goaway(0, 0);
+    assert_eq!(frames.answer(1).status, Some(200));
+    assert!(frames.end().closed);
+    // The highest number there is can be used, and no other after it.
+    let mut frames = Frames::connect(gate.address());
+    frames.works(i32::MAX as u32);
+}
+
+#[test]
+fn an_idle_connection_is_told_to_go() {
+    let upstream = Upstream::answering("hello");
+    let gate = Setup::to(&upstream).listener("h2c: true, timeouts: {idle: 300ms}").start();
+    let mut frames = Frames::connect(gate.address());
+    frames.works(1);
+    let end = frames.end();
+    assert_eq!((end.goaway, end.closed), (Some(0), true));
+    assert_eq!(end.last.last(), Some(&1));
+}
+
+#[test]
+fn clients_from_outside_are_served() {
+    let body: &'static str = Box::leak("x".repeat(100_000).into_boxed_str());
+    let upstream = Upstream::answering(body);
+    let gate = Setup::to(&upstream).listener("h2c: true").workers(2).start();
+    let url = format!("http://{}/", gate.address());
+    let run = |program: &str, arguments: &[&str]| {
+        let program = support::outside::program(program)?;
+        let output = std::process::Command::new(program).args(arguments).arg(&url).output().expect("runs");
+        assert!(output.status.success(), "{output:?}");
+        Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    if let Some(said) =
+        run("curl", &["-s", "--http2-prior-knowledge", "-w", "%{http_version} %{size_download}"])
+    {
+        assert!(said.ends_with("2 100000"), "{} bytes", said.len());
+    }
+    if let Some(said) = run("nghttp", &["-nv", "--no-dep"]) {
+        assert!(said.contains(":status: 200") && !said.contains("error_code=PROTOCOL"), "{said}");
+    }
+    if let Some(said) = run("h2load", &["-n", "600", "-c", "3", "-m", "20"]) {
+        assert!(said.contains("600 succeeded, 0 failed, 0 errored, 0 timeout"), "{said}");
+    }
 }

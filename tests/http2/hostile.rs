@@ -1,0 +1,299 @@
+//! Clients that want to cost much and pay little: each is cut off, or kept within bounds, while others are
+//! served.
+
+use std::time::{Duration, Instant};
+
+use super::support::frames::{
+    Came, END_HEADERS, END_STREAM, Frames, GET, POST, WHOLE, block, frame, integer, kind, setting, text, with,
+};
+use super::support::h2client::{ask, get};
+use super::support::{Gate, Setup, Upstream, until};
+
+const CALM: u32 = 11;
+
+fn gate(upstream: &Upstream) -> Gate {
+    Setup::to(upstream).listener("h2c: true").start()
+}
+
+/// Sends `bytes` again and again until the other side has had enough of them. How often that was.
+#[track_caller]
+fn flood(frames: &mut Frames, bytes: &[u8], most: usize) -> (usize, Came) {
+    frames.polite = false;
+    let mut sent = 0;
+    while sent < most && frames.offer(bytes) {
+        sent += 1;
+        // Whoever answers every frame must be listened to, or nobody writes any more.
+        while let Ok(seen) = frames.next_within(Duration::from_micros(1)) {
+            if seen.kind == kind::GOAWAY {
+                let mut came = Came::default();
+                came.note(u32::MAX, &seen);
+                came.closed = frames.end().closed;
+                return (sent, came);
+            }
+        }
+    }
+    (sent, frames.end())
+}
+
+/// Others are served meanwhile, and soon.
+fn others_are_served(gate: &Gate) {
+    let began = Instant::now();
+    for _ in 0..5 {
+        assert_eq!(ask(gate.address(), get("/"), &[]).unwrap().status, 200);
+    }
+    assert!(began.elapsed() < Duration::from_secs(2), "took {:?}", began.elapsed());
+}
+
+#[test]
+fn a_rapid_reset_ends_early() {
+    let upstream = Upstream::answering("hello");
+    let gate = gate(&upstream);
+    let mut frames = Frames::connect(gate.address());
+    frames.ping();
+    let mut bytes = Vec::new();
+    for number in 0..20_000_u32 {
+        bytes.extend(frame(kind::HEADERS, WHOLE, number * 2 + 1, &block(&GET)));
+        bytes.extend(frame(kind::RST_STREAM, 0, number * 2 + 1, &8_u32.to_be_bytes()));
+    }
+    frames.bytes(&bytes);
+    let came = frames.end();
+    assert_eq!(came.goaway, Some(CALM), "{came:?}");
+    others_are_served(&gate);
+    assert!(upstream.count() < 1_000, "{} requests were forwarded", upstream.count());
+    let in_flight = || gate.metric("tidegate_requests_in_flight", &[("service", "shop")]);
+    until("nothing is left under way", || (in_flight() == 0.0).then_some(()));
+}
+
+#[test]
+fn a_reset_at_a_time_ends_too() {
+    let upstream = Upstream::start(|peer| {
+        let _ = peer.request();
+        peer.hold();
+    });
+    let gate = gate(&upstream);
+    let mut frames = Frames::connect(gate.address());
+    let mut ended = None;
+    for number in 0..2_000_u32 {
+        frames.get(number * 2 + 1).send(kind::PING, 0, 0, b"accepted");
+        let came = loop {
+            match frames.next_within(Duration::from_secs(5)) {
+                Ok(it) if it.kind == kind::PING => break None,
+                Ok(it) if it.kind == kind::GOAWAY => {
+                    let mut came = Came::default();
+                    came.note(u32::MAX, &it);
+                    break Some(came);
+                }
+                Ok(_) => {}
+                Err(_) => break Some(Came::default()),
+            }
+        };
+        if came.is_some() {
+            ended = came.map(|it| (number, it.goaway));
+            break;
+        }
+        frames.send(kind::RST_STREAM, 0, number * 2 + 1, &8_u32.to_be_bytes());
+    }
+    let (number, code) = ended.expect("it has an end");
+    assert!(number < 400, "only after {number}");
+    assert_eq!(code, Some(CALM));
+    until("the version is free", || (upstream.busy() == 0).then_some(()));
+}
+
+/// MadeYouReset: six ways to have the proxy reset a stream whose request is under way.
+#[test]
+fn resets_that_a_client_provokes_are_counted() {
+    let triggers: [(&str, fn(u32) -> Vec<u8>); 6] = [
+        ("an empty window update", |it| frame(kind::WINDOW_UPDATE, 0, it, &[0; 4])),
+        ("a window that overflows", |it| frame(kind::WINDOW_UPDATE, 0, it, &i32::MAX.to_be_bytes())),
+        ("more than was announced", |it| frame(kind::DATA, 0, it, b"more than nine")),
+        ("less than was announced", |it| frame(kind::DATA, END_STREAM, it, b"x")),
+        ("a stream that depends on itself", |it| {
+            frame(kind::PRIORITY, 0, it, &[it.to_be_bytes().as_slice(), &[9]].concat())
+        }),
+        ("trailers without an end", |it| frame(kind::HEADERS, END_HEADERS, it, &block(&[("x", "y")]))),
+    ];
+    let upstream = Upstream::start(|peer| {
+        let _ = peer.request();
+        peer.hold();
+    });
+    let gate = gate(&upstream);
+    let head = block(&with(&POST, &[("content-length", "9")]));
+    for (name, trigger) in triggers {
+        let mut frames = Frames::connect(gate.address());
+        let mut bytes = Vec::new();
+        for number in 0..2_000_u32 {
+            bytes.extend(frame(kind::HEADERS, END_HEADERS, number * 2 + 1, &head));
+            bytes.extend(trigger(number * 2 + 1));
+        }
+        frames.bytes(&bytes);
+        let came = frames.end();
+        assert!(came.goaway.is_some_and(|it| it == CALM || it == 1), "{name}: {came:?}");
+        let in_flight = || gate.metric("tidegate_requests_in_flight", &[("service", "shop")]);
+        until(&format!("nothing is under way after {name}"), || (in_flight() == 0.0).then_some(()));
+    }
+}
+
+#[test]
+fn blocks_without_an_end_are_cut() {
+    let upstream = Upstream::answering("hello");
+    let gate = gate(&upstream);
+    let before = gate.memory();
+    for part in [vec![0; 0], block(&[("x-filler", &"y".repeat(1_000))])] {
+        let mut frames = Frames::connect(gate.address());
+        frames.send(kind::HEADERS, END_STREAM, 1, &block(&GET));
+        let (sent, came) = flood(&mut frames, &frame(kind::CONTINUATION, 0, 1, &part), 1_000_000);
+        assert!(came.closed && sent < 100_000, "{sent} parts of {} bytes: {came:?}", part.len());
+    }
+    others_are_served(&gate);
+    assert!(gate.memory() < before + 32_000_000, "{before} before, {} now", gate.memory());
+}
+
+/// One entry in the table, named again and again: a few bytes on the wire become kilobytes.
+#[test]
+fn compressed_bombs_stay_small() {
+    let upstream = Upstream::answering("hello");
+    let gate = gate(&upstream);
+    let before = gate.memory();
+    for _ in 0..4 {
+        let mut frames = Frames::connect_with(gate.address(), &[(4, 0)]);
+        let mut first = block(&GET);
+        first.push(0x40);
+        text(b"x-bomb", &mut first);
+        text(&[b'b'; 3_900], &mut first);
+        frames.send(kind::HEADERS, WHOLE, 1, &first);
+        let mut bomb = block(&GET);
+        (0..490).for_each(|_| integer(62, 7, 0x80, &mut bomb));
+        for number in 1..100 {
+            frames.send(kind::HEADERS, WHOLE, number * 2 + 1, &bomb);
+        }
+        let mut refused = 0;
+        while let Ok(seen) = frames.next_within(Duration::from_millis(300)) {
+            refused += usize::from(matches!(seen.kind, kind::RST_STREAM | kind::GOAWAY | kind::HEADERS));
+        }
+        assert!(refused > 0, "nothing was refused");
+        std::mem::forget(frames);
+    }
+    assert!(upstream.count() <= 4, "{} were forwarded", upstream.count());
+    assert!(gate.memory() < before + 64_000_000, "{before} before, {} now", gate.memory());
+    others_are_served(&gate);
+}
+
+#[test]
+fn thousands_of_names_are_too_many() {
+    let upstream = Upstream::answering("hello");
+    let gate = gate(&upstream);
+    let names: Vec<String> = (0..25_000).map(|it| format!("x{it}")).collect();
+    let mut fields = GET.to_vec();
+    fields.extend(names.iter().map(|it| (it.as_str(), "")));
+    let whole = block(&fields);
+    let mut frames = Frames::connect(gate.address());
+    let mut parts = whole.chunks(16_000);
+    frames.send(kind::HEADERS, END_STREAM, 1, parts.next().unwrap());
+    for part in parts {
+        frames.send(kind::CONTINUATION, 0, 1, part);
+    }
+    frames.send(kind::CONTINUATION, END_HEADERS, 1, b"");
+    let came = frames.answer(1);
+    assert!(came.status == Some(431) || came.closed || came.reset.is_some(), "{came:?}");
+    // Fewer bytes than the limit, and still too many lines.
+    let mut frames = Frames::connect(gate.address());
+    let came = frames.send(kind::HEADERS, WHOLE, 1, &block(&fields[..150])).answer(1);
+    assert_eq!(came.status, Some(431));
+    assert_eq!(upstream.count(), 0);
+}
+
+#[test]
+fn frames_that_bring_nothing_are_counted() {
+    let upstream = Upstream::answering("hello");
+    let gate = gate(&upstream);
+    let setting = frame(kind::SETTINGS, 0, 0, &setting(4, 65_535));
+    for (name, one) in [
+        ("ping", frame(kind::PING, 0, 0, b"are you?")),
+        ("settings", setting),
+        ("priority", frame(kind::PRIORITY, 0, 1, &[0, 0, 0, 0, 9])),
+        ("window update", frame(kind::WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])),
+        ("unknown", frame(0x77, 0, 0, b"nobody knows")),
+    ] {
+        let mut frames = Frames::connect(gate.address());
+        frames.works(1);
+        let many = one.repeat(500);
+        let (sent, came) = flood(&mut frames, &many, 1_000);
+        assert!(came.closed && sent < 1_000, "{name}: {sent} times 500: {came:?}");
+    }
+    others_are_served(&gate);
+}
+
+#[test]
+fn drops_of_content_are_counted() {
+    let upstream = Upstream::start(|peer| while peer.request().is_some() {});
+    let gate = gate(&upstream);
+    for (name, one) in [
+        ("empty", frame(kind::DATA, 0, 1, b"")),
+        ("one byte", frame(kind::DATA, 0, 1, b"x")),
+        ("padding", frame(kind::DATA, 8, 1, &[[255].as_slice(), &[0; 255]].concat())),
+    ] {
+        let mut frames = Frames::connect(gate.address());
+        frames.head(1, &POST);
+        let (sent, came) = flood(&mut frames, &one.repeat(100), 3_000);
+        assert!(came.closed && sent < 3_000, "{name}: {sent} times 100: {came:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_not_taken_is_given_up() {
+    let body: &'static str = Box::leak("x".repeat(10_000_000).into_boxed_str());
+    let upstream = Upstream::answering(body);
+    let gate = Setup::to(&upstream).listener("h2c: true, timeouts: {write: 2s}").start();
+    let before = gate.memory();
+    let mut frames = Frames::connect_with(gate.address(), &[(4, 0)]);
+    for number in 0..50 {
+        frames.get(number * 2 + 1);
+    }
+    // A byte at a time keeps nothing alive.
+    let mut reset = 0;
+    let began = Instant::now();
+    while reset < 50 && began.elapsed() < Duration::from_secs(20) {
+        if (0..50).any(|it| !frames.offer(&frame(kind::WINDOW_UPDATE, 0, it * 2 + 1, &[0, 0, 0, 1]))) {
+            break;
+        }
+        while let Ok(seen) = frames.next_within(Duration::from_millis(100)) {
+            reset += usize::from(seen.kind == kind::RST_STREAM);
+        }
+        let held = gate.memory().saturating_sub(before);
+        assert!(held < 60_000_000, "{held} bytes are held");
+    }
+    assert_eq!(reset, 50);
+    until("the version is free", || {
+        (gate.metric("tidegate_requests_in_flight", &[("service", "shop")]) == 0.0).then_some(())
+    });
+    others_are_served_by(&gate);
+}
+
+fn others_are_served_by(gate: &Gate) {
+    assert_eq!(ask(gate.address(), get("/"), &[]).unwrap().body.len(), 10_000_000);
+}
+
+#[test]
+fn padded_uploads_with_resets_lose_no_window() {
+    let upstream = Upstream::start(|peer| {
+        while let Some(head) = peer.head() {
+            if peer.rest_of(head).is_none() {
+                return;
+            }
+            peer.answer("200 OK", "");
+        }
+    });
+    let gate = gate(&upstream);
+    let mut frames = Frames::connect(gate.address());
+    let padded = [[200].as_slice(), &[b'x'; 8_000], &[0; 200]].concat();
+    // Much more than the connection's window in all.
+    for round in 0..60_u32 {
+        let stream = round * 4 + 1;
+        frames.head(stream, &POST);
+        (0..6).for_each(|_| drop(frames.send(kind::DATA, 8, stream, &padded)));
+        frames.send(kind::RST_STREAM, 0, stream, &8_u32.to_be_bytes());
+        frames.head(stream + 2, &POST).send(kind::DATA, 9, stream + 2, &padded);
+        let came = frames.answer(stream + 2);
+        assert_eq!(came.status, Some(200), "round {round}: {came:?}");
+    }
+}
