@@ -57,7 +57,7 @@ pub(super) const WHEN: Shape = Shape { name: "When", what: "`when`", keys: &["he
 pub(super) const TIMEOUTS: Shape = Shape {
     name: "Timeouts",
     what: "the timeouts of a service",
-    keys: &["connect", "head", "request", "idle", "keep_alive"],
+    keys: &["connect", "head", "request", "idle", "keep_alive", "drain"],
 };
 
 pub(super) const LIMITS: Shape = Shape {
@@ -252,6 +252,9 @@ fn timeouts(node: &Node, base: Timeouts, problems: &mut Problems) -> Option<Time
     });
     fields.set("idle", &mut it.idle, problems, timeout);
     fields.set("keep_alive", &mut it.keep_alive, problems, timeout);
+    fields.set("drain", &mut it.drain, problems, |node, problems| {
+        if node.is_word("off") { Some(None) } else { timeout(node, problems).map(Some) }
+    });
     Some(it)
 }
 

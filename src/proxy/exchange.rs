@@ -27,6 +27,7 @@ use super::patience::{Patience, Wait};
 use super::pump::{Flow, Pump};
 use super::stream::Stream;
 use super::upstream::{Checkout, Endpoint};
+use super::view::Budgets;
 use super::worker::Worker;
 
 /// Most time that a client is kept waiting for the upstream's 100 before it is told to go on
@@ -201,7 +202,12 @@ impl<'a> Exchange<'a> {
         if let Some(failure) = self.patience.exhausted(now_ms) {
             return Poll::Ready(Verdict::Failed(failure));
         }
-        let mut until_ms = self.patience.until_ms();
+        let retired_ms = self.job.version.budgets.retired_ms.get();
+        let leave_ms = if retired_ms == Budgets::IN_USE { u64::MAX } else { self.leave_ms(retired_ms) };
+        if now_ms >= leave_ms {
+            return Poll::Ready(Verdict::Failed(Failure::Retired));
+        }
+        let mut until_ms = self.patience.until_ms().min(leave_ms);
         if self.answer == Answer::Head
             && let Some(at_us) = self.attempt.aged(self.now_us)
         {
@@ -217,6 +223,13 @@ impl<'a> Exchange<'a> {
         }
         client.deadline.set_ms(until_ms);
         client.deadline.poll(cx).map(|()| Verdict::Failed(Failure::Timeout))
+    }
+
+    /// When nothing may go on any more with a version that has no traffic. What began after it had lost it,
+    /// by a pin, has as long from there.
+    fn leave_ms(&self, retired_ms: u64) -> u64 {
+        let since_ms = retired_ms.max(self.attempt.began_us() / 1000);
+        self.job.spec.timeouts.drain.map_or(u64::MAX, |it| since_ms.saturating_add(it.as_millis() as u64))
     }
 
     /// The upstream keeps silent about the body, and the client would wait for ever.

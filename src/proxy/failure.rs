@@ -29,6 +29,8 @@ pub enum Failure {
     WriteTimeout,
     /// The client went away.
     ClientGone,
+    /// The version has had no traffic for so long that nothing may go on with it.
+    Retired,
 }
 
 impl Failure {
@@ -44,6 +46,7 @@ impl Failure {
             Self::BadBody => (400, "client_abort", "the body is malformed or incomplete\n"),
             Self::BodyTooLarge => (413, "limit", "the body is larger than this service takes\n"),
             Self::BodyTimeout | Self::BodyRate => (408, "limit", "the body did not arrive in time\n"),
+            Self::Retired => (503, "limit", "this version is not in use any more\n"),
             Self::WriteTimeout | Self::ClientGone => (499, "client_abort", ""),
         }
     }

@@ -177,7 +177,7 @@ impl Exchange<'_> {
             Failure::Race => self.attempt.excused(ErrorKind::Reset),
             Failure::Protocol => self.attempt.failed(ErrorKind::Protocol),
             Failure::Timeout => self.attempt.failed(ErrorKind::Timeout),
-            Failure::BadBody | Failure::ClientGone => self.attempt.not_judged(),
+            Failure::BadBody | Failure::ClientGone | Failure::Retired => self.attempt.not_judged(),
             Failure::BodyTooLarge => self.reject(RejectReason::BodyTooLarge),
             Failure::BodyTimeout => self.reject(RejectReason::BodyTimeout),
             Failure::BodyRate => self.reject(RejectReason::BodyRate),

@@ -39,7 +39,8 @@ impl Loss {
                 | Failure::BodyTimeout
                 | Failure::BodyRate
                 | Failure::WriteTimeout
-                | Failure::ClientGone,
+                | Failure::ClientGone
+                | Failure::Retired,
             ) => None,
         }
     }

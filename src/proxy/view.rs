@@ -2,7 +2,7 @@
 //! each version. Built once for each table, so that a request finds everything by index.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -52,12 +52,29 @@ pub struct Budgets {
     pub retry: Budget,
     /// Of requests that the stable version answers for it.
     pub shield: Budget,
+    /// Since when it has had no traffic, in milliseconds of the worker; [`Budgets::IN_USE`] while it has.
+    pub retired_ms: Cell<u64>,
 }
 
 impl Default for Budgets {
     fn default() -> Self {
+        let retired_ms = Cell::new(Self::IN_USE);
         // A version on trial that fails is out after a handful of failures: those are covered whole.
-        Self { retry: Budget::small(), shield: Budget::large() }
+        Self { retry: Budget::small(), shield: Budget::large(), retired_ms }
+    }
+}
+
+impl Budgets {
+    /// The version gets traffic.
+    pub const IN_USE: u64 = u64::MAX;
+
+    /// Whether that has changed.
+    fn retire(&self, retired: bool, now_ms: u64) -> bool {
+        let changes = retired != (self.retired_ms.get() != Self::IN_USE);
+        if changes {
+            self.retired_ms.set(if retired { now_ms } else { Self::IN_USE });
+        }
+        changes && retired
     }
 }
 
@@ -98,6 +115,24 @@ impl View {
             .collect();
         *known = named;
         Self { table, services }
+    }
+
+    /// Notes which versions get traffic and which do not any more. Returns whether one has just lost it.
+    pub fn retire(&self, before: &Self, now_ms: u64) -> bool {
+        let mut lost = false;
+        let mut here = HashSet::new();
+        for (service, view) in self.table.services.iter().zip(&self.services) {
+            for (index, version) in view.versions.iter().enumerate() {
+                here.insert(Arc::as_ptr(&version.series));
+                lost |= version.budgets.retire(!service.split.names(VersionIndex(index)), now_ms);
+            }
+        }
+        for version in before.services.iter().flat_map(|it| &it.versions) {
+            if !here.contains(&Arc::as_ptr(&version.series)) {
+                lost |= version.budgets.retire(true, now_ms);
+            }
+        }
+        lost
     }
 
     fn accounts(&self) -> HashMap<*const VersionSeries, Rc<Budgets>> {

@@ -218,7 +218,12 @@ impl Worker {
                 &mut self.endpoints.borrow_mut(),
                 Some(&self.view.borrow()),
             );
+            let lost = view.retire(&self.view.borrow(), self.deadlines.now_ms());
             *self.view.borrow_mut() = Rc::new(view);
+            if lost {
+                // What is under way with it learns until when it may go on.
+                self.deadlines.wake_all();
+            }
             self.warm();
         }
         Rc::clone(&self.view.borrow())

@@ -193,6 +193,9 @@ pub struct Timeouts {
     /// How long an unused connection to an endpoint is kept. Below the 60 s after which many servers
     /// close, so that the close does not meet a request half-way.
     pub keep_alive: Duration,
+    /// How long what is under way may go on with a version that gets no traffic any more; `None` is no
+    /// limit. Without one, tunnels and event streams would hold on to a version that was rolled back.
+    pub drain: Option<Duration>,
 }
 
 impl Default for Timeouts {
@@ -203,6 +206,7 @@ impl Default for Timeouts {
             request: None,
             idle: Duration::from_secs(60),
             keep_alive: Duration::from_secs(55),
+            drain: Some(Duration::from_secs(3600)),
         }
     }
 }

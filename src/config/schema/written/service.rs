@@ -182,6 +182,10 @@ pub(in super::super) struct Timeouts {
     /// How long an unused connection to an endpoint is kept. Default: `55s`, below the 60 s after which
     /// many servers close.
     keep_alive: Option<Duration>,
+    /// For what is under way with a version that gets no traffic any more, because it was replaced, rolled
+    /// back or taken out of the file, or `off`. Then it is cut: tunnels and event streams would otherwise
+    /// stay with it. Default: `1h`.
+    drain: Option<DurationOrOff>,
 }
 
 /// Size and count limits of a service.
