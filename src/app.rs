@@ -6,6 +6,7 @@ mod given;
 mod handover;
 mod health;
 mod instance;
+mod last_good;
 mod logging;
 mod places;
 mod pulse;

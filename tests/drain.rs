@@ -4,8 +4,12 @@
 
 #[path = "drain/activation.rs"]
 mod activation;
+#[path = "drain/crashes.rs"]
+mod crashes;
 #[path = "drain/ending.rs"]
 mod ending;
+#[path = "drain/generations.rs"]
+mod generations;
 #[path = "drain/handover.rs"]
 mod handover;
 #[path = "drain/manager.rs"]

@@ -28,6 +28,7 @@ use crate::telemetry::Registry;
 
 use super::cookie_key;
 use super::handover::{Program, Taker};
+use super::last_good::LastGood;
 use super::pulse;
 use super::reload::{Configure, FILE, Parts, Reloader};
 use super::run::{RunError, start_error};
@@ -85,12 +86,14 @@ pub struct Given<'a> {
     pub taker: Option<&'a Taker>,
     /// What is started to take over from this process; `None`: nobody does.
     pub program: Option<Program>,
+    /// Whether the configuration is kept for a start at which the files are wrong.
+    pub last_good: bool,
 }
 
 impl Given<'_> {
     /// Nothing before and nobody after it.
     pub fn alone(manager: ServiceManager, clock: Clock, seed: u64) -> Self {
-        Self { manager, clock, seed, inherited: Vec::new(), taker: None, program: None }
+        Self { manager, clock, seed, inherited: Vec::new(), taker: None, program: None, last_good: false }
     }
 }
 
@@ -110,7 +113,7 @@ impl Instance {
     /// which admin requests and reloads share.
     #[expect(clippy::disallowed_methods, reason = "the composition root starts the tasks")]
     pub async fn start(path: &Path, loaded: Loaded, given: Given<'_>) -> Result<Self, RunError> {
-        let Given { manager, clock, seed, inherited, taker, program } = given;
+        let Given { manager, clock, seed, inherited, taker, program, last_good } = given;
         let Some(config) = loaded.config.clone() else {
             return Err(RunError::Configuration(loaded.problems.render_human(false)));
         };
@@ -146,6 +149,7 @@ impl Instance {
             registry: Arc::clone(&registry),
             manager,
             clock: clock.clone(),
+            last_good: (last_good && !ephemeral).then(|| LastGood::within(&state)),
         };
         let reloader = Arc::new(Reloader::new(path, sockets, followed, parts));
         let began = reloader.begin(loaded, bound).await;

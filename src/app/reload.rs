@@ -15,6 +15,7 @@ use crate::runtime::{Clock, ServiceManager};
 use crate::telemetry::{AccessLog, CertificateFacts, Registry};
 
 use super::disk::Disk;
+use super::last_good::LastGood;
 use super::logging::Logging;
 
 /// Loads again on request. One reload at a time; requests that come meanwhile share the next one.
@@ -40,6 +41,8 @@ pub struct Parts {
     pub manager: ServiceManager,
     /// Dates them.
     pub clock: Clock,
+    /// Keeps the last good configuration, if it is to be kept.
+    pub last_good: Option<LastGood>,
 }
 
 /// Whoever takes the services of a configuration and has them served.
@@ -221,7 +224,24 @@ impl Reloader {
         self.parts.registry.certificates(certificates);
         (inner.generation, inner.digest, inner.fixed) = (generation, loaded.digest, Some(fixed));
         self.parts.registry.config_loaded(generation, self.parts.clock.now());
+        self.keep(loaded.digest);
         Ok(ReloadDone { generation, changed: true })
+    }
+
+    /// Keeps what serves now for a start at which the files are wrong. Nobody waits for it.
+    fn keep(&self, digest: u64) {
+        let Some(last_good) = self.parts.last_good.clone() else { return };
+        let path = self.path.clone();
+        drop(tokio::task::spawn_blocking(move || {
+            if let Err(error) = last_good.keep(&path, digest) {
+                tracing::warn!(%error, "the configuration is not kept for a start at which the files are wrong");
+            }
+        }));
+    }
+
+    /// Says that the files are refused while something else, kept from earlier, serves.
+    pub fn refused_at_start(&self, report: String) {
+        self.report(&Err(failed(report)), "start");
     }
 
     fn report(&self, taken: &Result<ReloadDone, ReloadFailed>, source: &str) {

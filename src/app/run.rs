@@ -1,16 +1,20 @@
 //! `run`: one instance, from its file, until it is told to stop.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rand::TryRng;
 
 use crate::config::{Loaded, load};
-use crate::runtime::{Clock, Inherited, ServiceManager, Signals, raise_open_files};
+use crate::runtime::{
+    Clock, Inherited, ServiceManager, Signals, is_root, keep_files_private, raise_open_files,
+};
 
 use super::disk::Disk;
 use super::handover::{Program, Taker};
 use super::instance::{Given, Instance, Times, Told};
+use super::last_good::LastGood;
+use super::places::state_directory;
 use super::reload::chain;
 
 /// What `tidegate run` was told.
@@ -24,6 +28,8 @@ pub struct Options {
     pub times: Times,
     /// How long a process that takes over may take to answer.
     pub upgrade: Duration,
+    /// Whether the last good configuration serves when the files are wrong at the start.
+    pub last_good: bool,
 }
 
 /// What could not be had. Each has an exit code of its own.
@@ -73,6 +79,8 @@ pub(super) fn want_error<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
 
 /// Runs the server until it is told to stop.
 pub fn run(options: &Options) -> Result<(), RunError> {
+    // Whatever is written here, now or by a command that is run, is nobody else's.
+    keep_files_private();
     // Before anything is opened or read.
     let inherited =
         Inherited::take_all().map_err(want_error(Wanted::Address, "use the sockets that were given"))?;
@@ -88,26 +96,44 @@ fn run_with(options: &Options, mut inherited: Vec<Inherited>, taker: Option<&Tak
     if let Some(taker) = taker {
         inherited.extend(taker.sockets().map_err(start_error("take over"))?);
     }
-    let loaded = load(&options.config, &Disk);
+    let mut loaded = load(&options.config, &Disk);
+    let mut refused = None;
     if loaded.config.is_none() {
-        return Err(RunError::Configuration(loaded.problems.render_human(false)));
+        let report = loaded.problems.render_human(false);
+        // Whoever hands over has a good one that serves.
+        let kept = (options.last_good && taker.is_none()).then(|| last_good(&options.config, &loaded));
+        let Some(kept) = kept.flatten() else { return Err(RunError::Configuration(report)) };
+        (loaded, refused) = (kept, Some(report));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(start_error("start the control runtime"))?;
-    runtime.block_on(serve(options, loaded, inherited, taker))
+    runtime.block_on(serve(options, Start { loaded, refused, inherited, taker }))
 }
 
-async fn serve(
-    options: &Options,
+/// What a start begins with.
+struct Start<'a> {
     loaded: Loaded,
+    /// Why the files are not what was loaded.
+    refused: Option<String>,
     inherited: Vec<Inherited>,
-    taker: Option<&Taker>,
-) -> Result<(), RunError> {
+    taker: Option<&'a Taker>,
+}
+
+fn last_good(path: &Path, loaded: &Loaded) -> Option<Loaded> {
+    let named = loaded.doors.as_ref().and_then(|it| it.state.as_deref());
+    LastGood::within(&state_directory(named)).load(path)
+}
+
+async fn serve(options: &Options, start: Start<'_>) -> Result<(), RunError> {
+    let Start { loaded, refused, inherited, taker } = start;
     let mut signals = Signals::install().map_err(start_error("receive signals"))?;
     if let Err(error) = raise_open_files() {
         tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+    if is_root() {
+        tracing::warn!("running as root: an account of its own needs CAP_NET_BIND_SERVICE at most");
     }
     let manager = ServiceManager::from_environment();
     let program = Program::of_process(options.upgrade).map_err(start_error("find the own program"))?;
@@ -115,6 +141,7 @@ async fn serve(
         inherited,
         taker,
         program: Some(program),
+        last_good: options.last_good,
         ..Given::alone(manager, Clock::system(), fresh_seed()?)
     };
     let instance = Instance::start(&options.config, loaded, given).await?;
@@ -125,7 +152,11 @@ async fn serve(
         taker.ready().map_err(start_error("take over"))?;
         instance.take_charge();
     }
-    manager.ready("serving generation 1");
+    match refused {
+        None => manager.ready("serving generation 1"),
+        // Says that it is ready, too.
+        Some(report) => instance.reloader.refused_at_start(report),
+    }
     match instance.attend(options.watch, &mut signals).await {
         Told::Stop => instance.stop(options.times, &mut signals).await,
         Told::StopAtOnce => instance.stop(Times::NONE, &mut signals).await,

@@ -29,6 +29,9 @@ pub struct RunArgs {
     /// In an upgrade, how long the new process may take to get ready
     #[arg(long, value_name = "DURATION", value_parser = parse_span, default_value = "30s")]
     pub upgrade_timeout: Duration,
+    /// If the files are wrong at the start, serve the last configuration that was good, and say so
+    #[arg(long)]
+    pub last_good: bool,
 }
 
 /// Serves until it is told to stop.
@@ -36,7 +39,13 @@ pub fn run(global: &Global, args: &RunArgs, terminal: &mut Terminal) -> Outcome 
     let config = locate::config_file(global).ok_or_else(no_file)?;
     log_to_stderr(global, terminal);
     let times = Times { lame_duck: args.lame_duck, drain: args.drain };
-    let options = Options { config, watch: !args.no_watch, times, upgrade: args.upgrade_timeout };
+    let options = Options {
+        config,
+        watch: !args.no_watch,
+        times,
+        upgrade: args.upgrade_timeout,
+        last_good: args.last_good,
+    };
     match app::run(&options) {
         Ok(()) => Ok(exit::DONE),
         Err(RunError::Configuration(report)) => {

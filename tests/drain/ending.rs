@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use super::support::frames::{Frames, GET, WHOLE, block, kind};
 use super::support::gate::{free_port, own_ip};
 use super::support::load::Load;
 use super::support::upstream::Latch;
@@ -156,4 +157,29 @@ fn exit_codes_say_what_is_wrong() {
     let damaged = run(port, "bad", "b");
     assert_eq!(damaged.code, 21, "{damaged:?}");
     assert!(damaged.err.contains("journal"), "{damaged:?}");
+}
+
+/// Over HTTP/2 in two steps: first that this connection will end, then, when all that was on its way has
+/// arrived, after which stream. What is under way is answered; whoever waits is let go.
+#[test]
+fn http_2_says_goodbye_twice() {
+    let latch = Latch::default();
+    let upstream = upstream_with(&latch);
+    let setup = Setup::to(&upstream).listener("h2c: true").run_with("--lame-duck 1s --drain 20s");
+    let mut gate = setup.start();
+    let (mut busy, mut idle) = (Frames::connect(gate.address()), Frames::connect(gate.address()));
+    idle.works(1);
+    let mut slow = GET.to_vec();
+    slow.iter_mut().filter(|it| it.0 == ":path").for_each(|it| it.1 = "/slow");
+    busy.send(kind::HEADERS, WHOLE, 1, &block(&slow));
+    until("the request is under way", || (upstream.count() == 2).then_some(()));
+    gate.signal(Signal::TERM);
+    let came = idle.end();
+    assert_eq!((came.goaway, came.last.as_slice()), (Some(0), &[0x7fff_ffff, 1][..]), "{came:?}");
+    until("newcomers are refused", || std::net::TcpStream::connect(gate.address()).err());
+    latch.open();
+    let came = busy.answer(1);
+    assert_eq!((came.status, came.whole), (Some(200), true), "{came:?}");
+    assert!(busy.end().closed);
+    assert_eq!(gate.exit_status().code(), Some(0), "{}", gate.log());
 }
