@@ -143,6 +143,7 @@ fn routes(kind: Kind, count: usize) -> Vec<(RouteMatch, Route)> {
         let target = Target::Service(ServiceIndex(at));
         let route = Route {
             label: "".into(),
+            server_timing: false,
             target,
             rate: None,
             rewrite: None,

@@ -36,6 +36,7 @@ mod source;
 mod step;
 mod text;
 mod tls;
+mod trace;
 mod version;
 mod yaml;
 
@@ -53,6 +54,7 @@ pub use source::{Files, MemoryFiles, Place, name_matches};
 /// Durations and shares as people write them, wherever they do.
 pub use text::{duration as parse_duration, weight as parse_weight};
 pub use tls::{ClientAuth, Identity, ListenerTls, TlsVersion, UnknownName, crypto_provider};
+pub use trace::TraceSpec;
 
 #[cfg(test)]
 mod tests;

@@ -33,10 +33,12 @@ mod pump;
 mod rates;
 mod replay;
 mod retry;
+mod returned;
 mod shield;
 mod sockets;
 mod stream;
 mod tls;
+mod traceparent;
 mod trail;
 mod upstream;
 mod view;
@@ -57,6 +59,7 @@ use crate::runtime::{Clock, open_files_max, spawn_thread};
 use crate::telemetry::{Outlet, Registry};
 
 pub use sockets::{BindError, Bound, GivenSocket, Sockets};
+pub use traceparent::TraceRule;
 pub use trail::LogRule;
 pub use upstream::{Board, Health, Word};
 
@@ -158,6 +161,11 @@ impl Proxy {
     pub fn log_to(&self, outlets: Vec<Outlet>, rule: LogRule) {
         let mut outlets = outlets.into_iter();
         self.tell(|| Order::Log(outlets.next().map(|it| (it, rule))));
+    }
+
+    /// Requests take part in traces from now on, or no more.
+    pub fn trace(&self, rule: Option<TraceRule>) {
+        self.tell(|| Order::Trace(rule));
     }
 
     /// Open connections of all workers.

@@ -16,6 +16,7 @@ mod listener;
 mod recourse;
 mod registry;
 mod slow;
+mod trace;
 mod version;
 
 pub use access::{AccessLog, Format, Lane, LogSeries, Outlet, Part, Record, RequestFacts, Target};
@@ -25,4 +26,5 @@ pub use listener::{HandshakeFailure, ListenerCells, ListenerCounts, ListenerSeri
 pub use recourse::{RecourseCells, RecourseCounts, Trouble};
 pub use registry::Registry;
 pub use slow::Passed;
+pub use trace::TraceContext;
 pub use version::{Ended, ErrorKind, VersionCells, VersionCounts, VersionSeries};

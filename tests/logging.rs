@@ -406,3 +406,105 @@ fn a_stream_of_http2_is_a_line_too() {
     );
     assert_eq!(line["bytes_out"], 4, "{line}");
 }
+
+#[test]
+fn the_id_goes_back_to_whoever_may_see_it() {
+    let upstream = Upstream::raw("HTTP/1.1 200 OK\r\nX-Request-Id: theirs\r\nContent-Length: 2\r\n\r\nok");
+    let gate = Setup::to(&upstream)
+        .service("hosts: [shop.test]")
+        .listener("request_id: {keep: any, respond: true}")
+        .top(TO_FILE)
+        .start();
+    let asked = |host: &str| format!("GET / HTTP/1.1\r\nHost: {host}\r\nX-Request-Id: mine-1\r\n\r\n");
+    let answer = gate.answer_to(asked("shop.test"));
+    assert_eq!(answer.head.all("x-request-id"), ["mine-1"], "{answer:?}");
+    // An answer that is made here has it too.
+    let answer = gate.answer_to(asked("nobody.test"));
+    assert_eq!((answer.status, answer.header("x-request-id")), (404, Some("mine-1")), "{answer:?}");
+    let answer = gate.answer_to("GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n");
+    let drawn = answer.header("x-request-id").unwrap().to_owned();
+    assert_eq!(upstream.last_request().head.one("x-request-id"), Some(drawn.as_str()));
+    let all = lines(&gate, 3);
+    assert_eq!((&all[1]["request_id"], &all[2]["request_id"]), (&"mine-1".into(), &drawn.as_str().into()));
+    // Without a log to write, and on the same connection again and again.
+    let gate = Setup::to(&upstream).listener("request_id: {respond: true}").start();
+    let mut client = gate.connect();
+    let mut ids: Vec<String> =
+        (0..20).map(|_| client.get("/").header("x-request-id").unwrap().to_owned()).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 20);
+    // Nobody asked for it.
+    let answer = Setup::to(&upstream).start().get("/");
+    assert_eq!(answer.header("x-request-id"), Some("theirs"));
+}
+
+#[test]
+fn an_answer_says_where_the_time_went_if_it_is_asked_to() {
+    let upstream = Upstream::raw("HTTP/1.1 200 OK\r\nServer-Timing: db;dur=5\r\nContent-Length: 2\r\n\r\nok");
+    let timing = |gate: &Gate, path: &str| -> Vec<String> {
+        gate.get(path).head.all("server-timing").iter().map(|it| (*it).to_owned()).collect()
+    };
+    let plain = Setup::to(&upstream);
+    assert_eq!(timing(&plain.clone().start(), "/"), ["db;dur=5"]);
+    let route =
+        "routes: [{match: {path: /timed}, to: shop, server_timing: true}, {match: {path: /}, to: shop}]";
+    let by_route = plain.clone().top(route).start();
+    assert_eq!(timing(&by_route, "/"), ["db;dur=5"]);
+    for (gate, path) in [
+        (&by_route, "/timed"),
+        (&plain.clone().listener("server_timing: true").start(), "/"),
+        (&plain.clone().service("server_timing: true").start(), "/"),
+    ] {
+        let told = timing(gate, path);
+        assert_eq!((told.len(), told[0].as_str()), (2, "db;dur=5"));
+        let millis: Vec<f64> =
+            told[1].split(", ").map(|it| it.split_once(";dur=").unwrap().1.parse().unwrap()).collect();
+        assert!(told[1].starts_with("total;dur=") && told[1].contains(", upstream;dur="), "{told:?}");
+        assert!(millis[0] >= millis[1] && millis[0] < 20_000.0, "{told:?}");
+    }
+}
+
+#[test]
+fn a_trace_goes_on_or_begins() {
+    let upstream = Upstream::answering("fine");
+    let sound = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let asked = |lines: &str| format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
+    let given = format!("traceparent: {sound}\r\ntracestate: a=1\r\nTracestate: b=2\r\n");
+    // Whoever does not take part changes nothing.
+    let gate = Setup::to(&upstream).start();
+    gate.answer_to(asked(&given));
+    let head = upstream.last_request().head;
+    assert_eq!((head.one("traceparent"), head.all("tracestate")), (Some(sound), vec!["a=1", "b=2"]));
+
+    let gate = Setup::to(&upstream).top("trace: {sample: 100%}").top(TO_FILE).start();
+    gate.answer_to(asked(&given));
+    let head = upstream.last_request().head;
+    let passed = head.one("traceparent").unwrap();
+    assert!(
+        passed.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-") && passed.ends_with("-01"),
+        "{passed}"
+    );
+    assert!(!passed.contains("00f067aa0ba902b7"), "our own span is the parent: {passed}");
+    assert_eq!(head.all("tracestate"), ["a=1", "b=2"]);
+    let line = &lines(&gate, 1)[0];
+    assert_eq!(line["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736", "{line}");
+    assert_eq!(line["span_id"], passed[36..52], "{line}");
+
+    // Not to be recorded, as was decided elsewhere.
+    gate.answer_to(asked(&format!("traceparent: {}00\r\n", sound.strip_suffix("01").unwrap())));
+    assert!(upstream.last_request().head.one("traceparent").unwrap().ends_with("-00"));
+
+    for broken in
+        ["traceparent: 00-xyz\r\ntracestate: a=1\r\n", &format!("{given}traceparent: {sound}\r\n"), ""]
+    {
+        gate.answer_to(asked(broken));
+        let head = upstream.last_request().head;
+        let fresh = head.one("traceparent").unwrap();
+        assert!(fresh.len() == 55 && fresh.ends_with("-01") && !fresh.contains("4bf92f35"), "{fresh}");
+        assert!(!head.has("tracestate"), "of another trace: {head:?}");
+    }
+    let gate = Setup::to(&upstream).top("trace: {sample: 0%}").start();
+    gate.get("/");
+    assert!(upstream.last_request().head.one("traceparent").unwrap().ends_with("-00"));
+}

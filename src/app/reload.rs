@@ -10,7 +10,7 @@ use crate::admin::{Answering, LastFailure, Reload, ReloadDone, ReloadFailed};
 use crate::config::{Config, ListenerSpec, Loaded, load};
 use crate::controller::{ConfigureError, Handle};
 use crate::model::Generation;
-use crate::proxy::{Bound, GivenSocket, Proxy, Sockets};
+use crate::proxy::{Bound, GivenSocket, Proxy, Sockets, TraceRule};
 use crate::runtime::{Clock, ServiceManager};
 use crate::telemetry::{AccessLog, CertificateFacts, Registry};
 
@@ -213,6 +213,7 @@ impl Reloader {
         };
         let logging = inner.logging.prepare(config.access_log.as_ref());
         let logging = logging.map_err(|error| failed(chain(&error)))?;
+        let trace = config.trace.as_ref().map(|it| TraceRule { sample: it.sample.basis_points() });
         let generation = inner.generation.next();
         self.parts
             .controller
@@ -220,6 +221,7 @@ impl Reloader {
             .await
             .map_err(|error| failed(chain(&error)))?;
         inner.logging.apply(logging, &self.parts.proxy);
+        self.parts.proxy.trace(trace);
         inner.sockets.apply(&self.parts.proxy, bound).await;
         self.parts.registry.certificates(certificates);
         (inner.generation, inner.digest, inner.fixed) = (generation, loaded.digest, Some(fixed));

@@ -12,6 +12,7 @@ use crate::routing::{Matcher, Redirect, ServiceSpec, VersionIndex};
 use super::tls::ListenerTls;
 
 use super::access_log::AccessLogSpec;
+use super::trace::TraceSpec;
 
 /// Everything that one generation is built from.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub struct Config {
     pub state: Option<PathBuf>,
     /// What is written about requests; `None` is nothing.
     pub access_log: Option<AccessLogSpec>,
+    /// How requests take part in traces; `None` passes on what they bring.
+    pub trace: Option<TraceSpec>,
     /// Worker threads; `None` is one for each core that this process may use.
     pub workers: Option<usize>,
     /// Services in the order of the file; [`crate::routing::ServiceIndex`] points here.
@@ -91,6 +94,8 @@ pub struct ListenerSpec {
     pub escaped_slashes: EscapedSlashes,
     /// Whether `//` counts as `/` when routes are matched and when the path is forwarded.
     pub merge_slashes: bool,
+    /// Whether answers say where the time went.
+    pub server_timing: bool,
     /// What becomes of `X-Request-Id`; `None` leaves it alone.
     pub request_id: Option<RequestIds>,
     /// Whether connections begin with a PROXY header, which is believed of the peers under `trust`; others
@@ -217,6 +222,8 @@ pub enum EscapedSlashes {
 pub struct RequestIds {
     /// Whose ids are kept.
     pub keep: KeepIds,
+    /// Whether the answer has the id too.
+    pub respond: bool,
 }
 
 /// Whose ids are kept. All others are replaced by new ones.

@@ -34,6 +34,7 @@ pub(super) const LISTENER: Shape = Shape {
         "escaped_slashes",
         "merge_slashes",
         "request_id",
+        "server_timing",
         "proxy_protocol",
     ],
 };
@@ -115,6 +116,7 @@ fn listener(
         underscores: Underscores::default(),
         escaped_slashes: EscapedSlashes::default(),
         merge_slashes: false,
+        server_timing: false,
         request_id: Some(RequestIds::default()),
         proxy_protocol: false,
     };
@@ -154,6 +156,7 @@ fn listener(
         fields::choice(node, &choices, problems)
     });
     fields.set("merge_slashes", &mut spec.merge_slashes, problems, fields::boolean);
+    fields.set("server_timing", &mut spec.server_timing, problems, fields::boolean);
     fields.set("request_id", &mut spec.request_id, problems, request_id);
     fields.set("proxy_protocol", &mut spec.proxy_protocol, problems, fields::boolean);
     if let Some(asked) = fields.get("proxy_protocol")

@@ -18,12 +18,24 @@ use super::route::{self, Names, Placed as PlacedRoute};
 use super::service;
 use super::source::{At, Files};
 use super::tls::Credentials;
+use super::trace::trace;
 use super::yaml;
 
 pub(super) const FILE: Shape = Shape {
     name: "File",
     what: "the configuration",
-    keys: &["listen", "admin", "state", "workers", "access_log", "include", "defaults", "services", "routes"],
+    keys: &[
+        "listen",
+        "admin",
+        "state",
+        "workers",
+        "access_log",
+        "trace",
+        "include",
+        "defaults",
+        "services",
+        "routes",
+    ],
 };
 
 pub(super) const INCLUDED: Shape =
@@ -304,6 +316,7 @@ impl Loader<'_> {
         self.doors = Some(Doors { admin: admin.clone(), state: state.clone() });
         let workers = fields.read("workers", problems, workers).flatten();
         let access_log = fields.read("access_log", problems, access_log).flatten();
+        let trace = fields.read("trace", problems, trace).flatten();
         let defaults = fields.read("defaults", problems, service::defaults).unwrap_or_default();
         let services: Vec<service::Placed> =
             merged.services.iter().map(|it| service::service(it, &defaults, credentials, problems)).collect();
@@ -326,6 +339,7 @@ impl Loader<'_> {
             state,
             workers,
             access_log,
+            trace,
             services: services.into_iter().map(|it| it.config).collect::<Option<_>>()?,
             matcher: Arc::new(matcher?),
         })

@@ -5,7 +5,8 @@ use super::fields::{self, Fields, Shape};
 use super::node::Node;
 use super::problem::Problems;
 
-pub(super) const REQUEST_ID: Shape = Shape { name: "RequestId", what: "`request_id`", keys: &["keep"] };
+pub(super) const REQUEST_ID: Shape =
+    Shape { name: "RequestId", what: "`request_id`", keys: &["keep", "respond"] };
 
 /// `off`, or what is kept.
 pub(super) fn request_id(node: &Node, problems: &mut Problems) -> Option<Option<RequestIds>> {
@@ -18,5 +19,6 @@ pub(super) fn request_id(node: &Node, problems: &mut Problems) -> Option<Option<
         let choices = [("trusted", KeepIds::Trusted), ("any", KeepIds::Any), ("none", KeepIds::None)];
         fields::choice(node, &choices, problems)
     });
+    fields.set("respond", &mut it.respond, problems, fields::boolean);
     Some(Some(it))
 }

@@ -22,7 +22,17 @@ use super::yaml::shown;
 pub(super) const ROUTE: Shape = Shape {
     name: "Route",
     what: "a route",
-    keys: &["match", "to", "rewrite", "set_headers", "add_headers", "remove_headers", "redirect", "rate"],
+    keys: &[
+        "match",
+        "to",
+        "rewrite",
+        "set_headers",
+        "add_headers",
+        "remove_headers",
+        "redirect",
+        "rate",
+        "server_timing",
+    ],
 };
 
 pub(super) const MATCH: Shape =
@@ -65,6 +75,8 @@ pub(super) fn route(node: &Node, services: &Names<'_>, problems: &mut Problems) 
         }
     };
     let rate = fields.get("rate").map(|it| rate::rate(it, problems));
+    let mut server_timing = false;
+    fields.set("server_timing", &mut server_timing, problems, fields::boolean);
     let (request_headers, response_headers) = edits?;
     let rewrite = match rewrite {
         Some(it) => Some(it?),
@@ -77,6 +89,7 @@ pub(super) fn route(node: &Node, services: &Names<'_>, problems: &mut Problems) 
     };
     let route = Route {
         label: label(&matches).into(),
+        server_timing,
         target: target?,
         rate,
         rewrite,
@@ -225,7 +238,15 @@ fn to_service(index: usize, matches: &RouteMatch) -> Route {
     let target = Target::Service(ServiceIndex(index));
     let label = label(matches).into();
     let (request_headers, response_headers) = ([].into(), [].into());
-    Route { label, target, rate: None, rewrite: None, request_headers, response_headers }
+    Route {
+        label,
+        server_timing: false,
+        target,
+        rate: None,
+        rewrite: None,
+        request_headers,
+        response_headers,
+    }
 }
 
 fn report(problem: &RouteProblem, places: &[At]) -> Report {

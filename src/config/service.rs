@@ -44,6 +44,7 @@ pub(super) const SERVICE: Shape = Shape {
         "eject",
         "slow_start",
         "panic",
+        "server_timing",
         "rollout",
     ],
 };
@@ -168,7 +169,9 @@ fn config(
         shield: defaults.shield,
         error_status: Default::default(),
         client_key: Default::default(),
+        server_timing: false,
     };
+    fields.set("server_timing", &mut spec.server_timing, problems, fields::boolean);
     fields.set("balance", &mut spec.balance, problems, balance);
     fields.set("timeouts", &mut spec.timeouts, problems, |node, problems| {
         timeouts(node, defaults.timeouts, problems)

@@ -139,6 +139,7 @@ fn config(live: &str, versions: &[&str], plan_text: &str) -> Config {
         shield: Default::default(),
         error_status: ErrorStatus::default(),
         client_key: StickyBy::default(),
+        server_timing: false,
     };
     let live = VersionIndex(versions.iter().position(|it| *it == live).unwrap());
     Config {
@@ -147,6 +148,7 @@ fn config(live: &str, versions: &[&str], plan_text: &str) -> Config {
         state: None,
         workers: None,
         access_log: None,
+        trace: None,
         services: vec![ServiceConfig {
             spec: Arc::new(spec),
             live,

@@ -9,6 +9,7 @@ use crate::model::ClientShard;
 use crate::telemetry::{Ended, ErrorKind, Passed, VersionCells};
 
 use super::listener::Local;
+use super::returned::Spent;
 use super::trail::Trail;
 use super::view::VersionView;
 use super::worker::Worker;
@@ -113,6 +114,12 @@ impl Attempt {
             let age_us = self.handed_us.map_or(0, |it| now_us.saturating_sub(it));
             self.cells().answered(shard, age_us, self.passed);
         }
+    }
+
+    /// Where the time has gone until an answer that is there now.
+    pub fn spent(&self, now_us: u64) -> Spent {
+        let upstream = self.answered_us.zip(self.asked_us).map(|(end, start)| end.saturating_sub(start));
+        Spent { total_us: now_us.saturating_sub(self.began_us), upstream_us: upstream.unwrap_or(0) }
     }
 
     /// When the request was read, in the worker's microseconds.

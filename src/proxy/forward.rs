@@ -59,6 +59,8 @@ pub struct Job {
     pub version: Rc<VersionView>,
     /// The version that answers if this one, which is on trial, does not.
     pub cover: Option<Rc<VersionView>>,
+    /// Whether the answer says where the time went.
+    pub server_timing: bool,
     /// Header changes towards the client.
     pub response_headers: HeaderEdits,
     /// The head for the endpoint, written, and the body to come.

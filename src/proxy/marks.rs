@@ -1,12 +1,15 @@
-//! What a request carries so that it is known again further on: its id, and how many gates it has passed.
+//! What a request carries so that it is known again further on: its id, its trace, and how many gates it has
+//! passed.
 //!
 //! An id is believed only from whom the listener believes, and only if no log, terminal or shell could
 //! take it for more than a word. The hops are believed from everybody: whoever makes them up is only
 //! refused earlier.
 
 use crate::config::{KeepIds, RequestIds};
+use crate::telemetry::TraceContext;
 
 use super::message::{Field, OwnLine, RequestHead};
+use super::traceparent::{self, TraceRule};
 
 /// Longest id that is kept.
 const ID_BYTES_MAX: usize = 128;
@@ -20,8 +23,27 @@ const HOPS: &str = "x-tidegate-hops";
 /// What is added to one request.
 pub struct Marks<'a> {
     id: Option<Id<'a>>,
+    trace: Option<Traced>,
     /// With the gate that adds it.
     hops: u8,
+}
+
+struct Traced {
+    context: TraceContext,
+    line: [u8; traceparent::LEN],
+    /// Whether the trace came along; what its vendors noted goes on with it.
+    follows: bool,
+}
+
+/// What a listener and the configuration say about marks.
+#[derive(Clone, Copy, Debug)]
+pub struct MarkRules {
+    /// What becomes of ids.
+    pub ids: Option<RequestIds>,
+    /// Whether the peer is believed.
+    pub trusted: bool,
+    /// Whether requests take part in traces, and how.
+    pub trace: Option<TraceRule>,
 }
 
 enum Id<'a> {
@@ -38,14 +60,14 @@ impl<'a> Marks<'a> {
     pub fn of(
         head: &RequestHead,
         buf: &'a [u8],
-        ids: Option<RequestIds>,
-        trusted: bool,
+        rules: MarkRules,
         mut bits: impl FnMut() -> u64,
     ) -> Result<Self, Looped> {
-        let (mut hops, mut given) = (0, Given::Nothing);
+        let (mut hops, mut given, mut parent) = (0, Given::Nothing, Given::Nothing);
         for line in &head.lines {
             match line.field {
                 Field::XRequestId => given = given.and(line.value.of(buf)),
+                Field::Traceparent => parent = parent.and(line.value.of(buf)),
                 Field::Tidegate if line.name.of(buf).eq_ignore_ascii_case(HOPS.as_bytes()) => {
                     hops = hops.max(passed(line.value.of(buf)));
                 }
@@ -55,18 +77,22 @@ impl<'a> Marks<'a> {
         if hops >= HOPS_MAX {
             return Err(Looped);
         }
-        let id = ids.map(|ids| {
+        let trace = rules.trace.map(|rule| {
+            let (context, follows) = traceparent::follow(parent.only(), rule, &mut bits);
+            Traced { context, line: traceparent::write(&context), follows }
+        });
+        let id = rules.ids.map(|ids| {
             let believed = match ids.keep {
-                KeepIds::Trusted => trusted,
+                KeepIds::Trusted => rules.trusted,
                 KeepIds::Any => true,
                 KeepIds::None => false,
             };
-            match given {
-                Given::One(id) if believed && is_safe(id) => Id::Kept(id),
+            match given.only() {
+                Some(id) if believed && is_safe(id) => Id::Kept(id),
                 _ => Id::Fresh(hex(&[bits(), bits()])),
             }
         });
-        Ok(Self { id, hops: hops + 1 })
+        Ok(Self { id, trace, hops: hops + 1 })
     }
 
     /// The id; empty if there is none.
@@ -78,14 +104,27 @@ impl<'a> Marks<'a> {
         }
     }
 
+    /// The place in a trace, if requests have one.
+    pub fn trace(&self) -> Option<TraceContext> {
+        self.trace.as_ref().map(|it| it.context)
+    }
+
     /// The lines that the version gets.
-    pub fn lines(&self) -> [OwnLine<'_>; 2] {
+    pub fn lines(&self) -> [OwnLine<'_>; 4] {
         let id = match &self.id {
             None => OwnLine::NONE,
             Some(_) => OwnLine { field: Field::XRequestId, name: "x-request-id", value: self.id() },
         };
         let hops = &DIGITS[usize::from(self.hops)..][..1];
-        [id, OwnLine { field: Field::Tidegate, name: HOPS, value: hops }]
+        let (parent, state) = match &self.trace {
+            None => (OwnLine::NONE, OwnLine::NONE),
+            Some(it) => (
+                OwnLine { field: Field::Traceparent, name: "traceparent", value: &it.line },
+                // Of another trace it would be a lie.
+                OwnLine { field: if it.follows { Field::Other } else { Field::Tracestate }, ..OwnLine::NONE },
+            ),
+        };
+        [id, parent, state, OwnLine { field: Field::Tidegate, name: HOPS, value: hops }]
     }
 }
 
@@ -101,6 +140,13 @@ enum Given<'a> {
 }
 
 impl<'a> Given<'a> {
+    fn only(self) -> Option<&'a [u8]> {
+        match self {
+            Self::One(it) => Some(it),
+            Self::Nothing | Self::Several => None,
+        }
+    }
+
     fn and(self, id: &'a [u8]) -> Self {
         match self {
             Self::Nothing => Self::One(id),
@@ -144,8 +190,9 @@ mod tests {
         let (buf, limits, mut head) = (text.as_bytes(), RequestLimits::default(), RequestHead::default());
         let len = HeadScanner::new().scan(buf, &limits).unwrap().unwrap();
         parse_request(&buf[..len], &limits, &mut head).unwrap();
-        let ids = RequestIds { keep };
-        let marks = Marks::of(&head, buf, Some(ids), trusted, || 0x0123_4567_89ab_cdef)?;
+        let ids = Some(RequestIds { keep, ..RequestIds::default() });
+        let rules = MarkRules { ids, trusted, trace: None };
+        let marks = Marks::of(&head, buf, rules, || 0x0123_4567_89ab_cdef)?;
         Ok((String::from_utf8(marks.id().to_vec()).unwrap(), marks.hops))
     }
 

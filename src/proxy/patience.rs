@@ -195,6 +195,7 @@ mod tests {
             escaped_slashes: Default::default(),
             merge_slashes: false,
             request_id: None,
+            server_timing: false,
             proxy_protocol: false,
         };
         Patience::new(&timeouts, &listener, 1000)

@@ -13,7 +13,7 @@ use super::connection::Client;
 use super::forward::{Job, Request};
 use super::h1::{self, BodyReader, ForwardedInfo, RequestWriting};
 use super::listener::Local;
-use super::marks::Marks;
+use super::marks::{Looped, MarkRules, Marks};
 use super::message::{Framing, MethodKind, OwnLine, Refusal, RequestHead, Target, TargetRules};
 use super::pump::Pump;
 use super::replay::Replay;
@@ -94,8 +94,7 @@ fn choose(
     if head.is_for_proxy() {
         return answer.with(200, None, "");
     }
-    let trusted = client.peer.trusted;
-    let Ok(marks) = Marks::of(head, buf, client.spec.request_id, trusted, || worker.bits()) else {
+    let Ok(marks) = marks(worker, client, head, buf) else {
         local.cells().rejected(RejectReason::Loop);
         return answer.with(
             508,
@@ -104,6 +103,7 @@ fn choose(
         );
     };
     client.trail.known_as(marks.id());
+    client.trail.traced(marks.trace());
     let header = |name: &str, each: &mut dyn FnMut(&[u8])| head.values(buf, name).for_each(each);
     let facts = RequestFacts {
         host: target.host(),
@@ -193,10 +193,22 @@ fn choose(
         spec: Arc::clone(spec),
         version,
         cover: cover.map(|it| Rc::clone(&versions[it.0])),
+        server_timing: client.spec.server_timing || spec.server_timing || route.server_timing,
         response_headers: caller::with_cookie(&route.response_headers, issued),
         upload,
         evidence,
     }))
+}
+
+fn marks<'a>(
+    worker: &Worker,
+    client: &Client,
+    head: &RequestHead,
+    buf: &'a [u8],
+) -> Result<Marks<'a>, Looped> {
+    let (ids, trusted) = (client.spec.request_id, client.peer.trusted);
+    let rules = MarkRules { ids, trusted, trace: worker.scribe.trace_rule() };
+    Marks::of(head, buf, rules, || worker.bits())
 }
 
 /// What is kept of a request with a body, so that it can be sent again.

@@ -8,12 +8,13 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::telemetry::{Ended, Lane, Outlet, Part, Record, RequestFacts};
+use crate::telemetry::{Ended, Lane, Outlet, Part, Record, RequestFacts, TraceContext};
 
 use super::connection::Client;
 use super::deadline::Deadlines;
 use super::message::{Field, RequestHead};
 use super::stream::Stream;
+use super::traceparent::TraceRule;
 use super::worker::Worker;
 
 /// Records kept for later. More are freed: a burst does not stay in memory.
@@ -37,6 +38,7 @@ pub struct Scribe {
     spare: RefCell<Vec<Rc<RefCell<Note>>>>,
     deadlines: Rc<Deadlines>,
     active: Cell<bool>,
+    trace: Cell<Option<TraceRule>>,
 }
 
 /// One request in the making.
@@ -65,6 +67,7 @@ impl Scribe {
             spare: RefCell::default(),
             deadlines: Rc::clone(deadlines),
             active: Cell::new(false),
+            trace: Cell::new(None),
         })
     }
 
@@ -72,6 +75,16 @@ impl Scribe {
     pub fn log_to(&self, log: Option<(Outlet, LogRule)>) {
         self.active.set(log.is_some());
         *self.log.borrow_mut() = log;
+    }
+
+    /// How requests take part in traces from now on.
+    pub fn trace(&self, rule: Option<TraceRule>) {
+        self.trace.set(rule);
+    }
+
+    /// How requests take part in traces.
+    pub fn trace_rule(&self) -> Option<TraceRule> {
+        self.trace.get()
     }
 
     fn note(&self, bits: impl FnOnce() -> u64) -> Rc<RefCell<Note>> {
@@ -124,7 +137,8 @@ impl Trail {
     /// Begins to follow a request that was read just now, if anybody wants to read of it.
     pub fn begin(worker: &Worker, client: &Client) -> Self {
         let scribe = &worker.scribe;
-        if !scribe.active.get() {
+        // An id that goes back with the answer must be remembered until then.
+        if !scribe.active.get() && !client.spec.request_id.is_some_and(|it| it.respond) {
             return Self::default();
         }
         let note = scribe.note(|| worker.bits());
@@ -194,6 +208,20 @@ impl Trail {
     /// The id by which it is known.
     pub fn known_as(&self, id: &[u8]) {
         self.note(|record| record.put(Part::RequestId, id));
+    }
+
+    /// Copies the id; its length.
+    pub fn copy_id(&self, into: &mut [u8]) -> usize {
+        let Some(held) = &self.0 else { return 0 };
+        let note = held.note.borrow();
+        let id = note.record.get(Part::RequestId);
+        into[..id.len()].copy_from_slice(id);
+        id.len()
+    }
+
+    /// Its place in its trace.
+    pub fn traced(&self, context: Option<TraceContext>) {
+        self.note(|record| record.facts.trace = context);
     }
 
     /// The route that it takes.

@@ -25,6 +25,7 @@ use super::leave::Leave;
 use super::listener::{Arrival, Listeners};
 use super::message;
 use super::rates::Rates;
+use super::traceparent::TraceRule;
 use super::trail::{LogRule, Scribe};
 use super::upstream::{Board, Names};
 use super::view::{Endpoints, View};
@@ -46,6 +47,8 @@ pub enum Order {
     Listen(super::listener::Change),
     /// Leave records of requests here from now on.
     Log(Option<(Outlet, LogRule)>),
+    /// Have requests take part in traces.
+    Trace(Option<TraceRule>),
     /// Finish what is under way: from now on answers close their connections, and connections that wait
     /// for a request are closed by and by.
     Drain {
@@ -157,6 +160,7 @@ async fn serve(setup: Setup, mut orders: mpsc::UnboundedReceiver<Order>) -> usiz
             Order::Adopt(arrival) => listeners.adopt(&worker, arrival),
             Order::Listen(change) => listeners.change(&worker, change),
             Order::Log(log) => worker.scribe.log_to(log),
+            Order::Trace(rule) => worker.scribe.trace(rule),
             Order::Drain { over } => {
                 worker.draining.set(true);
                 worker.leave.begin(worker.deadlines.now_ms(), over);

@@ -42,6 +42,8 @@ pub struct ServiceSpec {
     pub error_status: ErrorStatus,
     /// Which group of clients the guards count a request for.
     pub client_key: StickyBy,
+    /// Whether answers say where the time went.
+    pub server_timing: bool,
 }
 
 /// One build of a service.

@@ -46,6 +46,8 @@ pub struct Service {
 /// Where a matched request goes, and what is changed on the way.
 #[derive(Clone, Debug)]
 pub struct Route {
+    /// Whether answers say where the time went.
+    pub server_timing: bool,
     /// What people call it: the host and the path that lead to it, as they are written.
     pub label: Arc<str>,
     /// Service or redirect.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 
-use super::units::{Duration, OneOrMany, Size, Text};
+use super::units::{Duration, OneOrMany, Percent, Size};
 use guard::GuardForm;
 use health::{EjectForm, HealthForm, PercentOrOff};
 use recourse::{RetryForm, ShieldForm};
@@ -33,6 +33,9 @@ pub(super) struct File {
     workers: Option<Workers>,
     /// A line about each request: `stdout`, `stderr`, a path with a slash in it, a map, or `off`. Default: `off`.
     access_log: Option<AccessLogForm>,
+    /// How requests take part in traces that span several programs (W3C Trace Context): a map, or `off`, and
+    /// `traceparent` passes as it is. Default: `off`.
+    trace: Option<TraceForm>,
     /// Further files with `services` and `routes`; the last part of a path may be a pattern with `*` and
     /// `?`. Default: none.
     include: Option<OneOrMany<String>>,
@@ -65,7 +68,7 @@ pub(super) struct AccessLog {
     /// whatever was refused or answered here with an `x-tidegate-error`. Default: all.
     only: Option<LogOnly>,
     /// The share of the requests that did not fail. Those that failed are always written. Default: `100%`.
-    sample: Option<Text>,
+    sample: Option<Percent>,
 }
 
 #[derive(JsonSchema)]
@@ -79,6 +82,23 @@ pub(super) enum LogFormat {
 #[schemars(rename_all = "snake_case", inline)]
 pub(super) enum LogOnly {
     Errors,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+pub(super) enum TraceForm {
+    Off(Off),
+    Trace(Trace),
+}
+
+/// Traces that span several programs: a request with a sound `traceparent` goes on in its trace, any other
+/// begins one, and the version gets our span as its parent. Whether a trace is recorded was decided where it
+/// began, and is respected.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Trace {
+    /// The share of the traces that begin here which is recorded. Required.
+    sample: Percent,
 }
 
 /// A file that is named under `include`.
@@ -142,6 +162,9 @@ pub(super) struct Listener {
     /// balancer says who the client is. It is believed of the peers under `trust`, which must be written
     /// then; connections of others, and those without the header, are closed. Default: `false`.
     proxy_protocol: Option<bool>,
+    /// Whether answers have a `Server-Timing` that says how long they took, and how much of it was the
+    /// version's. A listener, a service or a route is enough. Default: `false`.
+    server_timing: Option<bool>,
     /// What becomes of `X-Request-Id`, which every request has when it reaches its version: a map, or `off`
     /// to leave it alone. Default: `{keep: trusted}`.
     request_id: Option<RequestIdForm>,
@@ -161,6 +184,8 @@ pub(super) struct RequestId {
     /// Whose ids are kept, if they have at most 128 letters, digits and `-._~:+/=@`: those of `trusted` peers,
     /// of `any`, or of `none`. All others get a new one. Default: `trusted`.
     keep: Option<KeepIds>,
+    /// Whether answers have the id too. Default: `false`.
+    respond: Option<bool>,
 }
 
 #[derive(JsonSchema)]

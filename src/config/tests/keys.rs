@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::fields::Shape;
 use super::super::{
     access_log, check, condition, edit, guard, health, listen, load, preview, query, rate, recourse,
-    request_id, rollout, route, schema, service, step, tls, version,
+    request_id, rollout, route, schema, service, step, tls, trace, version,
 };
 
 const SHAPES: &[&Shape] = &[
@@ -50,6 +50,7 @@ const SHAPES: &[&Shape] = &[
     &service::SERVICE,
     &service::STICKY,
     &service::TIMEOUTS,
+    &trace::TRACE,
     &version::VERSION,
     &service::WHEN,
 ];

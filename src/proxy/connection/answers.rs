@@ -12,6 +12,7 @@ use super::super::grpc;
 use super::super::h1::{self, Answer};
 use super::super::listener::Local;
 use super::super::message::Refusal;
+use super::super::returned::Returned;
 use super::super::trail::Trail;
 use super::super::worker::Worker;
 use super::{Client, Next};
@@ -48,6 +49,10 @@ impl Client {
     /// Sends an answer of our own. Closes afterwards if the answer says so.
     pub async fn answer(&mut self, worker: &Worker, answer: &Answer<'_>) -> Next {
         let mut out = worker.stock.head();
+        let own = Returned::to(self, None);
+        let own = own.as_ref().map(Returned::lines);
+        let own = own.as_ref().map_or(&[][..], |it| it);
+        let answer = &Answer { own, ..*answer };
         match self.stream.inbound() {
             Some(end) if end.is_call() => grpc::write_answer(answer, &mut out),
             _ => h1::write_answer(answer, &mut out),
@@ -94,6 +99,7 @@ pub fn base(date: &[u8; 29]) -> Answer<'_> {
         close: true,
         client_http10: false,
         head: false,
+        own: &[],
         extra: &[],
         text: "",
         date,

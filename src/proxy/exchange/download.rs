@@ -6,6 +6,7 @@ use super::super::buffer::{BUFFER_BYTES, Buffer};
 use super::super::grpc::Call;
 use super::super::h1::{self, Asked, BodyReader, ResponseLimits, ResponseWriting};
 use super::super::message::Framing;
+use super::super::returned::Returned;
 use super::{Answer, Client, Exchange, Failure, Flow, Step, Stream, Verdict, Wait, shut};
 
 impl Exchange<'_> {
@@ -210,12 +211,15 @@ impl Exchange<'_> {
         self.keep_upstream = head.keep_alive && !self.tunnel && head.framing != Framing::UntilClose;
         let trailers = (head.framing == Framing::Chunked || from_end)
             && (apart || (request.te_trailers && framing == Framing::Chunked));
+        let spent = self.job.server_timing.then(|| self.attempt.spent(self.now_us));
+        let returned = Returned::to(client, spent);
+        let own = returned.as_ref().map(Returned::lines);
         let how = ResponseWriting {
             framing,
             close: self.close_client,
             client_http10: request.http10,
             edits: &self.job.response_headers,
-            own: &[],
+            own: own.as_ref().map_or(&[], |it| it),
             date: &self.worker.date(),
             trailers,
         };

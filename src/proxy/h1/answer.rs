@@ -1,5 +1,7 @@
 //! Answers that the proxy makes itself.
 
+use crate::proxy::message::OwnLine;
+
 use super::syntax::push_decimal;
 use super::write::push_line;
 
@@ -19,6 +21,8 @@ pub struct Answer<'a> {
     pub client_http10: bool,
     /// Whether the request was HEAD, so that only the length of the text is told.
     pub head: bool,
+    /// Lines of our own.
+    pub own: &'a [OwnLine<'a>],
     /// Further lines; names and values must be free of control characters.
     pub extra: &'a [(&'a str, &'a str)],
     /// Short plain text.
@@ -46,6 +50,9 @@ pub fn write_answer(answer: &Answer<'_>, out: &mut Vec<u8>) {
     }
     if let Some(error) = answer.error {
         push_line(out, b"x-tidegate-error", error.as_bytes());
+    }
+    for line in answer.own.iter().filter(|it| !it.value.is_empty()) {
+        push_line(out, line.name.as_bytes(), line.value);
     }
     for (name, value) in answer.extra {
         push_line(out, name.as_bytes(), value.as_bytes());
@@ -109,6 +116,7 @@ mod tests {
             close: true,
             client_http10: false,
             head: false,
+            own: &[],
             extra: &[("retry-after", "1")],
             text: "no",
             date: &date,

@@ -33,6 +33,7 @@ fn build(matches: Vec<RouteMatch>) -> Result<Matcher, Vec<RouteProblem>> {
 fn route_to(service: usize) -> Route {
     Route {
         label: "".into(),
+        server_timing: false,
         rate: None,
         target: Target::Service(ServiceIndex(service)),
         rewrite: None,

@@ -192,6 +192,7 @@ fn service(sticky: Option<StickyBy>) -> Service {
         shield: Default::default(),
         error_status: ErrorStatus::default(),
         client_key: StickyBy::default(),
+        server_timing: false,
     };
     Service { spec: Arc::new(spec), split: split(&[5_000], SEED), preview: None, trial: None }
 }

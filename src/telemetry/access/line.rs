@@ -73,6 +73,12 @@ impl Lines {
             object.number("attempts", it.facts.attempts.into());
         }
         object.part("request_id", it, Part::RequestId);
+        if let Some(trace) = it.facts.trace {
+            object.name("trace_id");
+            let _ = write!(object.out, "\"{:016x}{:016x}\"", trace.trace[0], trace.trace[1]);
+            object.name("span_id");
+            let _ = write!(object.out, "\"{:016x}\"", trace.span);
+        }
         object.part("user_agent", it, Part::UserAgent);
         if it.cut {
             object.truth("cut", true);

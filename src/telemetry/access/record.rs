@@ -1,5 +1,7 @@
 //! What is known of one request: numbers, and texts cut to a bound. A copy of it is one stretch of memory.
 
+use crate::telemetry::TraceContext;
+
 /// A text of a record.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[allow(missing_docs, reason = "each variant is the text of that name")]
@@ -76,6 +78,8 @@ pub struct Facts {
     pub protocol: &'static str,
     /// `TLSv1.3`; empty without TLS.
     pub tls: &'static str,
+    /// Its place in its trace, if requests take part in traces.
+    pub trace: Option<TraceContext>,
 }
 
 /// What is known of one request.

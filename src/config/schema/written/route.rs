@@ -28,6 +28,9 @@ pub(in super::super) struct Route {
     rate: Option<Rate>,
     /// An answer that sends the client elsewhere.
     redirect: Option<Redirect>,
+    /// Whether answers have a `Server-Timing` that says how long they took, and how much of it was the
+    /// version's. As in a listener. Default: `false`.
+    server_timing: Option<bool>,
 }
 
 /// How often each caller may ask; more is answered 429 with `Retry-After`, counted for the listener, and never

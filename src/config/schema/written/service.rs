@@ -50,6 +50,9 @@ pub(in super::super) struct Service {
     panic: Option<PercentOrOff>,
     /// Which failures of a version on trial users do not see. Default: `safe`.
     shield: Option<ShieldForm>,
+    /// Whether answers have a `Server-Timing` that says how long they took, and how much of it was the
+    /// version's. A listener, a service or a route is enough. Default: `false`.
+    server_timing: Option<bool>,
     /// How a new `live` is released. Default: an instant flip that the guards watch for `5m`.
     rollout: Option<Rollout>,
 }
