@@ -289,3 +289,50 @@ fn clients_from_outside_are_served() {
         assert!(said.contains("600 succeeded, 0 failed, 0 errored, 0 timeout"), "{said}");
     }
 }
+
+/// RFC 8441: a WebSocket on a stream, to a version that knows it as an upgrade.
+#[test]
+fn a_websocket_passes_on_a_stream() {
+    let upstream = Upstream::start(|peer| {
+        let Some(head) = peer.head() else { return };
+        peer.note(&head);
+        let accept = "Sec-WebSocket-Accept: x\r\nSec-WebSocket-Protocol: chat";
+        peer.send(format!(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n{accept}\r\n\r\nhello"
+        ));
+        while let Ok(bytes) = peer.wire().exactly(4) {
+            peer.send(bytes);
+        }
+    });
+    let gate = gate(&upstream);
+    let fields = with(
+        &[(":method", "CONNECT"), (":protocol", "websocket")],
+        &with(&GET[1..], &[("sec-websocket-version", "13"), ("sec-websocket-protocol", "chat")]),
+    );
+    let mut frames = Frames::connect(gate.address());
+    frames.head(1, &fields);
+    let mut came = support::frames::Came::default();
+    let mut hear = |frames: &mut Frames, text: &[u8]| {
+        while !came.body.ends_with(text) && !came.whole {
+            came.note(1, &frames.next_within(Duration::from_secs(10)).expect("a frame"));
+        }
+        came.clone()
+    };
+    assert_eq!(hear(&mut frames, b"hello").status, Some(200));
+    frames.send(kind::DATA, 0, 1, b"ping");
+    hear(&mut frames, b"ping");
+    frames.send(kind::DATA, 0, 1, b"pong");
+    hear(&mut frames, b"pong");
+    // Each side ends by itself.
+    frames.send(kind::DATA, 1, 1, b"");
+    let end = hear(&mut frames, b"never");
+    assert_eq!((end.body.as_slice(), end.whole), (b"hellopingpong".as_slice(), true));
+    let seen = upstream.only_request();
+    assert_eq!((seen.method(), seen.head.all("upgrade")), ("GET", vec!["websocket"]));
+    assert_eq!(seen.head.all("sec-websocket-key").len(), 1);
+    // Without a protocol it stays refused, and one that says no is heard.
+    let refused = Upstream::with_status("403 Forbidden", "no");
+    let gate = self::gate(&refused);
+    let came = Frames::connect(gate.address()).head(1, &fields).answer(1);
+    assert_eq!((came.status, came.body.as_slice()), (Some(403), b"no".as_slice()));
+}

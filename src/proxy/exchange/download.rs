@@ -226,7 +226,8 @@ impl Exchange<'_> {
         h1::write_response(head, buf, &how, &mut self.download.front);
         match client.stream.inbound() {
             Some(end) => {
-                end.send_heads(&self.download.front, framing.is_empty()).map_err(client_gone)?;
+                let ends = framing.is_empty() && !self.tunnel;
+                end.send_heads(&self.download.front, ends).map_err(client_gone)?;
                 self.response_begun = true;
                 self.download.restart();
             }

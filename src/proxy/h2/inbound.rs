@@ -8,6 +8,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
+use http::StatusCode;
+use http::header::SEC_WEBSOCKET_ACCEPT;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::account::Account;
@@ -45,7 +47,12 @@ impl Inbound {
     pub fn send_heads(&mut self, heads: &[u8], ends: bool) -> io::Result<()> {
         let mut rest = heads;
         while let Some(len) = text::head_len(rest) {
-            let response = text::response(&rest[..len]).ok_or(io::ErrorKind::InvalidData)?;
+            let mut response = text::response(&rest[..len]).ok_or(io::ErrorKind::InvalidData)?;
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                // RFC 8441 section 5: what HTTP/1 calls an upgrade is a stream that was accepted.
+                *response.status_mut() = StatusCode::OK;
+                response.headers_mut().remove(SEC_WEBSOCKET_ACCEPT);
+            }
             rest = &rest[len..];
             if response.status().is_informational() {
                 self.respond.send_informational(response).map_err(io_error)?;

@@ -123,7 +123,8 @@ fn builder(spec: &ListenerSpec) -> Builder {
         .max_concurrent_streams(u32::try_from(spec.limits.streams).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(RESETS_BEFORE_ACCEPT_MAX)
         .max_local_error_reset_streams(Some(RESETS_BY_ERROR_MAX))
-        .max_send_buffer_size(SEND_BUFFER_BYTES);
+        .max_send_buffer_size(SEND_BUFFER_BYTES)
+        .enable_connect_protocol();
     builder
 }
 
@@ -254,7 +255,7 @@ async fn exchange(
     let ends = body.is_end_stream();
     let kind = head.headers.get(CONTENT_TYPE);
     let is_call = kind.is_some_and(|it| grpc::is_kind(it.as_bytes()));
-    let head = text::write_request(&head, ends, spec.limits.headers, &mut buffer);
+    let head = text::write_request(&head, ends, spec.limits.headers, || worker.bits(), &mut buffer);
     let inbound = Inbound::new(body, respond, Rc::clone(live.account()), is_call);
     let mut client = Client::of_stream(worker, local, spec, Stream::Inbound(Box::new(inbound)), peer);
     let head = head.and_then(|len| match len <= client.request_limits().head {

@@ -1,6 +1,7 @@
 //! Heads as HTTP/2 has them, and the same as the text of HTTP/1.
 
 use bytes::Bytes;
+use h2::ext::Protocol;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Response, StatusCode, Uri};
@@ -14,10 +15,13 @@ use super::super::message::{Field, Refusal};
 /// What the rules for HTTP/1 cannot see any more in the text is refused here: an authority and a `host`
 /// that differ, a scheme that is not ours, more than `lines_max` lines (crumbs of cookies count one by one
 /// before they are joined, RFC 9113 section 8.2.3).
+///
+/// An extended CONNECT (RFC 8441) becomes the upgrade that it stands for; `bits` are for its key.
 pub(super) fn write_request(
     request: &http::request::Parts,
     ends: bool,
     lines_max: usize,
+    bits: impl FnMut() -> u64,
     buffer: &mut Buffer,
 ) -> Result<usize, Refusal> {
     let headers = &request.headers;
@@ -29,12 +33,11 @@ pub(super) fn write_request(
     }
     let authority = request.uri.authority().map(Authority::as_str);
     let mut out = Out(buffer);
-    // Its refusal comes before the target is looked at.
-    let target = match request.uri.path_and_query() {
-        Some(it) if request.method != Method::CONNECT => it.as_str(),
-        _ => "/",
-    };
-    out.push(&[request.method.as_str().as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1\r\n"])?;
+    let protocol = request.extensions.get::<Protocol>().filter(|_| !ends);
+    let method = if protocol.is_some() { Method::GET.as_str() } else { request.method.as_str() };
+    // A plain CONNECT has none; it is refused before that is looked at.
+    let target = request.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    out.push(&[method.as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1\r\n"])?;
     if let Some(authority) = authority {
         out.push(&[b"host: ", authority.as_bytes(), b"\r\n"])?;
     }
@@ -57,11 +60,31 @@ pub(super) fn write_request(
         let value = checked(value)?;
         out.push(&[name.as_str().as_bytes(), b": ", value, b"\r\n"])?;
     }
-    if !ends && !headers.contains_key(header::CONTENT_LENGTH) {
-        out.push(&[b"transfer-encoding: chunked\r\n"])?;
+    match protocol {
+        Some(protocol) => {
+            out.push(&[b"connection: upgrade\r\nupgrade: ", protocol.as_str().as_bytes(), b"\r\n"])?;
+            out.push(&[b"sec-websocket-key: ", &websocket_key(bits), b"\r\n"])?;
+        }
+        None if !ends && !headers.contains_key(header::CONTENT_LENGTH) => {
+            out.push(&[b"transfer-encoding: chunked\r\n"])?;
+        }
+        None => {}
     }
     out.push(&[b"\r\n"])?;
     Ok(out.0.filled().len())
+}
+
+/// Sixteen bytes of chance in base64 (RFC 6455 section 4.1), which HTTP/2 has no need of.
+fn websocket_key(mut bits: impl FnMut() -> u64) -> [u8; 24] {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let (mut key, mut chance) = ([b'='; 24], (u128::from(bits()) << 64) | u128::from(bits()));
+    for digit in &mut key[..22] {
+        *digit = DIGITS[(chance & 63) as usize];
+        chance >>= 6;
+    }
+    // The last digit stands for two bits only.
+    key[21] = DIGITS[(DIGITS.iter().position(|it| *it == key[21]).unwrap_or(0) & 3) << 4];
+    key
 }
 
 fn write_cookie(headers: &HeaderMap, out: &mut Out<'_>) -> Result<(), Refusal> {

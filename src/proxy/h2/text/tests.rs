@@ -7,7 +7,7 @@ use crate::proxy::buffer::Stock;
 
 fn written(request: Request<()>, ends: bool) -> Result<String, Refusal> {
     let mut buffer = Stock::default().buffer();
-    let len = write_request(&request.into_parts().0, ends, 10, &mut buffer)?;
+    let len = write_request(&request.into_parts().0, ends, 10, || 7, &mut buffer)?;
     assert_eq!(len, buffer.filled().len());
     Ok(String::from_utf8_lossy(buffer.filled()).into_owned())
 }
@@ -32,6 +32,20 @@ fn a_request_becomes_the_text_of_its_twin() {
         written(request("PUT", "https://a/", &[("content-length", "3")]), false).unwrap(),
         "PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\n"
     );
+}
+
+#[test]
+fn an_extended_connect_is_the_upgrade_that_it_stands_for() {
+    let mut it = request("CONNECT", "http://a/chat", &[("sec-websocket-version", "13")]);
+    it.extensions_mut().insert(Protocol::from_static("websocket"));
+    let text = written(it, false).unwrap();
+    let (start, key) = text.split_once("sec-websocket-key: ").unwrap();
+    assert_eq!(
+        start,
+        "GET /chat HTTP/1.1\r\nhost: a\r\nsec-websocket-version: 13\r\nconnection: upgrade\r\n\
+         upgrade: websocket\r\n"
+    );
+    assert_eq!((key.len(), &key[22..]), (28, "==\r\n\r\n"));
 }
 
 #[test]
