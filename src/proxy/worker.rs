@@ -33,8 +33,12 @@ use super::view::{Endpoints, View};
 /// How often unused connections are looked through.
 const PRUNE_EVERY: Duration = Duration::from_secs(1);
 
-/// How long connections that only wait have to be closed in the end: the loop turns many times in it.
+/// In the end, connections that only wait are closed until none was for this long: the loop turns many
+/// times in it.
 const LAST_MOMENT: Duration = Duration::from_millis(20);
+
+/// More of them than a worker can hold take fewer; then a client that keeps a worker busy is cut.
+const LAST_MOMENTS_MAX: u32 = 50;
 
 /// How long opening a connection ahead of the first request may take.
 const WARM_WITHIN: Duration = Duration::from_secs(2);
@@ -269,8 +273,15 @@ impl Worker {
     async fn end(&self) -> usize {
         self.leave.end();
         self.deadlines.wake_all();
-        if self.load() > 0 {
+        for _ in 0..LAST_MOMENTS_MAX {
+            let before = self.load();
+            if before == 0 {
+                break;
+            }
             tokio::time::sleep(LAST_MOMENT).await;
+            if self.load() == before {
+                break;
+            }
         }
         self.load()
     }
