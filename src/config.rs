@@ -11,6 +11,7 @@ mod access_log;
 mod check;
 mod code;
 mod condition;
+mod dns;
 mod domain;
 mod edit;
 mod endpoint;

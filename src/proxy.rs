@@ -61,7 +61,7 @@ use crate::telemetry::{Outlet, Registry};
 pub use sockets::{BindError, Bound, GivenSocket, Sockets};
 pub use traceparent::TraceRule;
 pub use trail::LogRule;
-pub use upstream::{Board, Health, Word};
+pub use upstream::{Board, Health, Names, Word};
 
 use admission::Admission;
 use rates::Rates;
@@ -75,6 +75,7 @@ pub struct Proxy {
     loads: Loads,
     admission: Arc<Admission>,
     board: Board,
+    names: Names,
     _doctor: Doctor,
 }
 
@@ -93,7 +94,8 @@ impl Proxy {
         let loads: Loads = (0..count).map(|_| CachePadded::new(AtomicUsize::new(0))).collect();
         let (orders, inboxes): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::unbounded_channel()).unzip();
         let board = Board::new(count);
-        let doctor = Doctor::start(publisher, &board, clock, seed)?;
+        let names = Names::default();
+        let doctor = Doctor::start(publisher, (&board, &names), clock, seed)?;
         let mut threads = Vec::with_capacity(count);
         for (index, inbox) in inboxes.into_iter().enumerate() {
             let setup = Setup {
@@ -101,6 +103,7 @@ impl Proxy {
                 reader: publisher.reader(),
                 registry: Arc::clone(registry),
                 board: board.clone(),
+                names: names.clone(),
                 clock: clock.clone(),
                 // Far apart, so that no two workers draw the same numbers.
                 seed: seed ^ (index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
@@ -112,12 +115,17 @@ impl Proxy {
             threads.push(spawn_thread(&format!("worker-{index}"), None, move || worker::run(setup, inbox))?);
         }
         let admission = Arc::new(Admission::new(open_files_max()));
-        Ok(Self { orders, threads: Mutex::new(threads), loads, admission, board, _doctor: doctor })
+        Ok(Self { orders, threads: Mutex::new(threads), loads, admission, board, names, _doctor: doctor })
     }
 
     /// What is known of endpoints.
     pub fn board(&self) -> Board {
         self.board.clone()
+    }
+
+    /// What is known of their names.
+    pub fn names(&self) -> Names {
+        self.names.clone()
     }
 
     /// The order books of the workers, for [`Sockets`].

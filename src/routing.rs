@@ -16,7 +16,7 @@ mod split;
 mod table;
 pub mod unit;
 
-pub use care::{Care, Checkup, CheckupKind, Eject};
+pub use care::{Care, Checkup, CheckupKind, Dns, Eject};
 pub use edits::{HeaderEdit, HeaderEdits, PathRewrite, Redirect};
 pub use matcher::{
     HeaderCondition, HeaderLookup, HostPattern, Matcher, PathCondition, PathPattern, PatternError,

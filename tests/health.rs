@@ -4,12 +4,14 @@
 mod support;
 
 use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use support::dns::{NameServer, Says};
 use support::load::Load;
 use support::upstream::{BlackHole, Latch, refusing};
 use support::wait::took;
@@ -434,4 +436,105 @@ fn an_endpoint_that_takes_no_connections_is_left_out_for_a_while() {
         (gate.metric("tidegate_endpoint_ejections_total", &[("endpoint", &endpoint)]) >= 1.0).then_some(())
     });
     until("it is tried again", || (!words(&gate, "v1").contains(&"ejected".to_owned())).then_some(()));
+}
+
+/// A version that is a name, looked up again and again at this server.
+fn named(server: &NameServer, port: u16, local: &str) -> Setup {
+    let (server, ttls) = (server.address(), "ttl_min: 100ms, ttl_max: 1s, timeout: 200ms");
+    Setup::default()
+        .version_as("v1", format!("\"http://shop.test:{port}\""))
+        .top(format!("dns: {{servers: \"{server}\", {ttls}, local: {local}}}"))
+}
+
+fn endpoints(gate: &Gate) -> Vec<(String, Option<String>)> {
+    let release = gate.release();
+    let endpoints = release["lanes"][0]["endpoints"].as_array().expect("endpoints").clone();
+    let text = |it: &serde_json::Value| it.as_str().map(str::to_owned);
+    endpoints.iter().map(|it| (text(&it["endpoint"]).unwrap_or_default(), text(&it["stale"]))).collect()
+}
+
+/// Row f13: whatever the DNS says or does not say, the last good answer serves.
+#[test]
+fn names_are_followed_and_the_last_good_answer_is_kept() {
+    let first = Upstream::start_on(SocketAddr::from(([127, 0, 77, 1], 0)), |it| it.serve("200 OK", "one"));
+    let port = first.address().port();
+    let _second =
+        Upstream::start_on(SocketAddr::from(([127, 0, 77, 2], port)), |it| it.serve("200 OK", "two"));
+    let (one, two) = (Ipv4Addr::new(127, 0, 77, 1), Ipv4Addr::new(127, 0, 77, 2));
+    let server = NameServer::start(Says::Silence);
+    let gate = named(&server, port, "allow").start();
+    let status = gate.get("/").status;
+    assert!(status == 502 || status == 504, "nobody knows where: {status}");
+
+    server.says(Says::Addresses(vec![one], 0));
+    until("the name leads to one", || (gate.get("/").text() == "one").then_some(()));
+    server.says(Says::Addresses(vec![two, one], 0));
+    until("it leads to both", || (gate.get("/").text() == "two").then_some(()));
+    let answers: Vec<String> = (0..20).map(|_| gate.get("/").text()).collect();
+    assert_eq!(answers.iter().filter(|it| *it == "one").count(), 10, "{answers:?}");
+
+    for trouble in [Says::Code(3), Says::Code(2), Says::Nothing, Says::Silence] {
+        server.says(trouble.clone());
+        until(&format!("{trouble:?} is flagged"), || {
+            assert_eq!(gate.get("/").status, 200, "{trouble:?}");
+            let seen = endpoints(&gate);
+            (seen.len() == 2 && seen.iter().all(|it| it.1.is_some())).then_some(())
+        });
+        server.says(Says::Addresses(vec![one, two], 0));
+        until("it is well again", || endpoints(&gate).iter().all(|it| it.1.is_none()).then_some(()));
+    }
+    until("the metric is there", || {
+        (gate.metric("tidegate_endpoint_stale", &[("version", "v1")]) == 0.0).then_some(())
+    });
+
+    server.says(Says::Spoofed(vec![two], one));
+    until("only two", || (endpoints(&gate).len() == 1).then_some(()));
+    (0..10).for_each(|_| assert_eq!(gate.get("/").text(), "two", "what nobody asked for counts for nothing"));
+
+    let many = (0..1000).map(|it| Ipv4Addr::new(127, 1, (it / 250) as u8, (it % 250) as u8)).collect();
+    server.says(Says::Addresses(many, 0));
+    until("many", || (endpoints(&gate).len() > 2).then_some(()));
+    assert_eq!(endpoints(&gate).len(), 64, "a bound");
+}
+
+/// The least time between two questions holds even if the answer says 0.
+#[test]
+fn a_name_without_a_lifetime_does_not_flood_its_server() {
+    let one = Upstream::answering("one");
+    let server = NameServer::start(Says::Addresses(vec![Ipv4Addr::LOCALHOST], 0));
+    let setup = Setup::default()
+        .version_as("v1", format!("\"http://shop.test:{}\"", one.address().port()))
+        .top(format!("dns: {{servers: \"{}\", ttl_min: 1h, ttl_max: 1h, local: allow}}", server.address()));
+    let gate = setup.start();
+    until("it is known", || (gate.get("/").text() == "one").then_some(()));
+    (0..50).for_each(|_| assert_eq!(gate.get("/").text(), "one"));
+    assert_eq!(server.asked(), 1);
+}
+
+/// Row f14.
+#[test]
+fn a_name_that_moves_to_this_machine_is_not_followed() {
+    let inside = Upstream::answering("what only this machine may see");
+    let port = inside.address().port();
+    let server = NameServer::start(Says::Addresses(vec![Ipv4Addr::LOCALHOST], 0));
+    let gate = named(&server, port, "refuse").service("timeouts: {connect: 100ms}").start();
+    assert_ne!(gate.get("/").status, 200);
+    server.says(Says::Addresses(vec![Ipv4Addr::new(192, 0, 2, 1)], 0));
+    until("the first answer that is allowed", || {
+        let seen = endpoints(&gate);
+        (seen.len() == 1 && seen[0].0.ends_with("(192.0.2.1)")).then_some(())
+    });
+    for near in [Ipv4Addr::LOCALHOST, Ipv4Addr::new(169, 254, 169, 254)] {
+        server.says(Says::Addresses(vec![near], 0));
+        until("it is refused", || {
+            let seen = endpoints(&gate);
+            let why = seen[0].1.clone().unwrap_or_default();
+            assert!(seen[0].0.ends_with("(192.0.2.1)"), "{seen:?}");
+            why.contains("refused").then_some(())
+        });
+        assert_ne!(gate.get("/").status, 200);
+        server.says(Says::Addresses(vec![Ipv4Addr::new(192, 0, 2, 1)], 0));
+        until("it is well again", || endpoints(&gate)[0].1.is_none().then_some(()));
+    }
+    assert_eq!(inside.count(), 0);
 }

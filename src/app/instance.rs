@@ -134,7 +134,7 @@ impl Instance {
         let (controller, controlling) = start_controller(controller::Parts {
             publisher: publisher.clone(),
             counts: Arc::clone(&registry) as Arc<dyn controller::Counts>,
-            endpoints: Arc::new(super::health::Known(proxy.board())),
+            endpoints: Arc::new(super::health::Known { board: proxy.board(), names: proxy.names() }),
             clock: clock.clone(),
             store,
             recovered,

@@ -179,11 +179,18 @@ fn lanes(it: &ServiceWire, paint: Paint) -> Vec<Branch> {
 
 /// One line for each endpoint that does not get its share.
 fn ill_endpoints(lane: &LaneWire, paint: Paint) -> Vec<String> {
-    let ill = lane.endpoints.iter().filter(|it| it.state != "up");
+    let ill = lane.endpoints.iter().filter(|it| it.state != "up" || it.stale.is_some());
     let line = |it: &EndpointWire| {
-        let state = if it.state == "down" { paint.red(&it.state) } else { paint.yellow(&it.state) };
+        let state = if it.state == "up" {
+            it.state.clone()
+        } else if it.state == "down" {
+            paint.red(&it.state)
+        } else {
+            paint.yellow(&it.state)
+        };
         let why = it.why.as_ref().map_or(String::new(), |it| format!(": {it}"));
-        format!("{} {state}{why}", it.endpoint)
+        let stale = it.stale.as_ref().map_or(String::new(), |it| format!(", address may be stale: {it}"));
+        format!("{} {state}{why}{stale}", it.endpoint)
     };
     let mut lines: Vec<String> = ill.clone().take(ILL_SHOWN_MAX).map(line).collect();
     let more = ill.count().saturating_sub(ILL_SHOWN_MAX);

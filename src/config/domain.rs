@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::model::{ListenerName, Weight};
 use crate::release::Plan;
-use crate::routing::{Matcher, Redirect, ServiceSpec, VersionIndex};
+use crate::routing::{Dns, Matcher, Redirect, ServiceSpec, VersionIndex};
 
 use super::tls::ListenerTls;
 
@@ -31,6 +31,8 @@ pub struct Config {
     pub workers: Option<usize>,
     /// Services in the order of the file; [`crate::routing::ServiceIndex`] points here.
     pub services: Vec<ServiceConfig>,
+    /// How names of endpoints are looked up.
+    pub dns: Arc<Dns>,
     /// Built from `routes` and the services' `hosts`.
     pub matcher: Arc<Matcher>,
 }

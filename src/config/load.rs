@@ -31,6 +31,7 @@ pub(super) const FILE: Shape = Shape {
         "workers",
         "access_log",
         "trace",
+        "dns",
         "include",
         "defaults",
         "services",
@@ -317,6 +318,7 @@ impl Loader<'_> {
         let workers = fields.read("workers", problems, workers).flatten();
         let access_log = fields.read("access_log", problems, access_log).flatten();
         let trace = fields.read("trace", problems, trace).flatten();
+        let dns = fields.read("dns", problems, super::dns::dns).unwrap_or_default();
         let defaults = fields.read("defaults", problems, service::defaults).unwrap_or_default();
         let services: Vec<service::Placed> =
             merged.services.iter().map(|it| service::service(it, &defaults, credentials, problems)).collect();
@@ -340,6 +342,7 @@ impl Loader<'_> {
             workers,
             access_log,
             trace,
+            dns: Arc::new(dns),
             services: services.into_iter().map(|it| it.config).collect::<Option<_>>()?,
             matcher: Arc::new(matcher?),
         })

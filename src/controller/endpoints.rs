@@ -26,6 +26,8 @@ pub struct EndpointStatus {
     pub state: EndpointState,
     /// What its last checkup said, if it was no pass.
     pub why: String,
+    /// Why its address may be out of date: its name cannot be looked up, and the last answer is kept.
+    pub stale: Option<String>,
     /// How often it was left out because of how it treated requests.
     pub ejections: u64,
 }

@@ -190,6 +190,7 @@ fn endpoint_facts(lane: &LaneStatus) -> impl Iterator<Item = EndpointFacts> {
         version: lane.version.clone(),
         endpoint: it.endpoint.clone(),
         is_up: it.state.is_up(),
+        is_stale: it.stale.is_some(),
         ejections: it.ejections,
     })
 }

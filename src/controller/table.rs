@@ -35,6 +35,7 @@ pub(super) fn build<'a>(
         generation,
         matcher: Arc::clone(&config.matcher),
         services: config.services.iter().map(service).collect(),
+        dns: Arc::clone(&config.dns),
     }
 }
 

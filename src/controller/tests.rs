@@ -156,6 +156,7 @@ fn config(live: &str, versions: &[&str], plan_text: &str) -> Config {
             plan: plan(plan_text),
             queries: Vec::new(),
         }],
+        dns: Arc::default(),
         matcher: Arc::new(Matcher::empty()),
     }
 }

@@ -8,12 +8,14 @@ mod connect;
 mod doctor;
 mod endpoint;
 mod health;
+mod names;
 mod open;
 mod site;
 mod ward;
 
-pub use connect::{ConnectError, Names};
+pub use connect::ConnectError;
 pub use doctor::Doctor;
 pub use endpoint::{Checkout, Endpoint};
 pub use health::{Board, Health, Word};
+pub use names::Names;
 pub use site::{Place, Site};

@@ -11,7 +11,7 @@ use crate::routing::{Assignment, Service, ServiceSpec, Table, VersionIndex, Vers
 use crate::telemetry::{Ended, ErrorKind, Registry, Trouble, VersionSeries};
 
 use super::budget::Budget;
-use super::upstream::{Board, Endpoint, Place, Site};
+use super::upstream::{Board, Endpoint, Names, Place, Site};
 
 /// The endpoints a worker knows, by identity.
 pub type Endpoints = HashMap<Place, Rc<Endpoint>>;
@@ -22,6 +22,8 @@ pub struct View {
     pub table: Arc<Table>,
     /// One for each of the table's services.
     pub services: Vec<ServiceView>,
+    /// Which answers to names it was made from.
+    pub revision: u64,
 }
 
 /// The versions of a service.
@@ -83,11 +85,13 @@ impl View {
     pub fn build(
         table: Arc<Table>,
         registry: &Registry,
-        board: &Board,
+        (board, names): (&Board, &Names),
         known: &mut Endpoints,
         before: Option<&Self>,
     ) -> Self {
         let accounts = before.map(Self::accounts).unwrap_or_default();
+        // Before the names are read: what changes meanwhile is found at the next look.
+        let revision = names.revision();
         let mut named = Endpoints::with_capacity(known.len());
         let services = table
             .services
@@ -95,10 +99,8 @@ impl View {
             .map(|service| {
                 let spec = &service.spec;
                 let versions = spec.versions.iter().map(|version| {
-                    let endpoints = version.endpoints.iter().map(|it| {
-                        let site = Site { spec: it.clone(), address: None };
-                        endpoint(spec, version, site, board, known, &mut named)
-                    });
+                    let sites = version.endpoints.iter().flat_map(|it| names.sites(it));
+                    let endpoints = sites.map(|it| endpoint(spec, version, it, board, known, &mut named));
                     let series = registry.version(&spec.name, &version.name);
                     let budgets = accounts.get(&Arc::as_ptr(&series)).map(Rc::clone);
                     Rc::new(VersionView {
@@ -114,7 +116,7 @@ impl View {
             })
             .collect();
         *known = named;
-        Self { table, services }
+        Self { table, services, revision }
     }
 
     /// Notes which versions get traffic and which do not any more. Returns whether one has just lost it.

@@ -77,6 +77,8 @@ pub struct Setup {
     pub registry: Arc<Registry>,
     /// What is known of endpoints.
     pub board: Board,
+    /// What is known of their names.
+    pub names: Names,
     /// What time it is.
     pub clock: Clock,
     /// Seed of its draws.
@@ -187,14 +189,14 @@ impl Worker {
         let mut reader = setup.reader;
         let mut endpoints = Endpoints::new();
         let table = Arc::clone(reader.current());
-        let view = View::build(table, &setup.registry, &setup.board, &mut endpoints, None);
+        let view = View::build(table, &setup.registry, (&setup.board, &setup.names), &mut endpoints, None);
         let deadlines = Deadlines::new(setup.clock);
         let worker = Rc::new(Self {
             index: setup.index,
             scribe: Scribe::new(&deadlines),
             deadlines,
             stock: Stock::default(),
-            names: Names::default(),
+            names: setup.names,
             registry: setup.registry,
             draining: Cell::new(false),
             leave: Leave::default(),
@@ -218,11 +220,15 @@ impl Worker {
     pub fn view(self: &Rc<Self>) -> Rc<View> {
         let mut reader = self.reader.borrow_mut();
         let table = reader.current();
-        if !Arc::ptr_eq(table, &self.view.borrow().table) {
+        let is_old = {
+            let view = self.view.borrow();
+            !Arc::ptr_eq(table, &view.table) || view.revision != self.names.revision()
+        };
+        if is_old {
             let view = View::build(
                 Arc::clone(table),
                 &self.registry,
-                &self.board,
+                (&self.board, &self.names),
                 &mut self.endpoints.borrow_mut(),
                 Some(&self.view.borrow()),
             );

@@ -1,6 +1,7 @@
 //! How endpoints are looked after: what they are asked, when they are left out for a while, and what
 //! happens when too few are left. Plain settings; who acts on them is the data plane.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// What every endpoint of a version is asked, again and again, off the request path.
@@ -101,4 +102,31 @@ impl Eject {
         time: Duration::ZERO,
         most_percent: 0,
     };
+}
+
+/// How names of endpoints are looked up.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Dns {
+    /// Who is asked; none: whom the system says.
+    pub servers: Vec<SocketAddr>,
+    /// An answer is used at least so long, whatever it says.
+    pub ttl_min: Duration,
+    /// And at most so long.
+    pub ttl_max: Duration,
+    /// Time for an answer of one server.
+    pub timeout: Duration,
+    /// Whether a name may lead to this machine or its link.
+    pub allow_local: bool,
+}
+
+impl Default for Dns {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            ttl_min: Duration::from_secs(5),
+            ttl_max: Duration::from_secs(300),
+            timeout: Duration::from_secs(2),
+            allow_local: false,
+        }
+    }
 }

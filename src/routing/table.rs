@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::model::Generation;
 
+use super::care::Dns;
 use super::edits::{HeaderEdits, PathRewrite, Redirect};
 use super::matcher::{HeaderLookup, Matcher, RequestFacts};
 use super::rate::Rate;
@@ -27,6 +28,8 @@ pub struct Table {
     pub matcher: Arc<Matcher>,
     /// The services that routes point at.
     pub services: Vec<Service>,
+    /// How names of endpoints are looked up.
+    pub dns: Arc<Dns>,
 }
 
 /// A service with its present weights.
@@ -74,7 +77,12 @@ pub enum Target {
 impl Table {
     /// A table that routes nothing: what is served before the first configuration.
     pub fn empty() -> Self {
-        Self { generation: Generation(0), matcher: Arc::new(Matcher::empty()), services: Vec::new() }
+        Self {
+            generation: Generation(0),
+            matcher: Arc::new(Matcher::empty()),
+            services: Vec::new(),
+            dns: Arc::default(),
+        }
     }
 
     /// The route that wins for this request, by Gateway API precedence.

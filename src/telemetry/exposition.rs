@@ -114,6 +114,7 @@ mod tests {
                     version: "v2".parse().unwrap(),
                     endpoint: "http://10.0.2.10:3000".into(),
                     is_up: true,
+                    is_stale: false,
                     ejections: 3,
                 }],
             },

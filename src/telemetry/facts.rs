@@ -33,6 +33,8 @@ pub struct EndpointFacts {
     pub endpoint: String,
     /// Whether it gets requests.
     pub is_up: bool,
+    /// Whether its name cannot be looked up, so that its address may be out of date.
+    pub is_stale: bool,
     /// How often it was left out because of how it treated requests.
     pub ejections: u64,
 }

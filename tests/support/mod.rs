@@ -11,6 +11,7 @@
 pub mod admin;
 pub mod client;
 pub mod command;
+pub mod dns;
 pub mod frames;
 pub mod gate;
 pub mod h2client;

@@ -95,6 +95,9 @@ pub struct EndpointWire {
     pub state: String,
     /// What its last checkup said, if it was no pass.
     pub why: Option<String>,
+    /// Why its address may be out of date: its name cannot be looked up, and the last answer is kept.
+    #[serde(default)]
+    pub stale: Option<String>,
     /// How often it was left out because of how it treated requests.
     pub ejections: u64,
 }
@@ -207,6 +210,7 @@ impl From<&EndpointStatus> for EndpointWire {
             endpoint: it.endpoint.clone(),
             state: it.state.as_str().into(),
             why: Some(it.why.clone()).filter(|it| !it.is_empty()),
+            stale: it.stale.clone(),
             ejections: it.ejections,
         }
     }

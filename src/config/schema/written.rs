@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 
 use super::units::{Duration, OneOrMany, Percent, Size};
 use guard::GuardForm;
-use health::{EjectForm, HealthForm, PercentOrOff};
+use health::{Dns, EjectForm, HealthForm, PercentOrOff};
 use recourse::{RetryForm, ShieldForm};
 use route::Route;
 use service::{Balance, Limits, Service, Timeouts};
@@ -36,6 +36,10 @@ pub(super) struct File {
     /// How requests take part in traces that span several programs (W3C Trace Context): a map, or `off`, and
     /// `traceparent` passes as it is. Default: `off`.
     trace: Option<TraceForm>,
+    /// How names of endpoints are looked up: in the background, again when an answer has aged. All addresses
+    /// of a name are used, those of IPv4 if there are any. When a name cannot be looked up, the last good
+    /// answer is kept and flagged as stale. The hosts file comes first.
+    dns: Option<Dns>,
     /// Further files with `services` and `routes`; the last part of a path may be a pattern with `*` and
     /// `?`. Default: none.
     include: Option<OneOrMany<String>>,

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::fields::Shape;
 use super::super::{
-    access_log, check, condition, edit, guard, health, listen, load, preview, query, rate, recourse,
+    access_log, check, condition, dns, edit, guard, health, listen, load, preview, query, rate, recourse,
     request_id, rollout, route, schema, service, step, tls, trace, version,
 };
 
@@ -44,6 +44,7 @@ const SHAPES: &[&Shape] = &[
     &route::ROUTE,
     &service::DEFAULTS,
     &service::LIMITS,
+    &dns::DNS,
     &health::HEALTH,
     &health::EJECT,
     &service::PIN,

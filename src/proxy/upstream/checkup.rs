@@ -11,14 +11,15 @@ use tokio::time::timeout;
 use crate::routing::{Checkup, CheckupKind};
 
 use super::super::stream::Stream;
-use super::connect::{Names, connect};
+use super::connect::connect;
+use super::names::Names;
 use super::site::Site;
 
 /// Asks once.
-pub(super) async fn ask(site: &Site, checkup: &Checkup, names: &Names, now_ms: u64) -> Result<(), String> {
+pub(super) async fn ask(site: &Site, checkup: &Checkup, names: &Names) -> Result<(), String> {
     let limit = checkup.timeout;
     let asked = async {
-        let stream = open(site, limit, names, now_ms).await?;
+        let stream = open(site, limit, names).await?;
         match &checkup.kind {
             CheckupKind::Tcp => Ok(()),
             CheckupKind::Http { path, host, status, body } => {
@@ -31,8 +32,8 @@ pub(super) async fn ask(site: &Site, checkup: &Checkup, names: &Names, now_ms: u
     timeout(limit, asked).await.unwrap_or_else(|_| Err(format!("no answer within {limit:?}")))
 }
 
-async fn open(site: &Site, limit: Duration, names: &Names, now_ms: u64) -> Result<Stream, String> {
-    connect(&site.spec, limit, names, now_ms).await.map_err(|error| {
+async fn open(site: &Site, limit: Duration, names: &Names) -> Result<Stream, String> {
+    connect(site, limit, names, 0).await.map_err(|error| {
         use std::error::Error;
         match error.source() {
             Some(source) => format!("cannot connect: {source}"),

@@ -1,9 +1,7 @@
 //! Opening a connection to an endpoint.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixStream};
@@ -12,9 +10,8 @@ use crate::routing::{EndpointHost, EndpointSpec};
 
 use super::super::stream::Stream;
 use super::super::tls::{self, Broken};
-
-/// How long the answer of a name look-up is used. Short, because the resolver tells no lifetime.
-const LOOKUP_KEPT_MS: u64 = 5_000;
+use super::names::Names;
+use super::site::Site;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -40,31 +37,25 @@ pub enum ConnectError {
     },
 }
 
-/// The worker's memory of name look-ups: the newest answer, kept when a later look-up fails.
-#[derive(Default)]
-pub struct Names(RefCell<HashMap<String, (u64, Vec<IpAddr>)>>);
-
-/// Opens a connection within `limit`, trying every address of a name in turn.
+/// Opens a connection within `limit`.
 pub async fn connect(
-    spec: &EndpointSpec,
+    site: &Site,
     limit: Duration,
     names: &Names,
     now_ms: u64,
 ) -> Result<Stream, ConnectError> {
+    let spec = &site.spec;
     let failed = |source| ConnectError::Failed { endpoint: spec.clone(), source };
     let opening = async {
-        let stream = match &spec.host {
-            EndpointHost::Address(address) => {
-                let tcp = TcpStream::connect(SocketAddr::new(*address, spec.port)).await?;
-                secured(tcp, spec, now_ms).await?
-            }
-            EndpointHost::Name(name) => {
-                let tcp = connect_by_name(name, spec.port, names, now_ms).await?;
-                secured(tcp, spec, now_ms).await?
-            }
+        let address = match (&spec.host, site.address) {
             // Looked up by its path each time, so that one that was deleted and made again is found.
-            EndpointHost::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
+            (EndpointHost::Unix(path), _) => return UnixStream::connect(path).await.map(Stream::Unix),
+            (EndpointHost::Address(address), _) => *address,
+            (EndpointHost::Name(_), Some(address)) => address,
+            (EndpointHost::Name(name), None) => names.address(name).await?,
         };
+        let tcp = TcpStream::connect(SocketAddr::new(address, spec.port)).await?;
+        let stream = secured(tcp, spec, now_ms).await?;
         stream.set_nodelay()?;
         Ok(stream)
     };
@@ -87,38 +78,6 @@ async fn secured(tcp: TcpStream, spec: &EndpointSpec, now_ms: u64) -> io::Result
                 tracing::warn!(endpoint = %spec, %error, "no TLS with an endpoint");
             }
             Err(broken.into())
-        }
-    }
-}
-
-async fn connect_by_name(name: &str, port: u16, names: &Names, now_ms: u64) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, format!("`{name}` has no address"));
-    for address in names.look_up(name, port, now_ms).await? {
-        match TcpStream::connect(SocketAddr::new(address, port)).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-impl Names {
-    async fn look_up(&self, name: &str, port: u16, now_ms: u64) -> io::Result<Vec<IpAddr>> {
-        if let Some((at_ms, addresses)) = self.0.borrow().get(name)
-            && now_ms.saturating_sub(*at_ms) < LOOKUP_KEPT_MS
-        {
-            return Ok(addresses.clone());
-        }
-        match tokio::net::lookup_host((name, port)).await {
-            Ok(found) => {
-                let addresses: Vec<IpAddr> = found.map(|it| it.ip()).collect();
-                self.0.borrow_mut().insert(name.to_owned(), (now_ms, addresses.clone()));
-                Ok(addresses)
-            }
-            Err(error) => match self.0.borrow().get(name) {
-                Some((_, addresses)) => Ok(addresses.clone()),
-                None => Err(error),
-            },
         }
     }
 }

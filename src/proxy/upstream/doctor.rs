@@ -1,10 +1,10 @@
-//! The doctor: asks endpoints how they are, off the request path, on a thread of its own.
+//! The doctor: asks endpoints how they are, and has their names looked up, off the request path, on a thread
+//! of its own.
 //!
 //! Level-triggered: whatever has changed (a table, an accusation by a worker, an answer, time), it does
 //! what its book ([`super::ward`]) says is due and sleeps until the next thing is.
 
 use std::io;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -18,9 +18,9 @@ use crate::routing::{Publisher, Reader, Table};
 use crate::runtime::{Clock, spawn_thread};
 
 use super::checkup::ask;
-use super::connect::Names;
 use super::health::Board;
-use super::site::{Place, Site};
+use super::names::{Names, Registrar};
+use super::site::Place;
 use super::ward::{Arrival, Ask, Ward};
 
 /// A doctor at work. Ends when it is let go of.
@@ -31,17 +31,23 @@ pub struct Doctor {
 
 impl Doctor {
     /// Looks after the endpoints of every table that `publisher` publishes.
-    pub fn start(publisher: &Publisher, board: &Board, clock: &Clock, seed: u64) -> io::Result<Self> {
+    pub fn start(
+        publisher: &Publisher,
+        (board, names): (&Board, &Names),
+        clock: &Clock,
+        seed: u64,
+    ) -> io::Result<Self> {
         let bell = Arc::clone(&board.bell);
         publisher.on_publish(move || bell.notify_one());
         let (stop, stopped) = oneshot::channel();
-        let (reader, board, clock) = (publisher.reader(), board.clone(), clock.clone());
+        let (reader, clock) = (publisher.reader(), clock.clone());
+        let (board, names) = (board.clone(), names.clone());
         let thread = spawn_thread("doctor", None, move || {
             let options = tokio::runtime::LocalOptions::default();
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(options);
             match runtime {
                 Ok(runtime) => {
-                    runtime.block_on(attend(reader, board, clock, seed, stopped));
+                    runtime.block_on(attend(reader, (board, names), clock, seed, stopped));
                     // A name that is being looked up keeps nobody waiting.
                     runtime.shutdown_background();
                 }
@@ -64,36 +70,46 @@ impl Drop for Doctor {
 
 async fn attend(
     mut reader: Reader,
-    board: Board,
+    (board, names): (Board, Names),
     clock: Clock,
     seed: u64,
     mut stopped: oneshot::Receiver<()>,
 ) {
     let mut ward = Ward::new();
     let mut random = SmallRng::seed_from_u64(seed);
-    let names = Rc::new(Names::default());
+    let mut registrar = Registrar::new(names.clone());
     let mut asked = JoinSet::new();
     let mut seen: Option<Arc<Table>> = None;
+    let mut known = names.revision();
     loop {
         let table = reader.current();
-        if !seen.as_ref().is_some_and(|it| Arc::ptr_eq(it, table)) {
-            ward.admit(arrivals(table), &board, clock.now());
+        let is_new = !seen.as_ref().is_some_and(|it| Arc::ptr_eq(it, table));
+        if is_new {
+            registrar.follow(table, clock.now());
+        }
+        if is_new || known != names.revision() {
+            known = names.revision();
+            ward.admit(arrivals(table, &names), &board, clock.now());
             seen = Some(Arc::clone(table));
         }
+        let due = registrar.round(clock.now());
         let (asks, next) = ward.round(clock.now());
         for Ask { place, number, checkup } in asks {
-            let (names, now_ms) = (Rc::clone(&names), clock.now().0 / 1000);
+            let names = names.clone();
             asked.spawn_local(async move {
-                let answer = ask(&place.site, &checkup, &names, now_ms).await;
+                let answer = ask(&place.site, &checkup, &names).await;
                 (place, number, answer)
             });
         }
         // A little later rather than a little earlier, when nothing would be due.
-        let left = next.since(clock.now()) + Duration::from_millis(1);
+        let left = next.min(due).since(clock.now()) + Duration::from_millis(1);
         tokio::select! {
             Some(done) = asked.join_next() => if let Ok((place, number, answer)) = done {
                 ward.heard(&place, number, &answer, clock.now(), random.random());
             },
+            Some((name, answer)) = registrar.answered() => {
+                registrar.heard(&name, answer, clock.now());
+            }
             () = board.bell.notified() => {}
             () = tokio::time::sleep(left) => {}
             _ = &mut stopped => return,
@@ -102,13 +118,12 @@ async fn attend(
 }
 
 /// Everybody a table names.
-fn arrivals(table: &Table) -> Vec<Arrival> {
+fn arrivals(table: &Table, names: &Names) -> Vec<Arrival> {
     let mut all = Vec::new();
     for service in &table.services {
         let spec = &service.spec;
         for version in &spec.versions {
-            for endpoint in &version.endpoints {
-                let site = Site { spec: endpoint.clone(), address: None };
+            for site in version.endpoints.iter().flat_map(|it| names.sites(it)) {
                 let (service, version_name) = (spec.name.clone(), version.name.clone());
                 let place = Place { service, version: version_name, site };
                 all.push(Arrival { place, checkup: version.health.clone(), care: spec.care });

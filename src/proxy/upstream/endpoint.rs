@@ -4,6 +4,7 @@
 //! endpoint is known by its version and address, so its connections outlive every reload that still names it.
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,9 @@ use crate::routing::Protocol;
 
 use super::super::h2::Pool;
 use super::super::stream::Stream;
-use super::connect::{ConnectError, Names, connect};
+use super::connect::{ConnectError, connect};
 use super::health::Health;
+use super::names::Names;
 use super::site::Site;
 
 /// Unused connections kept for each endpoint and worker. More are closed.
@@ -50,14 +52,17 @@ impl Endpoint {
     /// Knows nothing yet.
     pub fn new(site: Site, health: Arc<Health>, keep_alive: Duration) -> Self {
         let (idle, in_flight) = (RefCell::default(), Cell::new(0));
-        let name = site.spec.to_string().into();
-        let streams = Pool::default();
+        let name = match site.address {
+            Some(address) => SocketAddr::new(address, site.spec.port).to_string(),
+            None => site.spec.to_string(),
+        };
+        let (name, streams) = (name.into(), Pool::default());
         Self { site, health, name, streams, idle, in_flight, keep_alive: Cell::new(keep_alive) }
     }
 
     /// Opens a connection, and tells how that went.
     pub async fn open(&self, limit: Duration, names: &Names, now_ms: u64) -> Result<Stream, ConnectError> {
-        let opened = connect(&self.site.spec, limit, names, now_ms).await;
+        let opened = connect(&self.site, limit, names, now_ms).await;
         match &opened {
             Ok(_) => self.health.connected(),
             Err(_) => self.health.not_connected(),

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use crate::model::{ServiceName, VersionName};
 use crate::routing::Eject;
 
-use super::site::Place;
+use super::site::{Place, Site};
 
 /// No checkup has been passed yet, and too few were failed to say more.
 const WAITING: u8 = 1;
@@ -271,10 +271,10 @@ impl Board {
     }
 
     /// The endpoints of a version.
-    pub fn of(&self, service: &ServiceName, version: &VersionName) -> Vec<(String, Arc<Health>)> {
+    pub fn of(&self, service: &ServiceName, version: &VersionName) -> Vec<(Site, Arc<Health>)> {
         let known = locked(&self.known);
         let all = known.iter().filter(|(it, _)| it.service == *service && it.version == *version);
-        all.map(|(place, health)| (place.site.to_string(), Arc::clone(health))).collect()
+        all.map(|(place, health)| (place.site.clone(), Arc::clone(health))).collect()
     }
 }
 

@@ -76,8 +76,12 @@ fn guards_of(facts: &Facts) -> [MetricFamily; 3] {
     [delta.done(), limit.done(), evidence.done()]
 }
 
-fn endpoints_of(facts: &Facts) -> [MetricFamily; 2] {
+fn endpoints_of(facts: &Facts) -> [MetricFamily; 3] {
     let mut up = Family::gauge("tidegate_endpoint_up", "Whether an endpoint gets requests.");
+    let mut stale = Family::gauge(
+        "tidegate_endpoint_stale",
+        "Whether the name of an endpoint cannot be looked up, so that its last address is used.",
+    );
     let mut ejections = Family::counter(
         "tidegate_endpoint_ejections_total",
         "How often an endpoint was left out because of how it treated requests.",
@@ -92,9 +96,10 @@ fn endpoints_of(facts: &Facts) -> [MetricFamily; 2] {
             ("endpoint", it.endpoint.as_str()),
         ];
         up.add(&labels, f64::from(u8::from(it.is_up)));
+        stale.add(&labels, f64::from(u8::from(it.is_stale)));
         ejections.add(&labels, it.ejections as f64);
     }
-    [up.done(), ejections.done()]
+    [up.done(), stale.done(), ejections.done()]
 }
 
 /// Most endpoints in one answer.

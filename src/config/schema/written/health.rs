@@ -92,3 +92,27 @@ pub(in super::super) enum PercentOrOff {
     Off(Off),
     Percent(Percent),
 }
+
+/// How names of endpoints are looked up.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Dns {
+    /// Addresses of servers, with a port if it is not 53. Default: those of the system.
+    servers: Option<OneOrMany<String>>,
+    /// Least time that an answer is used, whatever it says of itself. Default: `5s`.
+    ttl_min: Option<Duration>,
+    /// Most time. Default: `5m`.
+    ttl_max: Option<Duration>,
+    /// Time for an answer of one server. Default: `2s`.
+    timeout: Option<Duration>,
+    /// `refuse` takes no address of this machine or its link (127.0.0.0/8, 169.254.0.0/16, ::1, fe80::/10) from
+    /// the DNS; from the hosts file, and for `localhost`, they are taken. Default: `refuse`.
+    local: Option<Local>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+pub(in super::super) enum Local {
+    Refuse,
+    Allow,
+}
