@@ -218,3 +218,26 @@ fn curl_is_served() {
         assert_eq!(upstream.last_request().head.all("x-forwarded-proto"), ["https"]);
     }
 }
+
+/// A connection that waits holds its keys and little else.
+#[test]
+fn idle_connections_hold_little() {
+    let (ca, dir) = (Ca::new("ca"), TempDir::new().unwrap());
+    let upstream = Upstream::answering("");
+    let certs = ca.issue(&["shop.test"]).put(dir.path(), "c");
+    let gate = Setup::to(&upstream)
+        .listener(format!("tls: {{certs: {certs}}}, limits: {{connections_per_address: 1000}}"))
+        .start();
+    let hello = Hello::to("shop.test", &ca);
+    let open = |count: usize| -> Vec<_> {
+        let mut all: Vec<_> = (0..count).map(|_| hello.connect(gate.address())).collect();
+        all.iter_mut().for_each(|it| assert_eq!(it.get("/").status, 200));
+        all
+    };
+    let _first = open(50);
+    let before = gate.memory();
+    let _more = open(400);
+    let each = gate.memory().saturating_sub(before) / 400;
+    eprintln!("{each} bytes for an idle connection");
+    assert!(each < 24 * 1024, "{each} bytes for an idle connection");
+}

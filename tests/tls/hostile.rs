@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::secured;
+use crate::support::outside;
 use crate::support::tls::{Ca, Hello, Pair, put};
 use crate::support::wait::PATIENCE;
 use crate::support::{Gate, Setup, Upstream, until};
@@ -262,4 +263,54 @@ fn a_connection_that_is_cut_looks_cut() {
     let mut client = Hello::to("shop.test", &ca).connect(gate.address());
     client.send("GET / HTTP/1.0\r\nHost: shop.test\r\n\r\n");
     assert_eq!(client.response().text(), "abc");
+}
+
+#[test]
+fn floods_of_new_keys_end_the_connection() {
+    let (ca, dir) = (Ca::new("ca"), TempDir::new().unwrap());
+    let upstream = Upstream::answering("");
+    let gate = secured(&upstream, &dir, &[&ca.issue(&["shop.test"])], "");
+    let mut flood = Hello::to("shop.test", &ca).try_connect(gate.address()).unwrap();
+    let cut = (0..10_000).any(|_| {
+        let _ = flood.tls.refresh_traffic_keys();
+        flood.tls.write_tls(&mut flood.tcp).is_err()
+    });
+    assert!(cut || !read_all(&flood.tcp).is_empty(), "an alert at least");
+    assert_eq!(Hello::to("shop.test", &ca).connect(gate.address()).get("/").status, 200);
+}
+
+/// What an independent implementation thinks of it.
+#[test]
+fn openssl_agrees() {
+    let Some(openssl) = outside::program("openssl") else { return };
+    let (ca, dir) = (Ca::new("ca"), TempDir::new().unwrap());
+    let upstream = Upstream::answering("");
+    let gate = secured(&upstream, &dir, &[&ca.issue(&["shop.test"])], ", unknown_name: refuse");
+    let roots = put(&dir.path().join("ca.pem"), ca.pem(), 0o644);
+    let ask = |arguments: &str| {
+        let to = gate.address().to_string();
+        let output = std::process::Command::new(&openssl)
+            .args(["s_client", "-connect", &to, "-verify_return_error", "-CAfile"])
+            .arg(&roots)
+            .args(arguments.split(' '))
+            .stdin(std::process::Stdio::null())
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    for (arguments, expected) in [
+        ("-servername shop.test -tls1_3", "Verify return code: 0 (ok)"),
+        ("-servername shop.test -tls1_2", "Verify return code: 0 (ok)"),
+        ("-servername shop.test -alpn h2,http/1.1", "ALPN protocol: h2"),
+        ("-servername shop.test -alpn http/1.1", "ALPN protocol: http/1.1"),
+        ("-servername shop.test -alpn spdy", "no application protocol"),
+        ("-servername other.test", "unrecognized name"),
+        ("-noservername", "unrecognized name"),
+        ("-servername shop.test -tls1_1 -cipher ALL:@SECLEVEL=0", "alert"),
+        ("-servername shop.test -tls1_2 -cipher AES128-SHA:@SECLEVEL=0", "alert handshake failure"),
+        ("-servername shop.test -early_data /dev/null", "Verify return code: 0 (ok)"),
+    ] {
+        let said = ask(arguments);
+        assert!(said.contains(expected), "{arguments}: {said}");
+    }
 }

@@ -106,6 +106,17 @@ fn an_endpoint_that_proves_itself_is_called() {
 }
 
 #[test]
+fn an_endpoint_can_be_its_own_authority() {
+    let (key, dir) = (rcgen::KeyPair::generate().unwrap(), TempDir::new().unwrap());
+    let params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let pair = Pair { cert: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() };
+    let authority = file(&dir, "ca.pem", &pair.cert);
+    let endpoint = Endpoint::start(server(&pair, None), hello);
+    let gate = gate(&format!("https://{}", endpoint.address), &format!("ca: {authority}"));
+    assert_eq!(gate.get("/").text(), "hello");
+}
+
+#[test]
 fn an_endpoint_that_does_not_is_no_endpoint() {
     let (ca, dir) = (Ca::new("ca"), TempDir::new().unwrap());
     let authority = file(&dir, "ca.pem", &ca.pem());

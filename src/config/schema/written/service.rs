@@ -62,7 +62,7 @@ pub(in super::super) struct Service {
 pub(in super::super) enum VersionForm {
     One(String),
     Many(Vec<String>),
-    Version(Version),
+    Version(Box<Version>),
 }
 
 /// A version: also written as its endpoints alone.
