@@ -12,6 +12,7 @@ mod places;
 mod pulse;
 mod reload;
 mod run;
+mod traces;
 mod watch;
 
 pub use disk::Disk;

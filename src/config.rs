@@ -55,7 +55,7 @@ pub use source::{Files, MemoryFiles, Place, name_matches};
 /// Durations and shares as people write them, wherever they do.
 pub use text::{duration as parse_duration, weight as parse_weight};
 pub use tls::{ClientAuth, Identity, ListenerTls, TlsVersion, UnknownName, crypto_provider};
-pub use trace::TraceSpec;
+pub use trace::{ExportTo, TraceSpec};
 
 #[cfg(test)]
 mod tests;

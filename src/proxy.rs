@@ -171,9 +171,10 @@ impl Proxy {
         self.tell(|| Order::Log(outlets.next().map(|it| (it, rule))));
     }
 
-    /// Requests take part in traces from now on, or no more.
-    pub fn trace(&self, rule: Option<TraceRule>) {
-        self.tell(|| Order::Trace(rule));
+    /// Requests take part in traces from now on, or no more; spans go to these outlets, one for each worker.
+    pub fn trace(&self, rule: Option<TraceRule>, spans: Vec<Outlet>) {
+        let mut spans = spans.into_iter();
+        self.tell(|| Order::Trace(rule, spans.next()));
     }
 
     /// Open connections of all workers.

@@ -20,6 +20,8 @@ mod trace;
 mod version;
 
 pub use access::{AccessLog, Format, Lane, LogSeries, Outlet, Part, Record, RequestFacts, Target};
+#[cfg(feature = "otlp")]
+pub use access::{Collector, export_spans};
 pub use alarm::Alarm;
 pub use facts::{CertificateFacts, EndpointFacts, GuardFacts, ReleaseFacts, ReleaseState};
 pub use listener::{HandshakeFailure, ListenerCells, ListenerCounts, ListenerSeries, RejectReason};

@@ -508,3 +508,44 @@ fn a_trace_goes_on_or_begins() {
     gate.get("/");
     assert!(upstream.last_request().head.one("traceparent").unwrap().ends_with("-00"));
 }
+
+/// Spans reach a collector, and one that is away costs spans only.
+#[cfg(feature = "otlp")]
+#[test]
+fn spans_reach_a_collector() {
+    let upstream = Upstream::answering("fine");
+    let collector = Upstream::answering("{}");
+    let export = |to: std::net::SocketAddr| format!("trace: {{sample: 100%, export: \"http://{to}\"}}");
+    let gate = Setup::to(&upstream).top(export(collector.address())).start();
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    gate.answer_to(format!(
+        "GET /a?secret HTTP/1.1\r\nHost: a\r\ntraceparent: 00-{trace}-00f067aa0ba902b7-01\r\n\r\n"
+    ));
+    gate.answer_to(format!(
+        "GET /unseen HTTP/1.1\r\nHost: a\r\ntraceparent: 00-{trace}-00f067aa0ba902b7-00\r\n\r\n"
+    ));
+    until("the span is taken", || (gate.metric("tidegate_spans_total", &[]) == 1.0).then_some(()));
+    let request = collector.only_request();
+    assert_eq!((request.method(), request.target()), ("POST", "/v1/traces"));
+    let body: Value = serde_json::from_slice(&request.body).unwrap();
+    let spans = &body["resourceSpans"][0]["scopeSpans"][0]["spans"];
+    let span = &spans[0];
+    assert_eq!(
+        (&span["traceId"], &span["parentSpanId"]),
+        (&trace.into(), &"00f067aa0ba902b7".into()),
+        "{body}"
+    );
+    let passed = upstream.requests()[0].head.one("traceparent").unwrap().to_owned();
+    assert_eq!((&span["spanId"], &span["name"]), (&passed[36..52].into(), &"GET */".into()), "{body}");
+    let time = |it: &Value| it.as_str().unwrap().parse::<u64>().unwrap();
+    assert!(time(&span["endTimeUnixNano"]) >= time(&span["startTimeUnixNano"]), "{body}");
+    let text = body.to_string();
+    assert!(spans.as_array().unwrap().len() == 1 && !text.contains("secret"), "{body}");
+
+    let gate = Setup::to(&upstream).top(export(refusing())).start();
+    for _ in 0..3 {
+        assert_eq!(gate.get("/").status, 200);
+    }
+    let lost = || gate.metric("tidegate_spans_dropped_total", &[("reason", "export_failed")]);
+    until("the loss is counted", || (lost() == 3.0).then_some(()));
+}

@@ -10,13 +10,14 @@ use crate::admin::{Answering, LastFailure, Reload, ReloadDone, ReloadFailed};
 use crate::config::{Config, ListenerSpec, Loaded, load};
 use crate::controller::{ConfigureError, Handle};
 use crate::model::Generation;
-use crate::proxy::{Bound, GivenSocket, Proxy, Sockets, TraceRule};
+use crate::proxy::{Bound, GivenSocket, Proxy, Sockets};
 use crate::runtime::{Clock, ServiceManager};
 use crate::telemetry::{AccessLog, CertificateFacts, Registry};
 
 use super::disk::Disk;
 use super::last_good::LastGood;
 use super::logging::Logging;
+use super::traces::Traces;
 
 /// Loads again on request. One reload at a time; requests that come meanwhile share the next one.
 pub struct Reloader {
@@ -70,6 +71,7 @@ impl Configure for Handle {
 struct Inner {
     sockets: Sockets,
     logging: Logging,
+    traces: Traces,
     generation: Generation,
     digest: u64,
     fixed: Option<Fixed>,
@@ -118,7 +120,14 @@ impl Reloader {
         parts: Parts,
     ) -> Self {
         let logging = Logging::new(&parts.registry, &parts.clock);
-        let inner = Inner { sockets, logging, generation: Generation::default(), digest: 0, fixed: None };
+        let inner = Inner {
+            sockets,
+            logging,
+            traces: Traces::default(),
+            generation: Generation::default(),
+            digest: 0,
+            fixed: None,
+        };
         Self {
             path: path.to_owned(),
             inner: tokio::sync::Mutex::new(inner),
@@ -213,7 +222,7 @@ impl Reloader {
         };
         let logging = inner.logging.prepare(config.access_log.as_ref());
         let logging = logging.map_err(|error| failed(chain(&error)))?;
-        let trace = config.trace.as_ref().map(|it| TraceRule { sample: it.sample.basis_points() });
+        let trace = config.trace.clone();
         let generation = inner.generation.next();
         self.parts
             .controller
@@ -221,7 +230,7 @@ impl Reloader {
             .await
             .map_err(|error| failed(chain(&error)))?;
         inner.logging.apply(logging, &self.parts.proxy);
-        self.parts.proxy.trace(trace);
+        inner.traces.apply(trace.as_ref(), &self.parts.proxy, &self.parts.registry);
         inner.sockets.apply(&self.parts.proxy, bound).await;
         self.parts.registry.certificates(certificates);
         (inner.generation, inner.digest, inner.fixed) = (generation, loaded.digest, Some(fixed));

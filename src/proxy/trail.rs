@@ -39,6 +39,7 @@ pub struct Scribe {
     deadlines: Rc<Deadlines>,
     active: Cell<bool>,
     trace: Cell<Option<TraceRule>>,
+    spans: RefCell<Option<Outlet>>,
 }
 
 /// One request in the making.
@@ -68,18 +69,25 @@ impl Scribe {
             deadlines: Rc::clone(deadlines),
             active: Cell::new(false),
             trace: Cell::new(None),
+            spans: RefCell::default(),
         })
     }
 
     /// Where lines go from now on.
     pub fn log_to(&self, log: Option<(Outlet, LogRule)>) {
-        self.active.set(log.is_some());
         *self.log.borrow_mut() = log;
+        self.look_around();
     }
 
-    /// How requests take part in traces from now on.
-    pub fn trace(&self, rule: Option<TraceRule>) {
+    /// How requests take part in traces from now on, and where spans go.
+    pub fn trace(&self, rule: Option<TraceRule>, spans: Option<Outlet>) {
         self.trace.set(rule);
+        *self.spans.borrow_mut() = spans;
+        self.look_around();
+    }
+
+    fn look_around(&self) {
+        self.active.set(self.log.borrow().is_some() || self.spans.borrow().is_some());
     }
 
     /// How requests take part in traces.
@@ -111,6 +119,11 @@ impl Scribe {
             && (failed(facts) || (drawn && !rule.only_errors))
         {
             outlet.hand(&ended.record);
+        }
+        if let Some(spans) = &*self.spans.borrow()
+            && ended.record.facts.trace.is_some_and(|it| it.sampled)
+        {
+            spans.hand(&ended.record);
         }
         drop(ended);
         let mut spare = self.spare.borrow_mut();
@@ -145,6 +158,10 @@ impl Trail {
         let record = &mut note.borrow_mut().record;
         record.facts.at_us = worker.deadlines.recent_unix_us();
         record.facts.protocol = if matches!(client.stream, Stream::Inbound(_)) { "HTTP/2" } else { "" };
+        record.facts.tls = match &client.stream {
+            Stream::Tls(it) => tls_name(it.version().0),
+            _ => "",
+        };
         record.put(Part::Listener, client.spec.name.as_str().as_bytes());
         record.put(Part::Client, client.peer.text.as_bytes());
         Self(Some(Held { note: Rc::clone(&note), scribe: Rc::clone(scribe) }))
@@ -276,6 +293,14 @@ impl Trail {
         if let Some(error) = error {
             self.failed(error);
         }
+    }
+}
+
+fn tls_name(version: Option<rustls::ProtocolVersion>) -> &'static str {
+    match version {
+        Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
+        Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+        _ => "",
     }
 }
 

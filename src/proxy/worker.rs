@@ -52,7 +52,7 @@ pub enum Order {
     /// Leave records of requests here from now on.
     Log(Option<(Outlet, LogRule)>),
     /// Have requests take part in traces.
-    Trace(Option<TraceRule>),
+    Trace(Option<TraceRule>, Option<Outlet>),
     /// Finish what is under way: from now on answers close their connections, and connections that wait
     /// for a request are closed by and by.
     Drain {
@@ -166,7 +166,7 @@ async fn serve(setup: Setup, mut orders: mpsc::UnboundedReceiver<Order>) -> usiz
             Order::Adopt(arrival) => listeners.adopt(&worker, arrival),
             Order::Listen(change) => listeners.change(&worker, change),
             Order::Log(log) => worker.scribe.log_to(log),
-            Order::Trace(rule) => worker.scribe.trace(rule),
+            Order::Trace(rule, spans) => worker.scribe.trace(rule, spans),
             Order::Drain { over } => {
                 worker.draining.set(true);
                 worker.leave.begin(worker.deadlines.now_ms(), over);

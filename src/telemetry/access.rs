@@ -7,6 +7,8 @@
 //!
 //! Not here: which requests are written down (the worker's trail), what the file says about it (`config`).
 
+#[cfg(feature = "otlp")]
+mod export;
 mod line;
 mod outlet;
 mod record;
@@ -15,6 +17,8 @@ mod sink;
 mod stamp;
 mod writer;
 
+#[cfg(feature = "otlp")]
+pub use export::{Collector, export_spans};
 pub use line::Format;
 pub use outlet::Outlet;
 pub use record::{Facts as RequestFacts, Lane, Part, Record};

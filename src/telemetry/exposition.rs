@@ -39,7 +39,7 @@ pub(super) fn render(
     versions: &[VersionRow],
     listeners: &[ListenerRow],
     facts: &Facts,
-    log: &LogSeries,
+    [log, spans]: [&LogSeries; 2],
 ) -> String {
     let mut families = traffic::of_versions(versions);
     families.extend(traffic::of_listeners(listeners));
@@ -47,6 +47,7 @@ pub(super) fn render(
     families.extend(state::of_config(facts));
     families.push(state::of_certificates(facts));
     families.extend(process::of_log(log));
+    families.extend(process::of_spans(spans));
     families.extend(process::families());
     families.retain(|it| !it.get_metric().is_empty());
     TextEncoder::new().encode_to_string(&families).expect("every family has a name and metrics of its type")

@@ -25,6 +25,7 @@ pub struct Registry {
     listeners: Mutex<BTreeMap<ListenerName, ListenerEntry>>,
     facts: Mutex<Facts>,
     log: Arc<LogSeries>,
+    spans: Arc<LogSeries>,
 }
 
 #[derive(Debug)]
@@ -51,6 +52,7 @@ impl Registry {
             listeners: Mutex::default(),
             facts: Mutex::default(),
             log: Arc::new(LogSeries::new(workers)),
+            spans: Arc::new(LogSeries::new(workers)),
         })
     }
 
@@ -117,6 +119,11 @@ impl Registry {
     /// How the access log fares.
     pub fn log(&self) -> &Arc<LogSeries> {
         &self.log
+    }
+
+    /// How the export of spans fares.
+    pub fn spans(&self) -> &Arc<LogSeries> {
+        &self.spans
     }
 
     /// The bell that wakes the controller.
@@ -228,7 +235,7 @@ impl Registry {
             facts.series_dropped += dropped;
             facts.clone()
         };
-        exposition::render(shown, &listeners, &facts, &self.log)
+        exposition::render(shown, &listeners, &facts, [&self.log, &self.spans])
     }
 
     /// Looks a series up without making one.

@@ -103,6 +103,10 @@ pub(super) enum TraceForm {
 pub(super) struct Trace {
     /// The share of the traces that begin here which is recorded. Required.
     sample: Percent,
+    /// A collector that takes OTLP over plain HTTP, as JSON: `http://127.0.0.1:4318`; the path is `/v1/traces`
+    /// if none is given. Spans of recorded traces go there, from a thread that no request waits for. Needs a
+    /// program that was built with the feature `otlp`. Default: none.
+    export: Option<String>,
 }
 
 /// A file that is named under `include`.

@@ -19,6 +19,18 @@ pub(super) fn of_log(log: &LogSeries) -> [MetricFamily; 2] {
     [written.only(log.written() as f64), dropped.done()]
 }
 
+/// Families about the export of spans.
+pub(super) fn of_spans(spans: &LogSeries) -> [MetricFamily; 2] {
+    let sent = Family::counter("tidegate_spans_total", "Spans that the collector took.");
+    let mut dropped = Family::counter(
+        "tidegate_spans_dropped_total",
+        "Spans that are missing: the collector was too slow, or did not take them.",
+    );
+    dropped.add(&[("reason", "queue_full")], spans.overflown() as f64);
+    dropped.add(&[("reason", "export_failed")], spans.failed() as f64);
+    [sent.only(spans.written() as f64), dropped.done()]
+}
+
 /// Families about the process and its build.
 pub(super) fn families() -> Vec<MetricFamily> {
     let it = Usage::now();
