@@ -2,12 +2,14 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::support::gate::{free_port, program};
 use super::support::load::Load;
+use super::support::tls::{Ca, Hello};
 use super::support::upstream::Latch;
 use super::support::{Client, End, Setup, Unit, Upstream, admin, command, until};
 
@@ -196,6 +198,43 @@ fn a_release_goes_on_in_the_new_process() {
     let last = unit.main();
     until("the last one ends", || ended(last));
     assert!(!unit.admin_socket().exists(), "the last one takes the file along");
+}
+
+/// The same over TLS, each connection for a few requests: handshakes under way and answers under way end well.
+#[test]
+fn callers_over_tls_notice_nothing() {
+    let (ca, dir) = (Ca::new("ca"), tempfile::tempdir().unwrap());
+    let upstream = Upstream::answering("fine");
+    let certs = ca.issue(&["shop.test"]).put(dir.path(), "shop");
+    let setup = Setup::to(&upstream).listener(format!("tls: {{certs: [{certs}]}}")).workers(2);
+    let mut unit = Unit::start(setup.run_with("--lame-duck 300ms --drain 10s"));
+    let (stop, done) = (AtomicBool::new(false), AtomicU64::new(0));
+    let address = unit.address();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let hello = Hello::to("shop.test", &ca);
+                while !stop.load(Ordering::SeqCst) {
+                    let mut client = hello.connect(address);
+                    for _ in 0..5 {
+                        let answer = client.get("/");
+                        assert_eq!(answer.text(), "fine");
+                        done.fetch_add(1, Ordering::SeqCst);
+                        if answer.closes() {
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        for round in 1..=2 {
+            unit.hand_over();
+            let wanted = done.load(Ordering::SeqCst) + 200 * round;
+            until("more requests", || (done.load(Ordering::SeqCst) > wanted).then_some(()));
+        }
+        stop.store(true, Ordering::SeqCst);
+    });
+    assert_eq!(unit.exit_status().code(), Some(0), "{}", unit.log());
 }
 
 /// Callers keep their lane, by the cookie that the old process gave them.
