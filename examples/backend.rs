@@ -2,12 +2,15 @@
 //!
 //! One thread, two addresses, standing for the two versions of a service. The path chooses the body:
 //! `/` has 128 bytes, `/64k` 64 KiB and `/1m` 1 MiB; the header `x-version` names the address (`a` or
-//! `b`). Requests have no body and are not checked: only the end of their head is looked for.
+//! `b`). Requests have no body and are not checked: only the end of their head is looked for. A third
+//! address, if there is one, speaks HTTP/2 and answers every call as a unary gRPC method would.
 //!
-//! `backend ADDRESS_A ADDRESS_B`.
+//! `backend ADDRESS_A ADDRESS_B [ADDRESS_GRPC]`.
 
 use std::rc::Rc;
 
+use bytes::Bytes;
+use h2::server::SendResponse;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
@@ -17,10 +20,20 @@ const HEAD_MAX: usize = 16 * 1024;
 
 fn main() -> std::io::Result<()> {
     let addresses: Vec<String> = std::env::args().skip(1).collect();
-    let [a, b] = &addresses[..] else { panic!("usage: backend ADDRESS_A ADDRESS_B") };
+    let (a, b, grpc) = match &addresses[..] {
+        [a, b] => (a, b, None),
+        [a, b, grpc] => (a, b, Some(grpc)),
+        _ => panic!("usage: backend ADDRESS_A ADDRESS_B [ADDRESS_GRPC]"),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     LocalSet::new().block_on(&runtime, async {
-        tokio::try_join!(listen(a, Answers::of("a")), listen(b, Answers::of("b")))?;
+        let calls = async {
+            match grpc {
+                Some(grpc) => listen_grpc(grpc).await,
+                None => Ok(()),
+            }
+        };
+        tokio::try_join!(listen(a, Answers::of("a")), listen(b, Answers::of("b")), calls)?;
         Ok(())
     })
 }
@@ -85,4 +98,40 @@ async fn serve(mut stream: TcpStream, answers: &Answers) -> std::io::Result<()> 
 
 fn end_of_head(bytes: &[u8]) -> Option<usize> {
     memchr::memmem::find(bytes, b"\r\n\r\n").map(|at| at + 4)
+}
+
+async fn listen_grpc(address: &str) -> std::io::Result<()> {
+    let listener = TcpListener::bind(address).await?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        // A proxy that goes away is not worth a word here.
+        tokio::task::spawn_local(async move { serve_grpc(stream).await.ok() });
+    }
+}
+
+async fn serve_grpc(stream: TcpStream) -> Result<(), h2::Error> {
+    let mut connection = h2::server::Builder::new()
+        .max_concurrent_streams(1024)
+        .initial_connection_window_size(1 << 20)
+        .handshake::<_, Bytes>(stream)
+        .await?;
+    while let Some(arrived) = connection.accept().await {
+        let (call, respond) = arrived?;
+        tokio::task::spawn_local(async move { answer_call(call.into_body(), respond).await.ok() });
+    }
+    Ok(())
+}
+
+/// Takes the whole message, sends one of 16 bytes and `grpc-status: 0`.
+async fn answer_call(mut message: h2::RecvStream, mut respond: SendResponse<Bytes>) -> Result<(), h2::Error> {
+    while let Some(piece) = message.data().await {
+        let length = piece?.len();
+        message.flow_control().release_capacity(length)?;
+    }
+    let head = http::Response::builder().header("content-type", "application/grpc").body(());
+    let mut stream = respond.send_response(head.expect("a plain head"), false)?;
+    stream.send_data(Bytes::from_static(b"\0\0\0\0\x10xxxxxxxxxxxxxxxx"), false)?;
+    let status = http::HeaderValue::from_static("0");
+    stream.send_trailers([(http::HeaderName::from_static("grpc-status"), status)].into_iter().collect())
 }

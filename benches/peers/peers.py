@@ -1,6 +1,6 @@
 """Measures tidegate beside other proxies: see docs/reference/benchmarks.md for what and why.
 
-Every proxy runs one worker on core 0; the load generator (wrk) and the backend run on core 1. What is
+Every proxy runs one worker on core 0; the load generator (wrk, h2load) and the backend run on core 1. What is
 compared is CPU time of the proxy's processes per request, from the kernel's accounting, so that a proxy
 which waits for its backend is not charged for waiting. Only processes started here are ended, by their id.
 """
@@ -14,10 +14,8 @@ import os
 import platform
 import re
 import resource
-import shutil
-import signal
 import socket
-import statistics
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -25,223 +23,32 @@ import threading
 import time
 from pathlib import Path
 
-PROXY_CORE, LOAD_CORE = 0, 1
-CANARY_PERCENT = 10
-IDLE_CONNECTIONS = 2000
+from loads import LOAD_CORE, SIZES, H2load, Handshakes, Wrk
+from processes import cpu_us, family, free_port, process, rss_kib
+from report import markdown, ratios, spread, summarise, verdicts
+from rivals import CANARY_PERCENT, PLAIN_ONLY, RIVALS, Place, version_of
+
+PROXY_CORE = 0
+IDLE_CONNECTIONS = {"plain": 2000, "tls": 1000}
 # Addresses of the loopback range that idle connections come from: a limit per address is on.
 IDLE_SOURCES = [f"127.0.1.{n}" for n in range(1, 9)]
 
-# name: (path, connections)
 CELLS = {
-    "small-1": ("/", 1),
-    "small-64": ("/", 64),
-    "small-1000": ("/", 1000),
-    "64k-64": ("/64k", 64),
-    "1m-64": ("/1m", 64),
+    "small-1": Wrk("/", 1),
+    "small-64": Wrk("/", 64),
+    "small-1000": Wrk("/", 1000),
+    "64k-64": Wrk("/64k", 64),
+    "1m-64": Wrk("/1m", 64),
+    "https-64": Wrk("/", 64, tls=True),
+    "https-1000": Wrk("/", 1000, tls=True),
+    "https-64k-64": Wrk("/64k", 64, tls=True),
+    "handshake": Handshakes(200),
+    "h2-1": H2load(1, 32, tls=True),
+    "h2-32": H2load(32, 32, tls=True),
+    "h2c-1": H2load(1, 32, tls=False),
+    "h2c-32": H2load(32, 32, tls=False),
+    "grpc-8": H2load(8, 32, tls=False, grpc=True),
 }
-SIZES = {"/": 128, "/64k": 64 << 10, "/1m": 1 << 20}
-
-
-# --- peers: a configuration, a command ------------------------------------------------------------
-
-
-def tidegate(port, backends, folder, target):
-    config = folder / "tidegate.yaml"
-    # Split, telemetry, timeouts and limits are all as they come: on.
-    config.write_text(f"""\
-listen: {{main: {{port: {port}, bind: 127.0.0.1}}}}
-admin: {{listen: 127.0.0.1:{free_port()}, socket: {folder}/admin.sock}}
-state: {folder}/state
-workers: 1
-services:
-  bench:
-    live: a
-    versions:
-      a: http://127.0.0.1:{backends[0]}
-      b: http://127.0.0.1:{backends[1]}
-    split: {{b: {CANARY_PERCENT}%}}
-""")
-    return [target / "tidegate", "run", "-c", config], {}
-
-
-def nginx(port, backends, folder, _target):
-    config = folder / "nginx.conf"
-    # Upstream keep-alive, no access log, no spilling of large bodies to disk.
-    config.write_text(f"""\
-{"user root;" if os.getuid() == 0 else ""}
-daemon off;
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log crit;
-events {{ worker_connections 8192; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  keepalive_requests 10000;
-  upstream bench {{
-    server 127.0.0.1:{backends[0]} weight={100 - CANARY_PERCENT};
-    server 127.0.0.1:{backends[1]} weight={CANARY_PERCENT};
-    keepalive 1024;
-    keepalive_requests 100000;
-  }}
-  server {{
-    listen 127.0.0.1:{port} backlog=4096;
-    location / {{
-      proxy_pass http://bench;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header Host $host;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-      proxy_set_header X-Forwarded-Proto $scheme;
-      proxy_max_temp_file_size 0;
-    }}
-  }}
-}}
-""")
-    return [binary("nginx"), "-p", folder, "-e", folder / "error.log", "-c", config], {}
-
-
-def haproxy(port, backends, folder, _target):
-    config = folder / "haproxy.cfg"
-    config.write_text(f"""\
-global
-  nbthread 1
-  maxconn 8192
-defaults
-  mode http
-  option forwardfor
-  http-reuse always
-  timeout connect 2s
-  timeout client 60s
-  timeout server 60s
-  timeout http-request 10s
-  timeout http-keep-alive 60s
-frontend bench
-  bind 127.0.0.1:{port} backlog 4096
-  default_backend versions
-backend versions
-  balance roundrobin
-  server a 127.0.0.1:{backends[0]} weight {100 - CANARY_PERCENT}
-  server b 127.0.0.1:{backends[1]} weight {CANARY_PERCENT}
-""")
-    return [binary("haproxy"), "-db", "-f", config], {}
-
-
-def caddy(port, backends, folder, _target):
-    config = folder / "Caddyfile"
-    # This Caddy has no weights, so the first backend is named nine times.
-    most = 100 // CANARY_PERCENT - 1
-    upstreams = " ".join([f"127.0.0.1:{backends[0]}"] * most + [f"127.0.0.1:{backends[1]}"])
-    config.write_text(f"""\
-{{
-  admin off
-  auto_https off
-  servers {{
-    protocols h1
-  }}
-}}
-http://127.0.0.1:{port} {{
-  bind 127.0.0.1
-  reverse_proxy {upstreams} {{
-    lb_policy round_robin
-    transport http {{
-      keepalive_idle_conns 4096
-      keepalive_idle_conns_per_host 4096
-    }}
-  }}
-}}
-""")
-    home = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-    return [binary("caddy"), "run", "--adapter", "caddyfile", "--config", config], home | {"GOMAXPROCS": "1"}
-
-
-def relay(port, backends, _folder, target):
-    return [target / "examples" / "relay", f"127.0.0.1:{port}", *(f"127.0.0.1:{it}" for it in backends)], {}
-
-
-PEERS = {it.__name__: it for it in (tidegate, nginx, haproxy, caddy, relay)}
-# The relay splits by connection: it knows no requests.
-SPLITS_REQUESTS = {"tidegate", "nginx", "haproxy", "caddy"}
-VERSION_COMMANDS = {
-    "tidegate": ["version"],
-    "nginx": ["-v"],
-    "haproxy": ["-v"],
-    "caddy": ["version"],
-}
-
-
-def binary(name):
-    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-    if not found:
-        sys.exit(f"error: {name} is not installed")
-    return found
-
-
-# --- processes --------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def process(command, core, environment, log):
-    """A child on one core, with all it starts; ended by its id when the block ends."""
-    with open(log, "wb") as output:
-        child = subprocess.Popen(
-            ["taskset", "-c", str(core), *map(str, command)],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=os.environ | environment,
-        )
-    try:
-        yield child
-    finally:
-        if child.poll() is None:
-            child.send_signal(signal.SIGINT if "caddy" in str(command[0]) else signal.SIGTERM)
-            try:
-                child.wait(timeout=3)
-            except subprocess.TimeoutExpired:
-                for pid in reversed(family(child.pid)):
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-                child.wait()
-
-
-def family(pid):
-    """`pid` and all processes that came from it."""
-    found, at = [pid], 0
-    while at < len(found):
-        for task in Path(f"/proc/{found[at]}/task").glob("*/children"):
-            with contextlib.suppress(OSError):
-                found += [int(it) for it in task.read_text().split()]
-        at += 1
-    return found
-
-
-TICK_US = 1e6 / os.sysconf("SC_CLK_TCK")
-
-
-def cpu_us(pids):
-    """User and system time of whole processes, all their threads."""
-    total = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += int(fields[11]) + int(fields[12])
-    return total * TICK_US
-
-
-def rss_kib(pids):
-    total = 0
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            found = re.search(r"^VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.M)
-            total += int(found[1]) if found else 0
-    return total
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_until_served(name, port, child, log, patience=15):
@@ -266,15 +73,15 @@ def fetch(port, path):
         connection.close()
 
 
-def check_same_work(name, port):
+def check_same_work(name, ports):
     """Sizes and the split, before anything is measured: peers that do other work are no peers."""
     for path, size in SIZES.items():
-        status, _, got = fetch(port, path)
+        status, _, got = fetch(ports["plain"], path)
         if (status, got) != (200, size):
             sys.exit(f"error: {name} answers {path} with status {status} and {got} bytes, not 200 and {size}")
-    if name not in SPLITS_REQUESTS:
+    if name in PLAIN_ONLY:
         return
-    connection, count, canary = http.client.HTTPConnection("127.0.0.1", port, timeout=5), 400, 0
+    connection, count, canary = http.client.HTTPConnection("127.0.0.1", ports["plain"], timeout=5), 400, 0
     for _ in range(count):
         connection.request("GET", "/")
         answer = connection.getresponse()
@@ -288,40 +95,10 @@ def check_same_work(name, port):
 
 # --- measuring --------------------------------------------------------------------------------------
 
-WRK_UNITS = {"us": 1, "ms": 1e3, "s": 1e6, "m": 60e6}
 
-
-def wrk_us(text):
-    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text).groups()
-    return float(number) * WRK_UNITS[unit]
-
-
-def load(port, path, connections, seconds):
-    """One run of wrk; its own words about it."""
-    command = ["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s",
-               "--latency", "--timeout", "10s", f"http://127.0.0.1:{port}{path}"]
-    out = subprocess.run(
-        command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=seconds + 60
-    ).stdout
-    requests = re.search(r"(\d+) requests in ([\d.]+)(m?s|m),", out)
-    if not requests:
-        sys.exit(f"error: wrk said:\n{out}")
-    quantile = lambda percent: wrk_us(re.search(rf"^\s+{percent}%\s+(\S+)", out, re.M)[1])
-    errors = sum(int(it) for it in re.findall(r"(?:connect|read|write|timeout) (\d+)", out))
-    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
-    return {
-        "requests": int(requests[1]),
-        "rps": float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]),
-        "p50_us": quantile(50),
-        "p99_us": quantile(99),
-        "socket_errors": errors,
-        "non_2xx": int(refused[1]) if refused else 0,
-    }
-
-
-def measure(peer, path, connections, seconds):
+def measure(peer, load, seconds):
     """One cell of one peer: a short warm-up, then the load with the proxy's CPU and memory around it."""
-    load(peer["port"], path, connections, 1)
+    load.run(peer["ports"], 1, peer["folder"])
     pids = family(peer["child"].pid)
     rss, done = [rss_kib(pids)], threading.Event()
 
@@ -333,31 +110,37 @@ def measure(peer, path, connections, seconds):
     watcher.start()
     for _ in range(3):
         before = cpu_us(pids)
-        result = load(peer["port"], path, connections, seconds)
+        result = load.run(peer["ports"], seconds, peer["folder"])
         spent = cpu_us(pids) - before
         # A machine that is busy with something else may not complete a single one; that says nothing.
         if result["requests"]:
             break
     done.set()
     watcher.join()
+    took = result["requests"] / max(result["rps"], 1e-3)
     return result | {
         "cpu_us_per_request": spent / max(1, result["requests"]),
-        "cpu_percent": 100 * spent / (seconds * 1e6),
+        "cpu_percent": 100 * spent / max(took * 1e6, 1),
         "rss_kib": max(rss),
     }
 
 
-def idle_bytes(peer, count):
+def idle_bytes(peer, kind):
     """Resident memory of the proxy per kept-alive connection that has had one request and now rests."""
-    load(peer["port"], "/", 16, 1)
+    count, port = IDLE_CONNECTIONS[kind], peer["ports"][kind]
+    Wrk("/", 16, tls=kind == "tls").run(peer["ports"], 1, peer["folder"])
     time.sleep(0.5)
-    pids, port = family(peer["child"].pid), peer["port"]
+    pids = family(peer["child"].pid)
     before, sockets = rss_kib(pids), []
     request = f"GET / HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\r\n".encode()
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
         for n in range(count):
             source = (IDLE_SOURCES[n % len(IDLE_SOURCES)], 0)
             it = socket.create_connection(("127.0.0.1", port), timeout=5, source_address=source)
+            if kind == "tls":
+                it = context.wrap_socket(it)
             sockets.append(it)
             it.sendall(request)
             got = b""
@@ -376,129 +159,40 @@ def idle_bytes(peer, count):
 
 
 @contextlib.contextmanager
-def all_started(names, target, folder, backends):
-    """The chosen peers, fresh, each on core 0 with a folder and a port of its own."""
+def all_started(names, given, folder, backends, papers):
+    """The chosen peers, fresh, each on core 0 with a folder and ports of its own."""
     with contextlib.ExitStack() as stack:
         peers = {}
         for name in names:
-            place = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder))
-            port = free_port()
-            command, environment = PEERS[name](port, backends, place, target)
-            log = place / "log"
+            own = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder))
+            ports = {it: free_port() for it in ("plain", "tls", "h2c")}
+            target = Path(given.target).absolute()
+            place = Place(own, target, *backends, *papers, **ports)
+            command, environment = RIVALS[name](place)
+            log = own / "log"
             child = stack.enter_context(process(command, PROXY_CORE, environment, log))
-            wait_until_served(name, port, child, log)
-            check_same_work(name, port)
-            peers[name] = {"name": name, "port": port, "child": child}
+            wait_until_served(name, ports["plain"], child, log)
+            check_same_work(name, ports)
+            peers[name] = {"name": name, "ports": ports, "child": child, "folder": own}
         yield peers
 
 
-# --- results ----------------------------------------------------------------------------------------
-
-MEASURES = ("cpu_us_per_request", "cpu_percent", "rps", "p50_us", "p99_us", "rss_kib")
-
-
-def spread(values):
-    return {"median": statistics.median(values), "min": min(values), "max": max(values), "rounds": values}
-
-
-def summarise(rounds):
-    """{cell: {peer: [round, ..]}} to medians with their spread."""
-    return {
-        cell: {
-            peer: {it: spread([r[it] for r in runs]) for it in MEASURES}
-            | {it: sum(r[it] for r in runs) for it in ("requests", "socket_errors", "non_2xx")}
-            for peer, runs in peers.items()
-        }
-        for cell, peers in rounds.items()
-    }
+def certificate(folder):
+    """A P-256 key and a certificate for localhost, and both in one file."""
+    cert, key, pem = folder / "cert.pem", folder / "key.pem", folder / "both.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+         "-keyout", key, "-out", cert],
+        check=True, capture_output=True, stdin=subprocess.DEVNULL,
+    )
+    pem.write_text(cert.read_text() + key.read_text())
+    key.chmod(0o600)
+    pem.chmod(0o600)
+    return cert, key, pem
 
 
-def ratios(summary):
-    """CPU per request of tidegate as a share of every other peer's, by medians."""
-    found = {}
-    for cell, peers in summary.items():
-        own = peers.get("tidegate")
-        for peer, it in peers.items():
-            if own and peer != "tidegate":
-                there = it["cpu_us_per_request"]["median"]
-                found.setdefault(cell, {})[peer] = own["cpu_us_per_request"]["median"] / max(there, 1e-9)
-    return found
-
-
-# (what, cell, peer, largest ratio)
-TARGETS = [("small-64", "haproxy", 0.80), ("small-64", "nginx", 0.75), ("small-64", "relay", 1.25)]
-IDLE_TARGET_BYTES = 6 * 1024
-
-
-def verdicts(ratio, idle):
-    """What was to be reached, what was measured, and whether that is enough."""
-    found = []
-    for cell, peer, limit in TARGETS:
-        if (got := ratio.get(cell, {}).get(peer)) is not None:
-            found.append((f"{cell}: CPU per request ≤ {limit:.2f} × {peer}", f"{got:.2f}", got <= limit))
-    for cell, peers in ratio.items():
-        rivals = [peers[it] for it in ("nginx", "haproxy") if it in peers]
-        if cell != "small-64" and rivals:
-            # No worse than the better one: the ratio to the cheaper rival is the larger ratio.
-            got = max(rivals)
-            found.append((f"{cell}: CPU per request ≤ the better of nginx and HAProxy", f"{got:.2f}", got <= 1))
-    if "tidegate" in idle:
-        got = idle["tidegate"]["median"]
-        found.append(("idle keep-alive connection ≤ 6 KiB", f"{got / 1024:.2f} KiB", got <= IDLE_TARGET_BYTES))
-    return found
-
-
-def number(value, digits=1):
-    return f"{value:,.{digits}f}"
-
-
-def cell_of(it, digits, scale=1.0):
-    low, high = number(it["min"] / scale, digits), number(it["max"] / scale, digits)
-    return f"{number(it['median'] / scale, digits)} ({low}–{high})"
-
-
-def markdown(summary, ratio, idle):
-    lines = []
-    for cell, peers in summary.items():
-        path, connections = CELLS[cell]
-        size = {"/": "128 bytes", "/64k": "64 KiB", "/1m": "1 MiB"}[path]
-        lines += [
-            f"### GET, {size}, {connections} connection{'s' if connections > 1 else ''}", "",
-            "| proxy | CPU µs per request | tidegate ÷ it | requests/s | p50 ms | p99 ms | core used % | RSS MiB | errors |",
-            "|---|---|---|---|---|---|---|---|---|",
-        ]
-        for peer, it in peers.items():
-            share = ratio.get(cell, {}).get(peer)
-            lines.append("| " + " | ".join([
-                peer,
-                cell_of(it["cpu_us_per_request"], 1),
-                "" if share is None else f"{share:.2f}",
-                cell_of(it["rps"], 0),
-                cell_of(it["p50_us"], 2, 1e3),
-                cell_of(it["p99_us"], 2, 1e3),
-                number(it["cpu_percent"]["median"], 0),
-                number(it["rss_kib"]["median"] / 1024, 1),
-                str(it["socket_errors"] + it["non_2xx"]),
-            ]) + " |")
-        lines.append("")
-    if idle:
-        lines += [f"### Memory per idle keep-alive connection ({IDLE_CONNECTIONS} of them, one request each before)",
-                  "", "| proxy | KiB |", "|---|---|"]
-        lines += [f"| {peer} | {cell_of(it, 2, 1024)} |" for peer, it in idle.items()]
-        lines.append("")
-    if found := verdicts(ratio, idle):
-        lines += ["### To reach", "", "| goal | measured | reached |", "|---|---|---|"]
-        lines += [f"| {goal} | {got} | {'yes' if reached else '**no**'} |" for goal, got, reached in found]
-        lines.append("")
-    return "\n".join(lines)
-
-
-def version_of(name, target):
-    if name not in VERSION_COMMANDS:
-        return ""
-    program = target / name if name == "tidegate" else binary(name)
-    said = subprocess.run([str(program), *VERSION_COMMANDS[name]], capture_output=True, text=True)
-    return (said.stdout + said.stderr).strip().splitlines()[0] if said.stdout + said.stderr else ""
+# --- the whole ----------------------------------------------------------------------------------------
 
 
 def machine():
@@ -515,7 +209,7 @@ def arguments():
     parser = argparse.ArgumentParser(prog="benches/peers/run", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="rounds, interleaved over the peers (default 5)")
     parser.add_argument("--seconds", type=int, default=4, help="seconds of load in each cell (default 4)")
-    parser.add_argument("--peers", default=",".join(PEERS), help=f"some of {','.join(PEERS)}")
+    parser.add_argument("--peers", default=",".join(RIVALS), help=f"some of {','.join(RIVALS)}")
     parser.add_argument("--cells", default=",".join(CELLS), help=f"some of {','.join(CELLS)}; empty for none")
     parser.add_argument("--no-idle", action="store_true", help="leave out the memory of idle connections")
     parser.add_argument("--quick", action="store_true", help="one round of one second: shows that it runs, no more")
@@ -529,7 +223,7 @@ def arguments():
         given.rounds, given.seconds = 1, 1
     given.peers = [it for it in given.peers.split(",") if it]
     given.cells = [it for it in given.cells.split(",") if it]
-    for name, known in [*((it, PEERS) for it in given.peers), *((it, CELLS) for it in given.cells)]:
+    for name, known in [*((it, RIVALS) for it in given.peers), *((it, CELLS) for it in given.cells)]:
         if name not in known:
             parser.error(f"unknown name `{name}`: one of {', '.join(known)}")
     return given
@@ -537,30 +231,38 @@ def arguments():
 
 def run(given, folder):
     target = Path(given.target).absolute()
-    backends = [free_port(), free_port()]
+    backends = [free_port(), free_port(), free_port()]
     command = [target / "examples" / "backend", *(f"127.0.0.1:{it}" for it in backends)]
-    rounds = {cell: {peer: [] for peer in given.peers} for cell in given.cells}
-    idle = {} if given.no_idle else {peer: [] for peer in given.peers}
+    papers = certificate(folder)
+    speaks = lambda name, kind: kind == "plain" or name not in PLAIN_ONLY
+    cells = {cell: [it for it in given.peers if speaks(it, CELLS[cell].port)] for cell in given.cells}
+    rounds = {cell: {peer: [] for peer in peers} for cell, peers in cells.items()}
+    idle = {kind: {it: [] for it in given.peers if speaks(it, kind)} for kind in IDLE_CONNECTIONS if not given.no_idle}
     with process(command, LOAD_CORE, {}, folder / "backend.log") as backend:
         wait_until_served("backend", backends[0], backend, folder / "backend.log")
         for turn in range(given.rounds):
             # Everybody is first once, so that no peer always follows the same one.
             order = given.peers[turn % len(given.peers):] + given.peers[:turn % len(given.peers)]
-            with all_started(order, target, folder, backends) as peers:
+            with all_started(order, given, folder, backends, papers) as peers:
                 for cell in given.cells:
                     for name in order:
-                        got = measure(peers[name], *CELLS[cell], given.seconds)
+                        if name not in cells[cell]:
+                            continue
+                        got = measure(peers[name], CELLS[cell], given.seconds)
                         rounds[cell][name].append(got)
-                        print(f"round {turn + 1}/{given.rounds} {cell:10} {name:8} "
+                        print(f"round {turn + 1}/{given.rounds} {cell:12} {name:8} "
                               f"{got['cpu_us_per_request']:8.1f} µs/request {got['rps']:10.0f} requests/s "
                               f"{got['cpu_percent']:4.0f} % of the core", file=sys.stderr)
-            for name in order if idle else []:
-                # A fresh process each: memory that was needed before must not be found again here.
-                with all_started([name], target, folder, backends) as peers:
-                    idle[name].append(idle_bytes(peers[name], IDLE_CONNECTIONS))
-                    print(f"round {turn + 1}/{given.rounds} idle       {name:8} "
-                          f"{idle[name][-1] / 1024:8.2f} KiB/connection", file=sys.stderr)
-    return summarise(rounds), {peer: spread(values) for peer, values in idle.items()}
+            for kind, measured in idle.items():
+                for name in order:
+                    if name not in measured:
+                        continue
+                    # A fresh process each: memory that was needed before must not be found again here.
+                    with all_started([name], given, folder, backends, papers) as peers:
+                        measured[name].append(idle_bytes(peers[name], kind))
+                    print(f"round {turn + 1}/{given.rounds} idle {kind:7} {name:8} "
+                          f"{measured[name][-1] / 1024:8.2f} KiB/connection", file=sys.stderr)
+    return summarise(rounds), {kind: {peer: spread(values) for peer, values in it.items()} for kind, it in idle.items()}
 
 
 def main():
@@ -577,7 +279,7 @@ def main():
         os.chmod(folder, 0o755)
         summary, idle = run(given, Path(folder))
     ratio = ratios(summary)
-    table = markdown(summary, ratio, idle)
+    table = markdown(summary, ratio, idle, CELLS, IDLE_CONNECTIONS)
     result = {
         "what": "tidegate peers bench",
         "at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -588,7 +290,7 @@ def main():
         "cells": summary,
         "cpu_ratio_of_tidegate": ratio,
         "idle_bytes_per_connection": idle,
-        "goals": [{"goal": g, "measured": m, "reached": r} for g, m, r in verdicts(ratio, idle)],
+        "goals": [{"goal": g, "measured": m, "reached": r} for g, m, r in verdicts(summary, ratio, idle)],
     }
     for path, text in ((given.json, json.dumps(result, indent=1) + "\n"), (given.markdown, table)):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
