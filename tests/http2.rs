@@ -336,3 +336,23 @@ fn a_websocket_passes_on_a_stream() {
     let came = Frames::connect(gate.address()).head(1, &fields).answer(1);
     assert_eq!((came.status, came.body.as_slice()), (Some(403), b"no".as_slice()));
 }
+
+#[test]
+fn content_that_is_kept_is_sent_again_as_it_was() {
+    let bad = Upstream::start(|peer| drop(peer.request()));
+    let good = Upstream::answering("hello");
+    let gate = Setup::default()
+        .version("v1", &[bad.address(), good.address()])
+        .listener("h2c: true")
+        .service("balance: round_robin")
+        .start();
+    let content = "0123456789".repeat(3_000);
+    for round in 1..=4 {
+        let put = http::Request::put("http://shop.test/").body(()).unwrap();
+        let answer = ask(gate.address(), put, &[content.as_bytes()]).unwrap();
+        assert_eq!(answer.text(), "hello", "round {round}");
+        assert!(good.last_request().body == content.as_bytes(), "the same bytes");
+        assert_eq!(good.count(), round);
+    }
+    assert!(bad.count() > 0, "it was asked at all");
+}

@@ -138,6 +138,9 @@ fn protocols_are_agreed_on() {
         let it = Hello::to("shop.test", &ca).offering(offered).try_connect(gate.address()).unwrap();
         assert_eq!(it.tls.alpn_protocol(), Some(&b"h2"[..]), "{offered:?}");
     }
+    let plain = secured(&upstream, &dir, &[&ca.issue(&["shop.test"])], ", http2: false");
+    let it = Hello::to("shop.test", &ca).offering(&["h2", "http/1.1"]).try_connect(plain.address()).unwrap();
+    assert_eq!(it.tls.alpn_protocol(), Some(&b"http/1.1"[..]), "HTTP/2 is switched off");
     let unknown = Hello::to("shop.test", &ca).offering(&["unheard-of"]).try_connect(gate.address());
     let said = unknown.map(|_| ()).unwrap_err().to_string();
     assert!(said.contains("NoApplicationProtocol"), "{said}");

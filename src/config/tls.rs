@@ -40,6 +40,8 @@ pub struct ListenerTls {
     pub min: TlsVersion,
     /// Which clients may call; `None` asks for no certificate.
     pub clients: Option<ClientAuth>,
+    /// Whether HTTP/2 is offered.
+    pub http2: bool,
 }
 
 /// A certificate chain with its key.

@@ -217,6 +217,8 @@ pub(super) struct ListenerTls {
     /// The file of lists of what these authorities have revoked; then each of them needs one that is not
     /// out of date. Default: none.
     client_crl: Option<String>,
+    /// Whether HTTP/2 is offered beside HTTP/1.1. Default: `true`.
+    http2: Option<bool>,
     /// The oldest version: `1.2` or `1.3`. Default: `1.2`.
     min: Option<TlsVersion>,
     /// A client that asks for a name that no certificate has, or for none: `default` gives it the first

@@ -14,7 +14,7 @@ use crate::routing::Redirect;
 pub(in super::super) const LISTENER_TLS: Shape = Shape {
     name: "ListenerTls",
     what: "`tls` of a listener",
-    keys: &["certs", "client_ca", "client_crl", "min", "unknown_name"],
+    keys: &["certs", "client_ca", "client_crl", "http2", "min", "unknown_name"],
 };
 
 pub(in super::super) const CERTIFICATE: Shape =
@@ -39,6 +39,8 @@ pub(in super::super) fn listener(
         let choices = [("default", UnknownName::Default), ("refuse", UnknownName::Refuse)];
         fields::choice(node, &choices, problems)
     });
+    let mut http2 = true;
+    fields.set("http2", &mut http2, problems, fields::boolean);
     let (ca, crl) = (fields.get("client_ca"), fields.entry("client_crl"));
     let clients = match (ca, crl) {
         (Some(ca), crl) => Some(client_auth(ca, crl.map(|it| &it.value), credentials, problems)?),
@@ -49,7 +51,7 @@ pub(in super::super) fn listener(
         }
         (None, None) => None,
     };
-    Some(ListenerTls { identities: identities?, unknown_name, min, clients })
+    Some(ListenerTls { identities: identities?, unknown_name, min, clients, http2 })
 }
 
 /// One certificate or a list of them.

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use h2::Reason;
 use h2::client::{ResponseFuture, SendRequest};
+use http::uri::Scheme;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::super::buffer::Buffer;
@@ -18,6 +19,7 @@ use super::text;
 /// The proxy's end of a stream to an endpoint.
 pub struct Outbound {
     sender: SendRequest<Bytes>,
+    scheme: Scheme,
     /// There once the head was sent.
     request: Option<Leaving>,
     answer: Option<ResponseFuture>,
@@ -28,14 +30,14 @@ pub struct Outbound {
 }
 
 impl Outbound {
-    pub(super) fn new(sender: SendRequest<Bytes>, place: Place) -> Self {
-        Self { sender, request: None, answer: None, body: None, unprocessed: false, place }
+    pub(super) fn new(sender: SendRequest<Bytes>, scheme: Scheme, place: Place) -> Self {
+        Self { sender, scheme, request: None, answer: None, body: None, unprocessed: false, place }
     }
 
     /// Sends the head that `text` holds as HTTP/1 would write it; content follows unless `ends` says that
     /// there is none.
     pub fn send_head(&mut self, head: &[u8], ends: bool) -> io::Result<()> {
-        let request = text::request(head).ok_or(io::ErrorKind::InvalidData)?;
+        let request = text::request(head, self.scheme.clone()).ok_or(io::ErrorKind::InvalidData)?;
         let sent = self.sender.send_request(request, ends);
         // What is refused here has not left.
         self.unprocessed = sent.is_err();

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::{Builder, Connection as Frames, SendRequest};
+use http::uri::Scheme;
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
 
@@ -52,6 +53,7 @@ pub struct Pool {
 /// One connection, as those who use it know it.
 struct Shared {
     sender: SendRequest<Bytes>,
+    scheme: Scheme,
     live: Cell<usize>,
     idle_since_ms: Cell<u64>,
     closed: Cell<bool>,
@@ -90,7 +92,7 @@ impl Shared {
         match sender.poll_ready(&mut context) {
             Poll::Ready(Ok(())) => {
                 self.live.set(self.live.get() + 1);
-                Some(Outbound::new(sender, Place(Rc::clone(self))))
+                Some(Outbound::new(sender, self.scheme.clone(), Place(Rc::clone(self))))
             }
             Poll::Ready(Err(_)) => {
                 self.closed.set(true);
@@ -216,6 +218,12 @@ fn not_opened() -> io::Error {
 
 /// Begins to speak HTTP/2 on a fresh connection.
 async fn begin(deadlines: &Rc<Deadlines>, stream: Stream) -> io::Result<Rc<Shared>> {
+    let scheme = match (stream.scheme(), stream.protocol()) {
+        ("https", Some(b"h2")) => Scheme::HTTPS,
+        // Whoever agrees on nothing would take our first frames for a bad request.
+        ("https", _) => return Err(io::Error::other("the endpoint does not speak HTTP/2")),
+        _ => Scheme::HTTP,
+    };
     let wire = Wire::new(stream, b"");
     let (sender, frames) = Builder::new()
         .enable_push(false)
@@ -230,6 +238,7 @@ async fn begin(deadlines: &Rc<Deadlines>, stream: Stream) -> io::Result<Rc<Share
     let now_ms = deadlines.now_ms();
     let shared = Rc::new(Shared {
         sender,
+        scheme,
         live: Cell::new(0),
         idle_since_ms: Cell::new(now_ms),
         closed: Cell::new(false),

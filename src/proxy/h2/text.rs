@@ -154,15 +154,15 @@ pub(super) fn response(head: &[u8]) -> Option<Response<()>> {
     Some(response)
 }
 
-/// The request whose head we have written as `head`, for an endpoint without TLS.
-pub(super) fn request(head: &[u8]) -> Option<Request<()>> {
+/// The request whose head we have written as `head`.
+pub(super) fn request(head: &[u8], scheme: Scheme) -> Option<Request<()>> {
     let line = &head[..memchr(b'\r', head)?];
     let (method, rest) = line.split_at(memchr(b' ', line)?);
     let target = rest[1..].strip_suffix(b" HTTP/1.1")?;
     let mut fields = fields(&head[line.len() + 2..])?;
     let mut uri = http::uri::Parts::default();
     let host = fields.remove(header::HOST)?;
-    uri.scheme = Some(Scheme::HTTP);
+    uri.scheme = Some(scheme);
     uri.authority = Some(Authority::from_maybe_shared(Bytes::copy_from_slice(host.as_bytes())).ok()?);
     uri.path_and_query = Some(PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(target)).ok()?);
     let mut request = Request::new(());

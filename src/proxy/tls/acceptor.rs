@@ -34,7 +34,8 @@ impl Acceptor {
             None => builder.with_no_client_auth(),
         };
         let mut config = builder.with_cert_resolver(Arc::new(Certificates::new(settings)));
-        config.alpn_protocols = PROTOCOLS.iter().map(|it| it.to_vec()).collect();
+        let offered = PROTOCOLS.iter().filter(|it| settings.http2 || **it != b"h2");
+        config.alpn_protocols = offered.map(|it| it.to_vec()).collect();
         // Sessions live in tickets alone: nothing to lock, nothing that grows, and one policy for all.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         // A resumed session is not asked for a certificate again, so a ticket is worth what the policy was
