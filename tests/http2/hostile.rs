@@ -290,7 +290,9 @@ fn padded_uploads_with_resets_lose_no_window() {
     for round in 0..60_u32 {
         let stream = round * 4 + 1;
         frames.head(stream, &POST);
-        (0..6).for_each(|_| drop(frames.send(kind::DATA, 8, stream, &padded)));
+        for _ in 0..6 {
+            frames.send(kind::DATA, 8, stream, &padded);
+        }
         frames.send(kind::RST_STREAM, 0, stream, &8_u32.to_be_bytes());
         frames.head(stream + 2, &POST).send(kind::DATA, 9, stream + 2, &padded);
         let came = frames.answer(stream + 2);
