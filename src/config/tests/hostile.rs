@@ -109,7 +109,7 @@ fn mistakes_below_an_alias_are_told_once() {
     let text = "
 listen: 8080
 services:
-  a: {hosts: a.example.com, live: v1, versions: &v {v1: https://h1}}
+  a: {hosts: a.example.com, live: v1, versions: &v {v1: ftp://h1}}
   b: {hosts: b.example.com, live: v1, versions: *v}
 ";
     assert_eq!(codes(text), [Code::Scheme]);
