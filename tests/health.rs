@@ -364,6 +364,18 @@ fn grpc_servers_say_how_they_are() {
     std::mem::forget(old);
 }
 
+/// An endpoint that speaks only HTTP/2 is asked in HTTP/2.
+#[test]
+fn endpoints_of_http2_are_asked_in_it() {
+    let (serving, address) = grpc_server();
+    let health = "{path: /healthz, body: I am well, every: 50ms, timeout: 500ms, fail_after: 1}";
+    let version = format!("{{endpoints: \"h2c://{address}\", health: {health}}}");
+    let gate = Setup::default().version_as("v1", version).start();
+    becomes(&gate, "v1", &["up"]);
+    serving.store(2, Ordering::SeqCst);
+    becomes(&gate, "v1", &["down"]);
+}
+
 /// A server that knows `shop.Cart` and says of it what it is told; 100 is NOT_FOUND.
 fn grpc_server() -> (Arc<std::sync::atomic::AtomicU8>, std::net::SocketAddr) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
@@ -398,6 +410,14 @@ async fn grpc_call(
     mut respond: h2::server::SendResponse<bytes::Bytes>,
     state: u8,
 ) {
+    if request.method() == "GET" {
+        let status = if state == 1 { 200 } else { 503 };
+        let head = http::Response::builder().status(status).body(()).expect("a head");
+        if let Ok(mut send) = respond.send_response(head, false) {
+            let _ = send.send_data("I am well".into(), true);
+        }
+        return;
+    }
     assert_eq!(request.uri().path(), "/grpc.health.v1.Health/Check");
     assert_eq!(request.headers()["content-type"], "application/grpc");
     let mut body = request.into_body();

@@ -3,12 +3,13 @@
 
 mod grpc;
 mod http;
+mod http2;
 
 use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::routing::{Checkup, CheckupKind};
+use crate::routing::{Checkup, CheckupKind, Protocol};
 
 use super::super::stream::Stream;
 use super::connect::connect;
@@ -24,7 +25,11 @@ pub(super) async fn ask(site: &Site, checkup: &Checkup, names: &Names) -> Result
             CheckupKind::Tcp => Ok(()),
             CheckupKind::Http { path, host, status, body } => {
                 let authority = host.clone().unwrap_or_else(|| site.spec.authority());
-                http::ask(stream, &authority, path, status, body.as_deref()).await
+                let body = body.as_deref();
+                match site.spec.protocol {
+                    Protocol::Http1 => http::ask(stream, &authority, path, status, body).await,
+                    Protocol::Http2 => http2::ask(stream, &authority, path, status, body).await,
+                }
             }
             CheckupKind::Grpc { service } => grpc::ask(stream, &site.spec.authority(), service).await,
         }

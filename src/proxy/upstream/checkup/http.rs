@@ -28,11 +28,7 @@ pub(super) async fn ask(
         .map_err(|it| it.to_string())?;
     let asked = async {
         let response = sender.send_request(request).await.map_err(|it| format!("no answer: {it}"))?;
-        let status = response.status().as_u16();
-        if !statuses.iter().any(|(first, last)| (*first..=*last).contains(&status)) {
-            let hint = if (300..400).contains(&status) { "; redirects are not followed" } else { "" };
-            return Err(format!("answered {status}{hint}"));
-        }
+        self::status(response.status().as_u16(), statuses)?;
         match wanted {
             Some(wanted) => holds(response.into_body(), wanted).await,
             None => Ok(()),
@@ -47,6 +43,15 @@ pub(super) async fn ask(
         answer = asked => answer,
         () = driven => Err("no answer".into()),
     }
+}
+
+/// Whether this status is a pass.
+pub(super) fn status(status: u16, wanted: &[(u16, u16)]) -> Result<(), String> {
+    if wanted.iter().any(|(first, last)| (*first..=*last).contains(&status)) {
+        return Ok(());
+    }
+    let hint = if (300..400).contains(&status) { "; redirects are not followed" } else { "" };
+    Err(format!("answered {status}{hint}"))
 }
 
 async fn holds(mut body: Incoming, wanted: &str) -> Result<(), String> {
