@@ -45,7 +45,7 @@ pub use access_log::{AccessLogSpec, LogFormat, LogTarget};
 pub use code::{Code, explain};
 pub use domain::{
     AdminSpec, Config, EscapedSlashes, IpNetwork, KeepIds, ListenerLimits, ListenerSpec, ListenerTimeouts,
-    Query, RequestIds, ServiceConfig, Underscores,
+    Memory, Query, RequestIds, ServiceConfig, Underscores,
 };
 pub use load::{Doors, Loaded, load};
 pub use problem::{Problem, Problems, Severity};

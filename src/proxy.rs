@@ -29,6 +29,7 @@ mod marks;
 mod patience;
 mod plan;
 mod preface;
+mod pressure;
 mod pump;
 mod rates;
 mod replay;
@@ -64,6 +65,7 @@ pub use trail::LogRule;
 pub use upstream::{Board, Health, Names, Word};
 
 use admission::Admission;
+use pressure::Memory;
 use rates::Rates;
 use upstream::Doctor;
 use worker::{Common, Loads, Order, Setup};
@@ -77,6 +79,7 @@ pub struct Proxy {
     board: Board,
     names: Names,
     _doctor: Doctor,
+    common: Arc<Common>,
 }
 
 impl Proxy {
@@ -90,7 +93,7 @@ impl Proxy {
         key: MacKey,
     ) -> io::Result<Self> {
         let count = registry.workers();
-        let common = Arc::new(Common { key, rates: Rates::new(seed) });
+        let common = Arc::new(Common { key, rates: Rates::new(seed), memory: Memory::default() });
         let loads: Loads = (0..count).map(|_| CachePadded::new(AtomicUsize::new(0))).collect();
         let (orders, inboxes): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::unbounded_channel()).unzip();
         let board = Board::new(count);
@@ -115,7 +118,8 @@ impl Proxy {
             threads.push(spawn_thread(&format!("worker-{index}"), None, move || worker::run(setup, inbox))?);
         }
         let admission = Arc::new(Admission::new(open_files_max()));
-        Ok(Self { orders, threads: Mutex::new(threads), loads, admission, board, names, _doctor: doctor })
+        let threads = Mutex::new(threads);
+        Ok(Self { orders, threads, loads, admission, common, board, names, _doctor: doctor })
     }
 
     /// What is known of endpoints.
@@ -175,6 +179,11 @@ impl Proxy {
     pub fn trace(&self, rule: Option<TraceRule>, spans: Vec<Outlet>) {
         let mut spans = spans.into_iter();
         self.tell(|| Order::Trace(rule, spans.next()));
+    }
+
+    /// From now on so many bytes of memory are all there is; `None` is no bound.
+    pub fn set_memory_max(&self, bytes: Option<u64>) {
+        self.common.memory.set_max(bytes);
     }
 
     /// Open connections of all workers.

@@ -6,6 +6,7 @@
 mod clock;
 mod inherited;
 mod limits;
+mod memory;
 mod passing;
 mod privileges;
 mod shutdown;
@@ -17,6 +18,7 @@ mod usage;
 pub use clock::{Clock, ManualClock};
 pub use inherited::{Inherited, InheritedError, InheritedSocket};
 pub use limits::{open_files_max, raise_open_files};
+pub use memory::{memory_max, resident_bytes};
 pub use passing::{FILES_MAX, Passing};
 pub use privileges::{is_root, keep_files_private};
 pub use shutdown::{Phase, Shutdown, ShutdownWatch};

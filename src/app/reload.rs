@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, mpsc};
 
 use crate::admin::{Answering, LastFailure, Reload, ReloadDone, ReloadFailed};
-use crate::config::{Config, ListenerSpec, Loaded, load};
+use crate::config::{Config, ListenerSpec, Loaded, Memory, load};
 use crate::controller::{ConfigureError, Handle};
 use crate::model::Generation;
 use crate::proxy::{Bound, GivenSocket, Proxy, Sockets};
-use crate::runtime::{Clock, ServiceManager};
+use crate::runtime::{Clock, ServiceManager, memory_max};
 use crate::telemetry::{AccessLog, CertificateFacts, Registry};
 
 use super::disk::Disk;
@@ -224,6 +224,11 @@ impl Reloader {
         let logging = logging.map_err(|error| failed(chain(&error)))?;
         let trace = config.trace.clone();
         let generation = inner.generation.next();
+        let memory = match config.memory {
+            Memory::Auto => memory_max(),
+            Memory::Off => None,
+            Memory::Bytes(bytes) => Some(bytes),
+        };
         self.parts
             .controller
             .configure(config, generation, source)
@@ -231,6 +236,7 @@ impl Reloader {
             .map_err(|error| failed(chain(&error)))?;
         inner.logging.apply(logging, &self.parts.proxy);
         inner.traces.apply(trace.as_ref(), &self.parts.proxy, &self.parts.registry);
+        self.parts.proxy.set_memory_max(memory);
         inner.sockets.apply(&self.parts.proxy, bound).await;
         self.parts.registry.certificates(certificates);
         (inner.generation, inner.digest, inner.fixed) = (generation, loaded.digest, Some(fixed));

@@ -29,12 +29,26 @@ pub struct Config {
     pub trace: Option<TraceSpec>,
     /// Worker threads; `None` is one for each core that this process may use.
     pub workers: Option<usize>,
+    /// How much memory there is.
+    pub memory: Memory,
     /// Services in the order of the file; [`crate::routing::ServiceIndex`] points here.
     pub services: Vec<ServiceConfig>,
     /// How names of endpoints are looked up.
     pub dns: Arc<Dns>,
     /// Built from `routes` and the services' `hosts`.
     pub matcher: Arc<Matcher>,
+}
+
+/// How much memory a process may use.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Memory {
+    /// As much as its control group may.
+    #[default]
+    Auto,
+    /// All that it gets.
+    Off,
+    /// This many bytes.
+    Bytes(u64),
 }
 
 /// A service, what should be live, and how a new version gets there.

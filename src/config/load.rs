@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use super::access_log::access_log;
 use super::code::Code;
-use super::domain::{AdminSpec, Config};
+use super::domain::{AdminSpec, Config, Memory};
 use super::fields::{self, Fields, Shape};
 use super::listen;
 use super::node::{Entry, Node};
@@ -29,6 +29,7 @@ pub(super) const FILE: Shape = Shape {
         "admin",
         "state",
         "workers",
+        "memory",
         "access_log",
         "trace",
         "dns",
@@ -44,6 +45,9 @@ pub(super) const INCLUDED: Shape =
 
 /// Most worker threads; more than any machine has cores is a slip.
 const WORKERS_MAX: u64 = 1024;
+
+/// Least memory that can be asked for; below, nothing could be served.
+const MEMORY_MIN: u64 = 16 << 20;
 
 /// What came of loading.
 #[derive(Clone, Debug)]
@@ -319,6 +323,8 @@ impl Loader<'_> {
         let access_log = fields.read("access_log", problems, access_log).flatten();
         let trace = fields.read("trace", problems, trace).flatten();
         let dns = fields.read("dns", problems, super::dns::dns).unwrap_or_default();
+        let mut memory = Memory::default();
+        fields.set("memory", &mut memory, problems, memory_of);
         let defaults = fields.read("defaults", problems, service::defaults).unwrap_or_default();
         let services: Vec<service::Placed> =
             merged.services.iter().map(|it| service::service(it, &defaults, credentials, problems)).collect();
@@ -343,6 +349,7 @@ impl Loader<'_> {
             access_log,
             trace,
             dns: Arc::new(dns),
+            memory,
             services: services.into_iter().map(|it| it.config).collect::<Option<_>>()?,
             matcher: Arc::new(matcher?),
         })
@@ -355,4 +362,13 @@ fn workers(node: &Node, problems: &mut Problems) -> Option<Option<usize>> {
         return Some(None);
     }
     listen::count(node, WORKERS_MAX, problems).map(Some)
+}
+
+/// `auto`, `off` or a size.
+fn memory_of(node: &Node, problems: &mut Problems) -> Option<Memory> {
+    match () {
+        () if node.is_word("auto") => Some(Memory::Auto),
+        () if node.is_word("off") => Some(Memory::Off),
+        () => listen::bytes(node, MEMORY_MIN, 1 << 50, problems).map(|it| Memory::Bytes(it as u64)),
+    }
 }

@@ -149,6 +149,7 @@ fn config(live: &str, versions: &[&str], plan_text: &str) -> Config {
         workers: None,
         access_log: None,
         trace: None,
+        memory: Default::default(),
         services: vec![ServiceConfig {
             spec: Arc::new(spec),
             live,

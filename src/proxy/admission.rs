@@ -5,14 +5,17 @@
 //! any bookkeeping, that all lower ones are taken: by clients, endpoints, the journal, anything.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
+use rustix::io::Errno;
 
 use crate::config::ListenerSpec;
+use crate::runtime::open_files_max;
 use crate::telemetry::{ListenerSeries, RejectReason};
 
 use super::tls::Acceptor;
@@ -50,8 +53,7 @@ impl Admission {
     /// For a process that may have this many files open.
     pub fn new(descriptors: u64) -> Self {
         let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
-        // For endpoints above all, then admin connections, the journal, and what is read at a reload.
-        let reserve = (descriptors / 10).clamp(16, 1024);
+        let reserve = reserve(descriptors);
         Self {
             connections: AtomicUsize::new(0),
             connections_max: (descriptors / 10 * 8).max(1),
@@ -122,6 +124,20 @@ impl Drop for Place {
             }
         }
     }
+}
+
+/// Whether enough descriptors are left behind that of a connection to an endpoint: the last half of the
+/// reserve is for admin connections, the journal, and what is read at a reload.
+pub fn leave_some(socket: impl AsFd) -> io::Result<()> {
+    let descriptors = usize::try_from(open_files_max()).unwrap_or(usize::MAX);
+    let max = descriptors.saturating_sub(reserve(descriptors) / 2);
+    let taken = usize::try_from(socket.as_fd().as_raw_fd()).is_ok_and(|it| it >= max);
+    if taken { Err(Errno::MFILE.into()) } else { Ok(()) }
+}
+
+/// What clients leave for everything else.
+fn reserve(descriptors: usize) -> usize {
+    (descriptors / 10).clamp(16, 1024)
 }
 
 /// What stands for one client: its address, or the /64 that an IPv6 client usually has to itself.

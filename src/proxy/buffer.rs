@@ -1,6 +1,6 @@
 //! Reusable byte buffers, and the worker's stock of them: an idle connection holds none.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -87,12 +87,31 @@ impl Buffer {
 pub struct Stock {
     buffers: RefCell<Vec<Buffer>>,
     heads: RefCell<Vec<Vec<u8>>>,
+    made: Cell<u32>,
 }
 
 impl Stock {
     /// An empty buffer.
     pub fn buffer(&self) -> Buffer {
-        self.buffers.borrow_mut().pop().unwrap_or_else(Buffer::new)
+        self.buffers.borrow_mut().pop().unwrap_or_else(|| {
+            self.made.set(self.made.get().wrapping_add(1));
+            Buffer::new()
+        })
+    }
+
+    /// Whether so many buffers were made since this was said last. They are what memory is used for.
+    pub fn has_made(&self, count: u32) -> bool {
+        let enough = self.made.get() >= count;
+        if enough {
+            self.made.set(0);
+        }
+        enough
+    }
+
+    /// Lets go of all that is unused.
+    pub fn clear(&self) {
+        self.buffers.take();
+        self.heads.take();
     }
 
     /// Takes a buffer back.

@@ -63,7 +63,8 @@ impl Caller<'_> {
     /// Whether the caller came by TLS, to here or to a peer that may say so.
     fn is_secure(&self) -> bool {
         let said = || self.head.values(self.buf, "x-forwarded-proto").last();
-        self.client.peer.trusted && said().is_some_and(|it| it.eq_ignore_ascii_case(b"https"))
+        let peer = &self.client.peer;
+        peer.scheme == "https" || peer.trusted && said().is_some_and(|it| it.eq_ignore_ascii_case(b"https"))
     }
 }
 

@@ -5,6 +5,7 @@ mod answers;
 mod streams;
 
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -89,6 +90,8 @@ pub enum Next {
 
 enum Head {
     Ready(usize),
+    /// Not a byte yet.
+    Nothing,
     Gone,
     TimedOut,
     Refused(Refusal),
@@ -105,15 +108,16 @@ pub async fn serve(
     // A socket that refuses this has already been closed by its client.
     let _ = stream.set_nodelay();
     let mut client = Client::new(worker, local, spec, stream, peer);
-    if client.stream.protocol() == Some(b"h2") {
-        return h2::serve(worker, client.into_arrived(worker)).await;
-    }
-    if client.spec.h2c {
+    let mut by_h2 = client.stream.protocol() == Some(b"h2");
+    if !by_h2 && client.spec.h2c {
         match client.begins_with_preface(worker).await {
             None => return client.finish(worker, Next::Close).await,
-            Some(true) => return h2::serve(worker, client.into_arrived(worker)).await,
-            Some(false) => {}
+            Some(begins) => by_h2 = begins,
         }
+    }
+    if by_h2 {
+        // On the heap, so that connections without it need no room for it.
+        return Box::pin(h2::serve(worker, client.into_arrived(worker))).await;
     }
     let next = loop {
         let next = match client.head(worker).await {
@@ -121,7 +125,7 @@ pub async fn serve(
                 client.served += 1;
                 forward::exchange(worker, local, &mut client, len).await
             }
-            Head::Gone => Next::Close,
+            Head::Gone | Head::Nothing => Next::Close,
             Head::TimedOut => client.timed_out(worker, local).await,
             Head::Refused(why) => client.refused(worker, local, why).await,
         };
@@ -162,6 +166,7 @@ impl Client {
     /// Whether the connection should end with the answer that is being made.
     pub fn is_spent(&self, worker: &Worker, now_ms: u64) -> bool {
         worker.draining.get()
+            || worker.common.memory.refuses_requests()
             || self.local.is_leaving()
             || (self.eof && self.buffer.as_ref().is_none_or(Buffer::is_empty))
             || self.served >= self.spec.limits.requests
@@ -186,11 +191,20 @@ impl Client {
         self.scanner.reset();
         let limits = self.request_limits();
         if self.buffer.as_ref().is_none_or(Buffer::is_empty) {
-            self.rest(worker);
-            if let Some(end) = self.idle(worker).await {
-                return end;
+            let timeouts = &self.spec.timeouts;
+            // An exchange, or the arrival of the connection, has just looked at the clock.
+            self.deadline.set_recent(if self.served == 0 { timeouts.head } else { timeouts.idle });
+            loop {
+                self.rest(worker);
+                if let Some(end) = self.idle(worker).await {
+                    return end;
+                }
+                match self.head_rest(worker, &limits, self.served == 0).await {
+                    // A false alarm, as each new connection gives one.
+                    Head::Nothing => {}
+                    head => return head,
+                }
             }
-            return self.head_rest(worker, &limits, self.served == 0).await;
         }
         // The next request came along with the last one.
         if let Some(done) = self.look(&limits) {
@@ -202,12 +216,12 @@ impl Client {
 
     /// Reads until the head is there. Its time is absolute: progress does not extend it.
     async fn head_rest(&mut self, worker: &Worker, limits: &RequestLimits, mut armed: bool) -> Head {
-        let mut farewell = Farewell::new(worker, self.served);
         loop {
             if self.eof {
                 return Head::Gone;
             }
             self.buffer(worker);
+            worker.common.memory.grown(&worker.stock);
             let (stream, buffer, deadline) = (&mut self.stream, self.buffer.as_mut(), &self.deadline);
             let Some(buffer) = buffer else { return Head::Gone };
             if buffer.is_full() {
@@ -215,17 +229,12 @@ impl Client {
             }
             let read = poll_fn(|cx| match buffer.poll_fill(stream, cx) {
                 Poll::Ready(done) => Poll::Ready(Some(done)),
-                Poll::Pending
-                    if worker.draining.get() && buffer.is_empty() && farewell.is_due(worker, deadline) =>
-                {
-                    Poll::Ready(None)
-                }
+                Poll::Pending if buffer.is_empty() => Poll::Ready(Some(Err(ErrorKind::WouldBlock.into()))),
                 Poll::Pending => deadline.poll(cx).map(|()| None),
             })
             .await;
             match read {
-                // Nobody asked anything, and an answer could be taken for that to a later question.
-                None if buffer.is_empty() => return Head::Gone,
+                Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => return Head::Nothing,
                 None => return Head::TimedOut,
                 Some(Err(_) | Ok(0)) => return Head::Gone,
                 Some(Ok(_)) => {}
@@ -254,10 +263,10 @@ impl Client {
             return Some(Head::Gone);
         }
         let mut farewell = Farewell::new(worker, self.served);
-        let timeouts = &self.spec.timeouts;
-        // An exchange, or the arrival of the connection, has just looked at the clock.
-        self.deadline.set_recent(if self.served == 0 { timeouts.head } else { timeouts.idle });
         poll_fn(|cx| {
+            if worker.common.memory.closes_waiting() {
+                return Poll::Ready(Some(Head::Gone));
+            }
             if self.stream.poll_read_ready(cx).is_ready() {
                 return Poll::Ready(None);
             }

@@ -132,6 +132,8 @@ impl Exchange<'_> {
                     let reused = reused && !course.fresh_only;
                     return Ok((Rc::clone(endpoint), Checkout { stream, reused }));
                 }
+                // Other endpoints would need one too.
+                Err(error @ ConnectError::NoDescriptor { .. }) => return Err(error),
                 Err(error) => {
                     tracing::debug!(error = &error as &dyn std::error::Error, "passed over an endpoint");
                     if !version.has_more(&course.line) || !spec.retry.on.has(RetryReason::Connect) {
@@ -285,5 +287,6 @@ fn failure_of(error: &ConnectError) -> Failure {
         ConnectError::Failed { .. } => Failure::Connect,
         ConnectError::NoneReady => Failure::NoneReady,
         ConnectError::TimedOut { .. } => Failure::ConnectTimeout,
+        ConnectError::NoDescriptor { .. } => Failure::NoDescriptor,
     }
 }

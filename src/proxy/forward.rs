@@ -180,6 +180,7 @@ impl Exchange<'_> {
             Failure::Protocol => self.attempt.failed(ErrorKind::Protocol),
             Failure::Timeout => self.attempt.failed(ErrorKind::Timeout),
             Failure::BadBody | Failure::ClientGone | Failure::Retired => self.attempt.not_judged(),
+            Failure::NoDescriptor => self.reject(RejectReason::Descriptors),
             Failure::BodyTooLarge => self.reject(RejectReason::BodyTooLarge),
             Failure::BodyTimeout => self.reject(RejectReason::BodyTimeout),
             Failure::BodyRate => self.reject(RejectReason::BodyRate),

@@ -207,7 +207,7 @@ async fn pause_after(error: &io::Error, local: &Local) {
 
 fn arrive(worker: &Rc<Worker>, local: &Rc<Local>, stream: TcpStream, peer: SocketAddr) {
     local.cells().accepted();
-    let place = match admit(local, &stream, peer) {
+    let place = match admit(worker, local, &stream, peer) {
         Ok(place) => place,
         Err(reason) => {
             local.cells().rejected(reason);
@@ -226,7 +226,15 @@ fn arrive(worker: &Rc<Worker>, local: &Rc<Local>, stream: TcpStream, peer: Socke
 }
 
 /// A place for a connection. Behind a load balancer it counts for nobody yet: all come from one address.
-fn admit(local: &Local, stream: &TcpStream, peer: SocketAddr) -> Result<Place, RejectReason> {
+fn admit(
+    worker: &Worker,
+    local: &Local,
+    stream: &TcpStream,
+    peer: SocketAddr,
+) -> Result<Place, RejectReason> {
+    if worker.common.memory.refuses_arrivals() {
+        return Err(RejectReason::Memory);
+    }
     let spec = local.spec.borrow();
     if spec.proxy_protocol {
         let trusted = spec.trust.iter().any(|it| it.contains(peer.ip()));

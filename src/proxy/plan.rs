@@ -94,6 +94,10 @@ fn choose(
     if head.is_for_proxy() {
         return answer.with(200, None, "");
     }
+    if worker.common.memory.refuses_requests() {
+        local.cells().rejected(RejectReason::Memory);
+        return answer.with(503, Some("overloaded"), "too much is going on: come again later\n");
+    }
     let Ok(marks) = marks(worker, client, head, buf) else {
         local.cells().rejected(RejectReason::Loop);
         return answer.with(

@@ -32,8 +32,9 @@ impl Loss {
             Self::Failed(Failure::Timeout) => Some(Trouble::Timeout),
             Self::Failed(Failure::Protocol) => Some(Trouble::Protocol),
             Self::Failed(
-                // Whether the version has acted upon it is not known, or the client is to blame.
+                // Whether the version has acted upon it is not known, or somebody else is to blame.
                 Failure::Race
+                | Failure::NoDescriptor
                 | Failure::BadBody
                 | Failure::BodyTooLarge
                 | Failure::BodyTimeout

@@ -24,6 +24,7 @@ use super::h1;
 use super::leave::Leave;
 use super::listener::{Arrival, Listeners};
 use super::message;
+use super::pressure::Memory;
 use super::rates::Rates;
 use super::traceparent::TraceRule;
 use super::trail::{LogRule, Scribe};
@@ -63,6 +64,8 @@ pub enum Order {
     CloseSilent,
     /// Say that you are alive.
     Answer(oneshot::Sender<()>),
+    /// Memory is short: let go of what can be spared.
+    Shrink,
     /// End now; what is still open is cut.
     Stop,
 }
@@ -97,6 +100,8 @@ pub struct Common {
     pub key: MacKey,
     /// Who has asked how often.
     pub rates: Rates,
+    /// Whether there is enough of it.
+    pub memory: Memory,
 }
 
 /// Open connections of every worker, for handing arrivals to the least busy one.
@@ -161,6 +166,9 @@ async fn serve(setup: Setup, mut orders: mpsc::UnboundedReceiver<Order>) -> usiz
     let mut listeners = Listeners::default();
     spawn_local(Rc::clone(&worker.deadlines).sweep());
     spawn_local(Rc::clone(&worker).prune());
+    if worker.index == 0 {
+        spawn_local(Memory::watch(Rc::clone(&worker)));
+    }
     while let Some(order) = orders.recv().await {
         match order {
             Order::Adopt(arrival) => listeners.adopt(&worker, arrival),
@@ -178,6 +186,7 @@ async fn serve(setup: Setup, mut orders: mpsc::UnboundedReceiver<Order>) -> usiz
             }
             // Whoever asked may have gone.
             Order::Answer(reply) => drop(reply.send(())),
+            Order::Shrink => worker.shrink(),
             Order::Stop => break,
         }
     }
@@ -295,6 +304,21 @@ impl Worker {
     /// Open connections.
     pub fn load(&self) -> usize {
         self.loads[self.index].load(Ordering::Relaxed)
+    }
+
+    fn shrink(&self) {
+        self.stock.clear();
+        if self.common.memory.closes_waiting() {
+            self.deadlines.wake_all();
+        }
+    }
+
+    /// Tells every worker, this one too.
+    pub fn tell_all(&self, order: impl Fn() -> Order) {
+        for worker in &self.peers {
+            // A worker that is gone has nothing left to do.
+            let _ = worker.send(order());
+        }
     }
 
     /// The worker that should rather have the next connection, if this one is much busier.

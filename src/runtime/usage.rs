@@ -47,7 +47,7 @@ impl Usage {
 }
 
 /// The number behind a word at the start of a line.
-fn number_of(text: &str, word: &str) -> u64 {
+pub(super) fn number_of(text: &str, word: &str) -> u64 {
     let line = text.lines().find_map(|it| it.strip_prefix(word));
     line.and_then(|it| it.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }

@@ -123,6 +123,8 @@ reasons! {
     Descriptors = "descriptors",
     /// A connection without the PROXY header that its listener asks for, or from a peer that may send none.
     ProxyProtocol = "proxy_protocol",
+    /// The process is short of memory.
+    Memory = "memory",
     /// More requests of one caller than its route allows.
     RateLimited = "rate_limited",
     /// The service's limit of requests under way was reached.

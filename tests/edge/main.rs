@@ -3,6 +3,8 @@
 
 mod proxy_protocol;
 mod rates;
+mod shortage;
+mod slow;
 mod sticky;
 #[path = "../support/mod.rs"]
 mod support;

@@ -123,9 +123,12 @@ impl Setup {
         self
     }
 
-    /// Adds a line to the file itself: `routes: [...]`.
+    /// Adds a line to the file itself: `routes: [...]`. A line with the same key is replaced.
     pub fn top(mut self, line: impl Display) -> Self {
-        self.top.push(line.to_string());
+        let line = line.to_string();
+        let key = line.split(':').next().unwrap_or_default().to_owned() + ":";
+        self.top.retain(|it| !it.starts_with(&key));
+        self.top.push(line);
         self
     }
 

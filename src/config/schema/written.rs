@@ -40,6 +40,10 @@ pub(super) struct File {
     /// of a name are used, those of IPv4 if there are any. When a name cannot be looked up, the last good
     /// answer is kept and flagged as stale. The hosts file comes first.
     dns: Option<Dns>,
+    /// Memory that this process may use, `auto`, or `off`. From 80 % of it new connections are refused, from
+    /// 88 % requests are answered 503, from 94 % connections that wait for a request are closed; all are counted.
+    /// At least `16MiB`. Default: `auto`, the bound of its control group, if there is one.
+    memory: Option<MemoryForm>,
     /// Further files with `services` and `routes`; the last part of a path may be a pattern with `*` and
     /// `?`. Default: none.
     include: Option<OneOrMany<String>>,
@@ -340,6 +344,14 @@ pub(super) enum Off {
 pub(super) enum Workers {
     Auto(Auto),
     Count(u64),
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+pub(super) enum MemoryForm {
+    Auto(Auto),
+    Off(Off),
+    Size(Size),
 }
 
 #[derive(JsonSchema)]

@@ -193,6 +193,7 @@ impl Connection {
         let Some(since_ms) = self.leaving_since_ms else {
             let idle_ms = self.spec.timeouts.idle.as_millis() as u64;
             let spent = self.worker.draining.get()
+                || self.worker.common.memory.closes_waiting()
                 || self.local.is_leaving()
                 || self.account.accepted() >= self.spec.limits.requests
                 || now_ms >= self.until_ms
@@ -204,7 +205,8 @@ impl Connection {
             return;
         };
         let late = since_ms != OVERDRAWN && now_ms >= since_ms.saturating_add(LEAVE_WITHIN_MS);
-        if idle && (late || self.worker.leave.is_over()) {
+        let no_room = self.worker.common.memory.closes_waiting();
+        if idle && (late || no_room || self.worker.leave.is_over()) {
             self.frames.abrupt_shutdown(Reason::NO_ERROR);
         }
     }

@@ -4,10 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::routing::{EndpointHost, EndpointSpec};
 
+use super::super::admission;
 use super::super::stream::Stream;
 use super::super::tls::{self, Broken};
 use super::names::Names;
@@ -27,6 +29,14 @@ pub enum ConnectError {
     /// No endpoint is fit for requests.
     #[error("no endpoint passes its checkups")]
     NoneReady,
+    /// This process has no file descriptor left for it, which is not the endpoint's fault.
+    #[error("no file descriptor is left for {endpoint}")]
+    NoDescriptor {
+        /// Where to.
+        endpoint: EndpointSpec,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// Nobody answered in time.
     #[error("no connection to {endpoint} within {within:?}")]
     TimedOut {
@@ -45,16 +55,26 @@ pub async fn connect(
     now_ms: u64,
 ) -> Result<Stream, ConnectError> {
     let spec = &site.spec;
-    let failed = |source| ConnectError::Failed { endpoint: spec.clone(), source };
+    let failed = |source: io::Error| {
+        let endpoint = spec.clone();
+        match source.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::MFILE | Errno::NFILE) => ConnectError::NoDescriptor { endpoint, source },
+            _ => ConnectError::Failed { endpoint, source },
+        }
+    };
     let opening = async {
         let address = match (&spec.host, site.address) {
             // Looked up by its path each time, so that one that was deleted and made again is found.
-            (EndpointHost::Unix(path), _) => return UnixStream::connect(path).await.map(Stream::Unix),
+            (EndpointHost::Unix(path), _) => {
+                let stream = UnixStream::connect(path).await?;
+                return admission::leave_some(&stream).map(|()| Stream::Unix(stream));
+            }
             (EndpointHost::Address(address), _) => *address,
             (EndpointHost::Name(_), Some(address)) => address,
             (EndpointHost::Name(name), None) => names.address(name).await?,
         };
         let tcp = TcpStream::connect(SocketAddr::new(address, spec.port)).await?;
+        admission::leave_some(&tcp)?;
         let stream = secured(tcp, spec, now_ms).await?;
         stream.set_nodelay()?;
         Ok(stream)

@@ -65,6 +65,8 @@ impl Endpoint {
         let opened = connect(&self.site, limit, names, now_ms).await;
         match &opened {
             Ok(_) => self.health.connected(),
+            // Not its fault.
+            Err(ConnectError::NoDescriptor { .. }) => {}
             Err(_) => self.health.not_connected(),
         }
         opened
