@@ -209,6 +209,7 @@ fn what_clients_invent_makes_no_series() {
         let lines = metrics.lines().filter(|it| !it.starts_with('#') && !it.contains("_bucket{"));
         lines.filter_map(|it| it.rsplit_once(' ')).map(|it| it.0.to_owned()).collect()
     };
+    until("the endpoint is told", || gate.metrics().contains("tidegate_endpoint_up{").then_some(()));
     let before = series();
     for number in 2..6_000 {
         send(&mut client, number);
