@@ -26,6 +26,7 @@ mod grpc;
 mod leave;
 mod listener;
 mod marks;
+mod mirror;
 mod patience;
 mod plan;
 mod preface;

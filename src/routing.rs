@@ -7,6 +7,7 @@ mod care;
 mod edits;
 mod matcher;
 mod minted;
+mod mirror;
 mod publisher;
 mod rate;
 mod recourse;
@@ -23,6 +24,7 @@ pub use matcher::{
     QueryCondition, RequestFacts, RouteMatch, RouteProblem, TextCondition,
 };
 pub use minted::{Minted, MintedCookie};
+pub use mirror::Mirror;
 pub use publisher::{Publisher, Reader};
 pub use rate::{Rate, RateBy, RateCells, RateLimit};
 pub use recourse::{Covers, Retry, RetryOn, RetryReason, Shield};

@@ -25,7 +25,7 @@ pub use access::{Collector, export_spans};
 pub use alarm::Alarm;
 pub use facts::{CertificateFacts, EndpointFacts, GuardFacts, ReleaseFacts, ReleaseState};
 pub use listener::{HandshakeFailure, ListenerCells, ListenerCounts, ListenerSeries, RejectReason};
-pub use recourse::{RecourseCells, RecourseCounts, Trouble};
+pub use recourse::{Mirrored, RecourseCells, RecourseCounts, Trouble};
 pub use registry::Registry;
 pub use slow::Passed;
 pub use trace::TraceContext;

@@ -1,16 +1,23 @@
-//! `retry` and `shield`: what a service does about answers that did not come.
+//! `retry`, `shield` and `mirror`: what a service does about answers that did not come.
 
-use crate::routing::{Covers, Retry, RetryOn, RetryReason, Shield};
+use crate::model::Weight;
+use crate::routing::{Covers, Mirror, Retry, RetryOn, RetryReason, Shield};
 
+use super::code::Code;
+use super::condition;
 use super::fields::{self, Fields, Shape};
 use super::node::{Node, Value};
 use super::problem::Problems;
 use super::text;
+use super::version::Scope;
 
 pub(super) const RETRY: Shape =
     Shape { name: "Retry", what: "`retry`", keys: &["attempts", "budget", "on", "body"] };
 
 pub(super) const SHIELD: Shape = Shape { name: "Shield", what: "`shield`", keys: &["covers", "budget"] };
+
+pub(super) const MIRROR: Shape =
+    Shape { name: "Mirror", what: "`mirror`", keys: &["to", "sample", "methods", "max_body", "credentials"] };
 
 /// More would not help anybody who waits.
 const ATTEMPTS_MAX: u64 = 5;
@@ -58,7 +65,7 @@ fn kept(node: &Node, problems: &mut Problems) -> Option<usize> {
     let size = fields::parsed(node, text::size, problems)?;
     match usize::try_from(size) {
         Ok(it) if it <= Retry::BODY_MAX => Some(it),
-        _ => fields::bad_value(node, "at most 64KiB are kept for another try", problems),
+        _ => fields::bad_value(node, "at most 64KiB of a body are kept", problems),
     }
 }
 
@@ -80,4 +87,24 @@ pub(super) fn shield(node: &Node, base: Shield, problems: &mut Problems) -> Opti
 fn covers(node: &Node, problems: &mut Problems) -> Option<Covers> {
     let choices = [("safe", Covers::Safe), ("idempotent", Covers::Idempotent), ("off", Covers::Nothing)];
     fields::choice(node, &choices, problems)
+}
+
+/// `mirror`.
+pub(super) fn mirror(node: &Node, scope: &Scope, problems: &mut Problems) -> Option<Mirror> {
+    let fields = Fields::of(node, node.at, &MIRROR, problems)?;
+    let to = fields.required("to", "name one of the versions", problems);
+    let to = to.and_then(|it| fields::word(&it.value, problems));
+    let to = to.and_then(|it| {
+        scope.find(&it, Code::VersionUnknown, "a mirror to a version that does not exist", problems)
+    });
+    let mut sample = Weight::ALL;
+    fields
+        .set("sample", &mut sample, problems, |node, problems| fields::parsed(node, text::weight, problems));
+    let mut methods = vec!["GET".to_owned(), "HEAD".to_owned()];
+    fields.set("methods", &mut methods, problems, condition::methods);
+    let mut body = Mirror::BODY_MAX;
+    fields.set("max_body", &mut body, problems, kept);
+    let mut credentials = true;
+    fields.set("credentials", &mut credentials, problems, fields::boolean);
+    Some(Mirror { to: to?, sample, methods, body, credentials })
 }

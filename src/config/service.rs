@@ -41,6 +41,7 @@ pub(super) const SERVICE: Shape = Shape {
         "limits",
         "retry",
         "shield",
+        "mirror",
         "eject",
         "slow_start",
         "panic",
@@ -167,6 +168,7 @@ fn config(
         retry: defaults.retry,
         care: health::care(fields, defaults.care, problems),
         shield: defaults.shield,
+        mirror: None,
         error_status: Default::default(),
         client_key: Default::default(),
         server_timing: false,
@@ -196,6 +198,7 @@ fn config(
     let scope = Scope { service: spec.name.clone(), versions: versions? };
     let live = live.and_then(|it| scope.live(&it.value, problems));
     fields.set("pin", &mut spec.pins, problems, |node, problems| pins(node, &scope, problems));
+    spec.mirror = fields.read("mirror", problems, |node, problems| recourse::mirror(node, &scope, problems));
     let mut fixed = Vec::new();
     fields.set("split", &mut fixed, problems, |node, problems| split(node, live, &scope, problems));
     if !fixed.is_empty() && spec.sticky.is_none() {

@@ -137,6 +137,7 @@ fn config(live: &str, versions: &[&str], plan_text: &str) -> Config {
         retry: Default::default(),
         care: Default::default(),
         shield: Default::default(),
+        mirror: None,
         error_status: ErrorStatus::default(),
         client_key: StickyBy::default(),
         server_timing: false,

@@ -23,6 +23,12 @@ pub struct Buffer {
     end: usize,
 }
 
+impl Default for Buffer {
+    fn default() -> Self {
+        Self { bytes: Box::default(), start: 0, end: 0 }
+    }
+}
+
 impl Buffer {
     fn new() -> Self {
         Self { bytes: vec![0; BUFFER_BYTES].into_boxed_slice(), start: 0, end: 0 }

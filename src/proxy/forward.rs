@@ -16,6 +16,7 @@ use super::failure::Failure;
 use super::h1::Answer;
 use super::listener::Local;
 use super::message::{Framing, MethodKind};
+use super::mirror::Copy;
 use super::plan::{Planned, plan};
 use super::pump::Pump;
 use super::retry::{self, Loss};
@@ -65,6 +66,8 @@ pub struct Job {
     pub response_headers: HeaderEdits,
     /// The head for the endpoint, written, and the body to come.
     pub upload: Pump,
+    /// A copy for a version that answers nobody.
+    pub copy: Option<Box<Copy>>,
     /// The shard it is evidence of; `None` if the split did not choose.
     pub evidence: Option<ClientShard>,
 }

@@ -5,7 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::routing::{Covers, Redirect, RequestFacts, Route, ServiceSpec, Target as To, VersionSpec};
+use crate::routing::{
+    Covers, HeaderEdit, Mirror, Redirect, RequestFacts, Route, ServiceSpec, Target as To, VersionIndex,
+    VersionSpec,
+};
 use crate::telemetry::{Lane, RejectReason};
 
 use super::caller::{self, Caller};
@@ -15,6 +18,7 @@ use super::h1::{self, BodyReader, ForwardedInfo, RequestWriting};
 use super::listener::Local;
 use super::marks::{Looped, MarkRules, Marks};
 use super::message::{Framing, MethodKind, OwnLine, Refusal, RequestHead, Target, TargetRules};
+use super::mirror::{self, Copy};
 use super::pump::Pump;
 use super::replay::Replay;
 use super::view::View;
@@ -171,24 +175,31 @@ fn choose(
     // Whoever chose the version, or was sent there to look at it, sees what it answers.
     let cover = service.cover(assigned.version).filter(|_| assigned.judged);
     let request = request_of(head);
+    let own = marks.lines();
+    let mut write = |own: &[OwnLine<'_>], edits: &[HeaderEdit], version: VersionIndex, out: &mut Vec<u8>| {
+        let version = &spec.versions[version.0];
+        write_head(route, target, buf, path, head, client, &request, own, edits, version, out);
+    };
     let mut upload = Pump::new(worker.stock.head());
-    write_head(
-        route,
-        target,
-        buf,
-        path,
-        head,
-        client,
-        &request,
-        &marks.lines(),
-        &spec.versions[assigned.version.0],
-        &mut upload.front,
-    );
+    write(&own, &route.request_headers, assigned.version, &mut upload.front);
     upload.load_front();
+    let from = if client.stream.is_end() { Framing::UntilClose } else { request.framing };
+    let mirror = spec.mirror.as_ref().filter(|it| {
+        let whole = !request.upgrade && !request.expect_continue;
+        whole && it.takes(facts.method, assigned.version, || worker.bits())
+    });
+    let copy = mirror.map(|it| {
+        let mut head = Vec::new();
+        let edits = mirror::edits(&route.request_headers, it.credentials);
+        let [id, hops, parent, state] = own;
+        write(&[id, hops, parent, state, mirror::MARK], &edits, it.to, &mut head);
+        let to = Rc::clone(&versions[it.to.0]);
+        let framing = (from, request.framing);
+        Box::new(Copy { to, spec: Arc::clone(spec), kind: request.kind, head, framing })
+    });
     if !request.framing.is_empty() {
-        let from = if client.stream.is_end() { Framing::UntilClose } else { request.framing };
         upload.reader = BodyReader::new(from, request.framing);
-        upload.replay = replay(&request, spec, &upload.front);
+        upload.replay = replay(&request, spec, &upload.front, mirror);
     }
     upload.held = request.expect_continue;
     upload.content_max = spec.limits.body;
@@ -200,6 +211,7 @@ fn choose(
         server_timing: client.spec.server_timing || spec.server_timing || route.server_timing,
         response_headers: caller::with_cookie(&route.response_headers, issued),
         upload,
+        copy,
         evidence,
     }))
 }
@@ -215,14 +227,12 @@ fn marks<'a>(
     Marks::of(head, buf, rules, || worker.bits())
 }
 
-/// What is kept of a request with a body, so that it can be sent again.
-fn replay(request: &Request, spec: &ServiceSpec, head: &[u8]) -> Replay {
+/// What is kept of a request with a body, so that it can be sent again, or to another version.
+fn replay(request: &Request, spec: &ServiceSpec, head: &[u8], mirror: Option<&Mirror>) -> Replay {
     let wanted = spec.retry.attempts > 0 || spec.shield.covers != Covers::Nothing;
-    if wanted && request.is_idempotent() && !request.expect_continue {
-        Replay::of(head, request.framing, spec.retry.body)
-    } else {
-        Replay::Never
-    }
+    let again = wanted && request.is_idempotent() && !request.expect_continue;
+    let copy = mirror.map_or(0, |it| it.body);
+    Replay::of(head, request.framing, if again { spec.retry.body } else { 0 }, copy)
 }
 
 fn request_of(head: &RequestHead) -> Request {
@@ -247,6 +257,7 @@ fn write_head(
     client: &Client,
     request: &Request,
     own: &[OwnLine<'_>],
+    edits: &[HeaderEdit],
     version: &VersionSpec,
     out: &mut Vec<u8>,
 ) {
@@ -268,7 +279,7 @@ fn write_head(
     let how = RequestWriting {
         path: forwarded_path,
         framing: request.framing,
-        edits: &route.request_headers,
+        edits,
         forwarded: ForwardedInfo {
             peer: &client.peer.text,
             proto: client.peer.scheme,

@@ -25,6 +25,8 @@ pub struct Kept {
     body: Vec<u8>,
     framing: Framing,
     room: usize,
+    /// Of that, for another try.
+    again: usize,
     source: Source,
 }
 
@@ -38,24 +40,41 @@ enum Source {
 }
 
 impl Replay {
-    /// Keeps `head` and up to `room` bytes of a body.
-    pub fn of(head: &[u8], framing: Framing, room: usize) -> Self {
+    /// Keeps `head` and a body of up to `again` bytes for another try, and up to `copy` bytes of it for a
+    /// copy.
+    pub fn of(head: &[u8], framing: Framing, again: usize, copy: usize) -> Self {
+        let room = again.max(copy);
         match framing {
             Framing::None | Framing::Length(0) => Self::HeadOnly,
             Framing::Length(length) if length > room as u64 => Self::Never,
+            _ if room == 0 => Self::Never,
             Framing::Length(_) | Framing::Chunked | Framing::UntilClose => Self::Kept(Box::new(Kept {
                 head: head.to_vec(),
                 body: Vec::new(),
                 framing,
                 room,
+                again,
                 source: Source::Sender,
             })),
         }
     }
 
-    /// Whether all of the message is at hand.
+    /// Whether all of the message is at hand for another try.
     pub fn is_whole(&self) -> bool {
-        !matches!(self, Self::Never)
+        match self {
+            Self::HeadOnly => true,
+            Self::Never => false,
+            Self::Kept(it) => it.again > 0 && it.body.len() <= it.again,
+        }
+    }
+
+    /// The body as far as it was passed on, if it was kept.
+    pub fn body(&self) -> Option<&[u8]> {
+        match self {
+            Self::HeadOnly => Some(b""),
+            Self::Never => None,
+            Self::Kept(it) => Some(&it.body),
+        }
     }
 
     /// These bytes of the body, as they arrived, were passed on.
@@ -113,19 +132,31 @@ mod tests {
 
     #[test]
     fn a_body_is_kept_as_far_as_there_is_room() {
-        let mut it = Replay::of(b"head", Framing::Chunked, 8);
+        let mut it = Replay::of(b"head", Framing::Chunked, 8, 0);
         it.keep(b"1234");
         it.keep(b"5678");
         assert!(it.is_whole());
         it.keep(b"9");
         assert!(!it.is_whole(), "it would not fit");
-        assert!(!Replay::of(b"head", Framing::Length(9), 8).is_whole(), "known from the start");
-        assert!(matches!(Replay::of(b"head", Framing::None, 0), Replay::HeadOnly));
+        assert!(!Replay::of(b"head", Framing::Length(9), 8, 0).is_whole(), "known from the start");
+        assert!(matches!(Replay::of(b"head", Framing::None, 0, 0), Replay::HeadOnly));
+    }
+
+    #[test]
+    fn what_is_kept_for_a_copy_is_not_sent_again() {
+        let mut it = Replay::of(b"head", Framing::Chunked, 4, 8);
+        it.keep(b"1234");
+        assert!(it.is_whole());
+        it.keep(b"5678");
+        assert!(!it.is_whole() && it.body() == Some(b"12345678"));
+        it.keep(b"9");
+        assert_eq!(it.body(), None);
+        assert!(!Replay::of(b"head", Framing::Length(4), 0, 8).is_whole());
     }
 
     #[test]
     fn what_goes_out_again_is_not_kept_twice() {
-        let mut it = Replay::of(b"head", Framing::Length(8), 8);
+        let mut it = Replay::of(b"head", Framing::Length(8), 8, 0);
         it.keep(b"1234");
         for _ in 0..2 {
             assert_eq!(it.rewind(), Some((&b"head"[..], Framing::Length(8))));

@@ -56,13 +56,15 @@ pub struct Budgets {
     pub shield: Budget,
     /// Since when it has had no traffic, in milliseconds of the worker; [`Budgets::IN_USE`] while it has.
     pub retired_ms: Cell<u64>,
+    /// Copies of requests that are under way to it.
+    pub mirrored: Cell<usize>,
 }
 
 impl Default for Budgets {
     fn default() -> Self {
         let retired_ms = Cell::new(Self::IN_USE);
         // A version on trial that fails is out after a handful of failures: those are covered whole.
-        Self { retry: Budget::small(), shield: Budget::large(), retired_ms }
+        Self { retry: Budget::small(), shield: Budget::large(), retired_ms, mirrored: Cell::new(0) }
     }
 }
 

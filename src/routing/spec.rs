@@ -9,6 +9,7 @@ use crate::model::{Fingerprint, ServiceName, VersionName};
 use super::care::{Care, Checkup};
 use super::matcher::{HeaderCondition, HeaderLookup};
 use super::minted::MintedCookie;
+use super::mirror::Mirror;
 use super::recourse::{Retry, Shield};
 use super::secured::EndpointTls;
 use super::table::VersionIndex;
@@ -38,6 +39,8 @@ pub struct ServiceSpec {
     pub care: Care,
     /// Which failures of a version on trial users do not see.
     pub shield: Shield,
+    /// Which version gets copies of requests.
+    pub mirror: Option<Mirror>,
     /// Which answers count as failures, beside connect failures, resets and timeouts.
     pub error_status: ErrorStatus,
     /// Which group of clients the guards count a request for.

@@ -39,6 +39,37 @@ troubles! {
     Status = "status",
 }
 
+/// What came of a copy of a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mirrored {
+    /// It was answered.
+    Answered,
+    /// It was answered with a status of 500 or above.
+    Failed,
+    /// There was no answer, or not in time.
+    NoAnswer,
+    /// It was not sent, because too many were under way.
+    Dropped,
+    /// It was not sent, because its body was too large.
+    TooLarge,
+}
+
+impl Mirrored {
+    /// Every outcome, in the order of declaration.
+    pub const ALL: [Self; 5] = [Self::Answered, Self::Failed, Self::NoAnswer, Self::Dropped, Self::TooLarge];
+
+    /// The word used as label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Failed => "failed",
+            Self::NoAnswer => "no_answer",
+            Self::Dropped => "dropped",
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
 /// One worker's counts of one version.
 #[derive(Debug, Default)]
 pub struct RecourseCells {
@@ -46,6 +77,7 @@ pub struct RecourseCells {
     retries_denied: Count,
     shielded: [Count; Trouble::ALL.len()],
     shields_denied: Count,
+    mirrored: [Count; Mirrored::ALL.len()],
 }
 
 impl RecourseCells {
@@ -69,11 +101,17 @@ impl RecourseCells {
         self.retries_denied.add(1);
     }
 
+    /// A copy of a request that another version was given.
+    pub fn mirrored(&self, outcome: Mirrored) {
+        self.mirrored[outcome as usize].add(1);
+    }
+
     pub(super) fn add_to(&self, sum: &mut RecourseCounts) {
         sum.retries.iter_mut().zip(&self.retries).for_each(|(into, from)| *into += from.get());
         sum.retries_denied += self.retries_denied.get();
         sum.shielded.iter_mut().zip(&self.shielded).for_each(|(into, from)| *into += from.get());
         sum.shields_denied += self.shields_denied.get();
+        sum.mirrored.iter_mut().zip(&self.mirrored).for_each(|(into, from)| *into += from.get());
     }
 }
 
@@ -88,4 +126,6 @@ pub struct RecourseCounts {
     pub shielded: [u64; Trouble::ALL.len()],
     /// Requests that it would have answered but for the budget.
     pub shields_denied: u64,
+    /// Copies of requests in the order of [`Mirrored::ALL`].
+    pub mirrored: [u64; Mirrored::ALL.len()],
 }

@@ -38,6 +38,7 @@ const SHAPES: &[&Shape] = &[
     &query::QUERY,
     &recourse::RETRY,
     &recourse::SHIELD,
+    &recourse::MIRROR,
     &rollout::WATCH,
     &step::STEP,
     &route::MATCH,

@@ -23,6 +23,9 @@ impl Exchange<'_> {
                     self.upload_done = true;
                     self.patience.sent(self.now_us / 1000);
                     self.attempt.handed(self.now_us);
+                    if let Some(copy) = self.job.copy.take() {
+                        copy.send(self.worker, self.job.upload.replay.body());
+                    }
                     if let Some(end) = upstream.outbound() {
                         // If that fails, so does the answer.
                         let _ = end.finish();

@@ -190,6 +190,7 @@ fn service(sticky: Option<StickyBy>) -> Service {
         retry: Default::default(),
         care: Default::default(),
         shield: Default::default(),
+        mirror: None,
         error_status: ErrorStatus::default(),
         client_key: StickyBy::default(),
         server_timing: false,

@@ -3,7 +3,7 @@
 use prometheus::proto::MetricFamily;
 
 use crate::model::Histogram;
-use crate::telemetry::{ErrorKind, HandshakeFailure, RejectReason, Trouble, VersionCounts};
+use crate::telemetry::{ErrorKind, HandshakeFailure, Mirrored, RejectReason, Trouble, VersionCounts};
 
 use super::family::Family;
 use super::{ListenerRow, VersionRow};
@@ -22,6 +22,10 @@ pub(super) fn of_versions(rows: &[VersionRow]) -> Vec<MetricFamily> {
         "tidegate_shielded_total",
         "Requests that the version on trial failed and the stable one answered, by reason.",
     );
+    let mut mirrored = Family::counter(
+        "tidegate_mirrored_total",
+        "Copies of requests for a version that answers nobody, by what came of them.",
+    );
     for (service, version, counts) in rows {
         let names = [("service", service.as_str()), ("version", version.as_str())];
         for (code, n) in &codes_of(counts) {
@@ -38,8 +42,11 @@ pub(super) fn of_versions(rows: &[VersionRow]) -> Vec<MetricFamily> {
         {
             shielded.add(&[names[0], names[1], ("reason", why.as_str())], n as f64);
         }
+        for (outcome, n) in Mirrored::ALL.iter().zip(counts.recourse.mirrored) {
+            mirrored.add(&[names[0], names[1], ("outcome", outcome.as_str())], n as f64);
+        }
     }
-    let mut families = vec![requests.done(), errors.done(), retries.done(), shielded.done()];
+    let mut families = vec![requests.done(), errors.done(), retries.done(), shielded.done(), mirrored.done()];
     for (family, value) in plain_families() {
         families.push(for_each_version(family, rows, |family, labels, counts| {
             family.add(labels, value(counts) as f64);
@@ -110,7 +117,7 @@ pub(super) fn of_listeners(rows: &[ListenerRow]) -> Vec<MetricFamily> {
 pub(super) fn series_of(counts: &VersionCounts) -> u64 {
     // A histogram has its buckets, `+Inf`, sum and count.
     let histograms = duration_families().len() * (REQUEST_BOUNDS_US.len() + 3);
-    let words = ErrorKind::ALL.len() + 2 * Trouble::ALL.len() - 1;
+    let words = ErrorKind::ALL.len() + 2 * Trouble::ALL.len() - 1 + Mirrored::ALL.len();
     (codes_of(counts).len() + words + plain_families().len() + histograms) as u64
 }
 

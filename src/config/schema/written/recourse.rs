@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 
-use super::super::units::{OneOrMany, Percent, RetryReason};
+use super::super::units::{OneOrMany, Percent, RetryReason, Size};
 use super::{Off, SizeOrOff};
 
 #[derive(JsonSchema)]
@@ -63,4 +63,23 @@ pub(in super::super) enum Covers {
     Safe,
     Idempotent,
     Off,
+}
+
+/// Copies of requests for a version that answers nobody: to see how it does under real traffic before it has
+/// users. A copy leaves once its request was sent, marked with `x-tidegate-mirror: 1`; nobody waits for it, and
+/// nothing of it is judged. At most 32 are under way at once for each worker; others are dropped and counted.
+/// Requests of the version itself are not copied, nor upgrades and requests that wait for a 100.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Mirror {
+    /// The version that gets them. Required.
+    to: String,
+    /// The share of the requests that are copied. Default: `100%`.
+    sample: Option<Percent>,
+    /// Their methods. Name others only if doing things twice does no harm. Default: `[GET, HEAD]`.
+    methods: Option<OneOrMany<String>>,
+    /// Largest body that is copied, up to `64KiB`; requests with more are not. Default: `64KiB`.
+    max_body: Option<Size>,
+    /// Whether `Cookie` and `Authorization` go along. Default: `true`.
+    credentials: Option<bool>,
 }

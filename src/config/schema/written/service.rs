@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use super::super::units::{Duration, OneOrMany, Percent, Size, Text};
 use super::guard::GuardForm;
 use super::health::{EjectForm, HealthForm, PercentOrOff};
-use super::recourse::{RetryForm, ShieldForm};
+use super::recourse::{Mirror, RetryForm, ShieldForm};
 use super::{DurationOrOff, SizeOrOff};
 
 /// A service. To release, change `live`.
@@ -53,6 +53,8 @@ pub(in super::super) struct Service {
     /// Whether answers have a `Server-Timing` that says how long they took, and how much of it was the
     /// version's. A listener, a service or a route is enough. Default: `false`.
     server_timing: Option<bool>,
+    /// A version that gets copies of requests and answers nobody. Default: none.
+    mirror: Option<Mirror>,
     /// How a new `live` is released. Default: an instant flip that the guards watch for `5m`.
     rollout: Option<Rollout>,
 }
