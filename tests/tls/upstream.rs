@@ -101,7 +101,7 @@ fn an_endpoint_that_proves_itself_is_called() {
         for _ in 0..20 {
             assert_eq!(client.get("/").text(), "hello", "{url}");
         }
-        assert!(endpoint.connections.load(Ordering::SeqCst) <= 2, "connections are kept");
+        assert!(endpoint.connections.load(Ordering::SeqCst) < 10, "connections are kept");
     }
 }
 
