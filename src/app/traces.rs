@@ -33,10 +33,8 @@ fn outlets(spec: &TraceSpec, registry: &Arc<Registry>) -> Vec<Outlet> {
     })
 }
 
+/// A file that names a collector is refused by such a program.
 #[cfg(not(feature = "otlp"))]
-fn outlets(spec: &TraceSpec, _registry: &Arc<Registry>) -> Vec<Outlet> {
-    if spec.export.is_some() {
-        tracing::warn!("spans are not exported: this program was built without the feature `otlp`");
-    }
+fn outlets(_spec: &TraceSpec, _registry: &Arc<Registry>) -> Vec<Outlet> {
     Vec::new()
 }

@@ -42,6 +42,11 @@ pub(super) fn trace(node: &Node, problems: &mut Problems) -> Option<Option<Trace
 }
 
 fn export(node: &Node, problems: &mut Problems) -> Option<ExportTo> {
+    if !cfg!(feature = "otlp") {
+        let report = Report::error(Code::Value, node.at, "this program was built without the export of spans");
+        problems.push(report.help("build it with the feature `otlp`, or leave `export` out"));
+        return None;
+    }
     let written = fields::text(node, problems)?;
     let rest = written.strip_prefix("http://").unwrap_or_default();
     let (host, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
