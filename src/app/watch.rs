@@ -32,7 +32,7 @@ pub struct Watch {
 }
 
 /// What tells two states of a file apart without reading it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 struct Stamp {
     device: u64,
     inode: u64,
@@ -63,10 +63,10 @@ impl Watch {
 
     /// Watches these files and directories from now on. A file that was watched before is compared with what
     /// it looked like when a change was last acted on: it may have changed again while it was being read. At
-    /// the first time every file counts as changed: it was read a while ago.
+    /// the first time every file counts as changed, one that is gone too: it was read a while ago.
     pub fn follow(&mut self, paths: &[PathBuf]) {
         let first = self.paths.is_empty();
-        let fresh = |path: &PathBuf| if first { None } else { Stamp::of(path) };
+        let fresh = |path: &PathBuf| if first { Some(Stamp::default()) } else { Stamp::of(path) };
         let seen =
             |path: &PathBuf| self.paths.iter().position(|it| it == path).map(|at| self.stamp[at].clone());
         self.stamp = paths.iter().map(|it| seen(it).unwrap_or_else(|| fresh(it))).collect();
