@@ -146,6 +146,7 @@ fn routes(kind: Kind, count: usize) -> Vec<(RouteMatch, Route)> {
             server_timing: false,
             target,
             rate: None,
+            fault: None,
             rewrite: None,
             request_headers: [].into(),
             response_headers: [].into(),

@@ -15,6 +15,7 @@ mod dns;
 mod domain;
 mod edit;
 mod endpoint;
+mod fault;
 mod fields;
 mod guard;
 mod health;

@@ -5,6 +5,7 @@
 
 mod care;
 mod edits;
+mod fault;
 mod matcher;
 mod minted;
 mod mirror;
@@ -19,6 +20,7 @@ pub mod unit;
 
 pub use care::{Care, Checkup, CheckupKind, Dns, Eject};
 pub use edits::{HeaderEdit, HeaderEdits, PathRewrite, Redirect};
+pub use fault::{Fault, Injected};
 pub use matcher::{
     HeaderCondition, HeaderLookup, HostPattern, Matcher, PathCondition, PathPattern, PatternError,
     QueryCondition, RequestFacts, RouteMatch, RouteProblem, TextCondition,

@@ -722,3 +722,47 @@ fn copies_to_a_version_on_trial_do_not_count_against_it() {
     assert!(calls.load(Ordering::SeqCst) <= trial.stable.count());
     assert_eq!(trial.gate.state(), "CANARY");
 }
+
+/// A rehearsal: a version that is fine is made to fail on purpose, and goes back as if it had failed by itself.
+#[test]
+fn a_fault_that_was_asked_for_rolls_a_release_back() {
+    let (one, two) = (Upstream::answering("one"), Upstream::answering("two"));
+    let route = "routes: [{to: shop, fault: {abort: {status: 503, share: 100%}, to: v2}}]";
+    let rollout = "rollout: {steps: [50% for 1h]}";
+    let setup = Setup::to(&one).version("v2", &[two.address()]).service(rollout).top(route);
+    let mut gate = setup.start();
+    gate.reload(|setup| setup.live("v2"));
+    let mut client = gate.connect();
+    until("it is rolled back", || {
+        let answer = client.get("/");
+        assert_eq!((answer.status, answer.text().as_str()), (200, "one"), "the shield answers");
+        (gate.state() == "ROLLED BACK").then_some(())
+    });
+    assert_eq!(two.count(), 0, "what is aborted is not sent");
+}
+
+#[test]
+fn a_share_of_a_route_fails_or_takes_longer_on_purpose() {
+    let upstream = Upstream::answering("fine");
+    let abort = "fault: {abort: {status: 418, share: 50%}}";
+    let delay = "fault: {delay: {time: 300ms, share: 100%}}";
+    let routes = format!("routes: [{{to: shop, {abort}}}, {{match: {{path: /slow}}, to: shop, {delay}}}]");
+    let gate = Setup::to(&upstream).top(routes).start();
+    let mut client = gate.connect();
+    let mut aborted = 0;
+    for _ in 0..200 {
+        let answer = client.get("/");
+        match answer.status {
+            200 => assert_eq!((answer.text().as_str(), answer.error()), ("fine", None)),
+            418 => {
+                assert_eq!(answer.error(), Some("fault"));
+                aborted += 1;
+            }
+            other => panic!("{other}"),
+        }
+    }
+    assert!((60..140).contains(&aborted), "{aborted} of 200, where half were asked for");
+    let began = std::time::Instant::now();
+    assert_eq!(client.get("/slow").text(), "fine");
+    assert!(began.elapsed() >= Duration::from_millis(300), "{:?}", began.elapsed());
+}

@@ -11,6 +11,7 @@ use crate::routing::{
 use super::code::Code;
 use super::condition;
 use super::edit;
+use super::fault;
 use super::fields::{self, Fields, Shape};
 use super::node::Node;
 use super::problem::{Problems, Report};
@@ -31,6 +32,7 @@ pub(super) const ROUTE: Shape = Shape {
         "remove_headers",
         "redirect",
         "rate",
+        "fault",
         "server_timing",
     ],
 };
@@ -43,6 +45,8 @@ pub(super) struct Placed {
     pub(super) at: At,
     matches: RouteMatch,
     route: Route,
+    /// Where a version that is made to fail is named.
+    fault_at: At,
 }
 
 pub(super) fn route(node: &Node, services: &Names<'_>, problems: &mut Problems) -> Option<Placed> {
@@ -75,6 +79,7 @@ pub(super) fn route(node: &Node, services: &Names<'_>, problems: &mut Problems) 
         }
     };
     let rate = fields.get("rate").map(|it| rate::rate(it, problems));
+    let fault = fields.get("fault").map(|it| fault::fault(it, problems));
     let mut server_timing = false;
     fields.set("server_timing", &mut server_timing, problems, fields::boolean);
     let (request_headers, response_headers) = edits?;
@@ -87,16 +92,21 @@ pub(super) fn route(node: &Node, services: &Names<'_>, problems: &mut Problems) 
         Some(it) => Some(Arc::new(Rate::new(it?, &format!("{matches:?}")))),
         None => None,
     };
+    let (fault, fault_at) = match fault {
+        Some(it) => it.map(|(fault, at)| (Some(Arc::new(fault)), at))?,
+        None => (None, node.at),
+    };
     let route = Route {
         label: label(&matches).into(),
         server_timing,
         target: target?,
         rate,
+        fault,
         rewrite,
         request_headers,
         response_headers,
     };
-    Some(Placed { at: node.at, matches, route })
+    Some(Placed { at: node.at, matches, route, fault_at })
 }
 
 fn route_match(node: &Node, at: At, problems: &mut Problems) -> Option<RouteMatch> {
@@ -177,6 +187,7 @@ pub(super) fn matcher(
     let complete = routes.iter().all(Option::is_some);
     let routes: Vec<Placed> = routes.into_iter().flatten().collect();
     let targets: HashSet<usize> = routes.iter().filter_map(|it| it.service()).collect();
+    routes.iter().for_each(|it| check_fault(it, services, problems));
     let whole = routes.iter().filter(|it| takes_all(&it.matches));
     let taken: HashSet<HostPattern> = whole.flat_map(|it| it.matches.hosts.iter().cloned()).collect();
     let mut places: Vec<At> = routes.iter().map(|it| it.at).collect();
@@ -243,6 +254,7 @@ fn to_service(index: usize, matches: &RouteMatch) -> Route {
         server_timing: false,
         target,
         rate: None,
+        fault: None,
         rewrite: None,
         request_headers,
         response_headers,
@@ -259,6 +271,24 @@ fn report(problem: &RouteProblem, places: &[At]) -> Report {
                 .related(places[*by], "this one takes everything it matches")
                 .help("remove it, or make it more specific than the other")
         }
+    }
+}
+
+/// Whether a version that is made to fail exists, and anything that could fail is there.
+fn check_fault(placed: &Placed, services: &[service::Placed], problems: &mut Problems) {
+    let Some(fault) = &placed.route.fault else { return };
+    let Some(service) = placed.service().map(|it| &services[it]) else {
+        let report =
+            Report::error(Code::RouteTarget, placed.fault_at, "a redirect has no version that could fail");
+        return problems.push(report.help("`fault` is for routes that lead to a service"));
+    };
+    let (Some(to), Some(config)) = (&fault.to, &service.config) else { return };
+    let versions = || config.spec.versions.iter().map(|it| it.name.as_str());
+    if !versions().any(|it| it == to.as_str()) {
+        let message = "a fault of a version that does not exist";
+        let report = Report::error(Code::VersionUnknown, placed.fault_at, message);
+        let known = format!("versions: {}", versions().collect::<Vec<_>>().join(", "));
+        problems.push(report.did_you_mean(to.as_str(), versions(), &known));
     }
 }
 

@@ -43,7 +43,8 @@ pub(super) fn trace(node: &Node, problems: &mut Problems) -> Option<Option<Trace
 
 fn export(node: &Node, problems: &mut Problems) -> Option<ExportTo> {
     if !cfg!(feature = "otlp") {
-        let report = Report::error(Code::Value, node.at, "this program was built without the export of spans");
+        let report =
+            Report::error(Code::Value, node.at, "this program was built without the export of spans");
         problems.push(report.help("build it with the feature `otlp`, or leave `export` out"));
         return None;
     }

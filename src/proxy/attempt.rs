@@ -4,6 +4,7 @@
 //! counted too, and as nobody's fault.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::model::ClientShard;
 use crate::telemetry::{Ended, ErrorKind, Passed, VersionCells};
@@ -24,6 +25,8 @@ pub struct Attempt {
     answered_us: Option<u64>,
     /// Since when the version has had the whole request.
     handed_us: Option<u64>,
+    /// How much longer it is made to take.
+    lag_us: u64,
     /// Limits of age that were passed, and counted.
     passed: Passed,
     evidence: Option<ClientShard>,
@@ -65,6 +68,7 @@ impl Attempt {
             asked_us: None,
             answered_us: None,
             handed_us: None,
+            lag_us: 0,
             passed: 0,
             evidence,
             timed: evidence,
@@ -93,7 +97,12 @@ impl Attempt {
 
     /// The version has the whole request: from now on it is the one that takes its time.
     pub fn handed(&mut self, now_us: u64) {
-        self.handed_us = Some(now_us);
+        self.handed_us = Some(now_us.saturating_sub(self.lag_us));
+    }
+
+    /// The version is made to take so much longer.
+    pub fn lag(&mut self, lag: Duration) {
+        self.lag_us = self.lag_us.saturating_add(lag.as_micros() as u64);
     }
 
     /// Counts the limits of age that a request without an answer has passed by now; when it will pass the

@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::routing::RetryReason;
+use crate::routing::{Injected, RetryReason};
 use crate::telemetry::Trouble;
 
 use super::attempt::Attempt;
@@ -75,6 +75,9 @@ impl Exchange<'_> {
     /// Sends the request, unless it has been, and passes the answer on.
     pub async fn go_on(&mut self, client: &mut Client, course: &mut Course) -> Verdict {
         if course.at.is_none() {
+            if let Some(failure) = self.suffer(client).await {
+                return Verdict::Failed(failure);
+            }
             match self.connect(course).await {
                 Ok((endpoint, checkout)) => {
                     self.attempt.trail.sent_to(&endpoint.name);
@@ -89,6 +92,16 @@ impl Exchange<'_> {
             at.0.health.answered(self.worker.index, good);
         }
         verdict
+    }
+
+    /// Lets what the route asks for befall the request: a wait, a failure.
+    async fn suffer(&mut self, client: &Client) -> Option<Failure> {
+        if let Some(delay) = self.job.fault.delay.take() {
+            client.deadline.set(delay);
+            poll_fn(|cx| client.deadline.poll(cx)).await;
+            self.attempt.lag(delay);
+        }
+        self.job.fault.abort.map(Failure::Injected)
     }
 
     /// What an attempt says about its endpoint, if anything.
@@ -234,6 +247,8 @@ impl Exchange<'_> {
         self.attempt.trail = trail;
         self.job.version = stable;
         self.job.cover = None;
+        // It befell the other version.
+        self.job.fault = Injected::default();
         self.again();
         course.leave();
         (course.line, course.fresh_only) = (Line::default(), false);

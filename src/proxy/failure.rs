@@ -11,6 +11,8 @@ pub enum Failure {
     NoneReady,
     /// This process has too few file descriptors to reach one.
     NoDescriptor,
+    /// The route says that it fails, with this status.
+    Injected(u16),
     /// The version ended the connection early.
     Reset,
     /// The same, on a kept connection that may have been closing already.
@@ -42,6 +44,7 @@ impl Failure {
             Self::Connect => (502, "upstream_connect", "no endpoint could be reached\n"),
             Self::ConnectTimeout => (504, "upstream_connect", "no endpoint could be reached in time\n"),
             Self::NoneReady => (503, "no_healthy", "no endpoint is healthy\n"),
+            Self::Injected(status) => (status, "fault", "this failure was asked for\n"),
             Self::NoDescriptor => (503, "overloaded", "too much is going on: come again later\n"),
             Self::Reset | Self::Race => (502, "upstream_reset", "the connection ended before the answer\n"),
             Self::Protocol => (502, "upstream_reset", "the answer was malformed\n"),

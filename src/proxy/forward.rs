@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::model::ClientShard;
-use crate::routing::{HeaderEdits, ServiceSpec};
+use crate::routing::{HeaderEdits, Injected, ServiceSpec};
 use crate::telemetry::{ErrorKind, RejectReason, Trouble};
 
 use super::attempt::Attempt;
@@ -60,6 +60,8 @@ pub struct Job {
     pub version: Rc<VersionView>,
     /// The version that answers if this one, which is on trial, does not.
     pub cover: Option<Rc<VersionView>>,
+    /// What is made to befall it.
+    pub fault: Injected,
     /// Whether the answer says where the time went.
     pub server_timing: bool,
     /// Header changes towards the client.
@@ -177,6 +179,10 @@ impl Exchange<'_> {
         match failure {
             Failure::Connect | Failure::ConnectTimeout | Failure::NoneReady => {
                 self.attempt.failed(ErrorKind::Connect);
+            }
+            Failure::Injected(status) => {
+                self.attempt.status = Some(status);
+                self.attempt.complete(self.job.spec.error_status.counts(status));
             }
             Failure::Reset => self.attempt.failed(ErrorKind::Reset),
             Failure::Race => self.attempt.excused(ErrorKind::Reset),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::routing::{
-    Covers, HeaderEdit, Mirror, Redirect, RequestFacts, Route, ServiceSpec, Target as To, VersionIndex,
-    VersionSpec,
+    Covers, HeaderEdit, Injected, Mirror, Redirect, RequestFacts, Route, ServiceSpec, Target as To,
+    VersionIndex, VersionSpec,
 };
 use crate::telemetry::{Lane, RejectReason};
 
@@ -180,6 +180,10 @@ fn choose(
         let version = &spec.versions[version.0];
         write_head(route, target, buf, path, head, client, &request, own, edits, version, out);
     };
+    let fault = match &route.fault {
+        None => Injected::default(),
+        Some(fault) => fault.draw(&spec.versions[assigned.version.0].name, || worker.bits()),
+    };
     let mut upload = Pump::new(worker.stock.head());
     write(&own, &route.request_headers, assigned.version, &mut upload.front);
     upload.load_front();
@@ -208,6 +212,7 @@ fn choose(
         spec: Arc::clone(spec),
         version,
         cover: cover.map(|it| Rc::clone(&versions[it.0])),
+        fault,
         server_timing: client.spec.server_timing || spec.server_timing || route.server_timing,
         response_headers: caller::with_cookie(&route.response_headers, issued),
         upload,

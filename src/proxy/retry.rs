@@ -24,7 +24,7 @@ impl Loss {
     /// What it is counted as; `None` if it was not the version's fault.
     pub fn trouble(self) -> Option<Trouble> {
         match self {
-            Self::Answered(_) => Some(Trouble::Status),
+            Self::Answered(_) | Self::Failed(Failure::Injected(_)) => Some(Trouble::Status),
             Self::Failed(Failure::Connect | Failure::ConnectTimeout | Failure::NoneReady) => {
                 Some(Trouble::Connect)
             }
@@ -48,7 +48,9 @@ impl Loss {
 
     fn reason(self) -> Option<RetryReason> {
         match self {
-            Self::Answered(status) => RetryReason::of_status(status),
+            Self::Answered(status) | Self::Failed(Failure::Injected(status)) => {
+                RetryReason::of_status(status)
+            }
             // What was tried and refused went to every endpoint already.
             Self::Failed(Failure::Reset) => Some(RetryReason::Reset),
             Self::Failed(Failure::Timeout) => Some(RetryReason::Timeout),

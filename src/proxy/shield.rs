@@ -49,7 +49,7 @@ pub fn covers(shield: &Shield, kind: MethodKind) -> bool {
 
 fn is_failure(loss: Loss) -> bool {
     match loss {
-        Loss::Answered(status) => (500..600).contains(&status),
+        Loss::Answered(status) | Loss::Failed(Failure::Injected(status)) => (500..600).contains(&status),
         Loss::Failed(_) => loss.trouble() != Some(Trouble::Closed),
     }
 }

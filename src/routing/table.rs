@@ -6,6 +6,7 @@ use crate::model::Generation;
 
 use super::care::Dns;
 use super::edits::{HeaderEdits, PathRewrite, Redirect};
+use super::fault::Fault;
 use super::matcher::{HeaderLookup, Matcher, RequestFacts};
 use super::rate::Rate;
 use super::spec::ServiceSpec;
@@ -57,6 +58,8 @@ pub struct Route {
     pub target: Target,
     /// How often each caller may ask.
     pub rate: Option<Arc<Rate>>,
+    /// What is made to fail, for a rehearsal.
+    pub fault: Option<Arc<Fault>>,
     /// Change of the path before it is forwarded.
     pub rewrite: Option<PathRewrite>,
     /// Header changes towards the version.

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::super::fields::Shape;
 use super::super::{
-    access_log, check, condition, dns, edit, guard, health, listen, load, preview, query, rate, recourse,
-    request_id, rollout, route, schema, service, step, tls, trace, version,
+    access_log, check, condition, dns, edit, fault, guard, health, listen, load, preview, query, rate,
+    recourse, request_id, rollout, route, schema, service, step, tls, trace, version,
 };
 
 const SHAPES: &[&Shape] = &[
@@ -24,6 +24,9 @@ const SHAPES: &[&Shape] = &[
     &tls::CERTIFICATE,
     &tls::LISTENER_TLS,
     &tls::VERSION_TLS,
+    &fault::FAULT,
+    &fault::DELAY,
+    &fault::ABORT,
     &load::FILE,
     &load::INCLUDED,
     &guard::GUARD,

@@ -35,6 +35,7 @@ fn route_to(service: usize) -> Route {
         label: "".into(),
         server_timing: false,
         rate: None,
+        fault: None,
         target: Target::Service(ServiceIndex(service)),
         rewrite: None,
         request_headers: [].into(),

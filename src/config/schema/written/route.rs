@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 
-use super::super::units::{OneOrMany, Text};
+use super::super::units::{Duration, OneOrMany, Percent, Text};
 use super::service::Condition;
 
 /// A route. It has either `to` or `redirect`.
@@ -26,11 +26,47 @@ pub(in super::super) struct Route {
     remove_headers: Option<Removed>,
     /// How often each caller may ask. Default: no limit.
     rate: Option<Rate>,
+    /// What is made to fail on purpose, to rehearse a rollback. Default: nothing.
+    fault: Option<Fault>,
     /// An answer that sends the client elsewhere.
     redirect: Option<Redirect>,
     /// Whether answers have a `Server-Timing` that says how long they took, and how much of it was the
     /// version's. As in a listener. Default: `false`.
     server_timing: Option<bool>,
+}
+
+/// Failures on purpose, so that a rollback can be rehearsed. They count as the version's own: guards see
+/// them, the shield answers for them, and a release is really rolled back. At least one of `delay` and `abort`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Fault {
+    /// A share of the requests that takes longer. Default: none.
+    delay: Option<Delay>,
+    /// A share of the requests that is not sent to the version but answered with a status, and with
+    /// `x-tidegate-error: fault`. Default: none.
+    abort: Option<Abort>,
+    /// The version that seems to fail. Default: all of the service.
+    to: Option<String>,
+}
+
+/// A share of the requests that takes longer.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Delay {
+    /// How much longer, before the version is asked. Guards count it as the version's time. Required.
+    time: Duration,
+    /// Which share. Required.
+    share: Percent,
+}
+
+/// A share of the requests that is answered here.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Abort {
+    /// With what, 200 to 599. Required.
+    status: u16,
+    /// Which share. Required.
+    share: Percent,
 }
 
 /// How often each caller may ask; more is answered 429 with `Retry-After`, counted for the listener, and never
