@@ -12,7 +12,7 @@ mod upstream;
 
 use support::outside;
 use support::tls::{Ca, Hello, Pair};
-use support::{Gate, Setup, Upstream};
+use support::{Gate, Setup, Upstream, until};
 use tempfile::TempDir;
 
 /// A gate that speaks TLS with these pairs, and what else its listener says.
