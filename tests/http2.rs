@@ -1,4 +1,9 @@
 //! HTTP/2 from clients: what reaches the versions, what comes back, and what is refused.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "real programs in real time, and a test may fail by panicking"
+)]
 
 mod support;
 

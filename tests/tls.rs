@@ -1,5 +1,10 @@
 //! TLS with clients and endpoints: who answers, who may call, what is refused, and that nobody notices a new
 //! certificate.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "real programs in real time, and a test may fail by panicking"
+)]
 
 mod support;
 

@@ -17,16 +17,11 @@ pub const BUFFER_BYTES: usize = 64 * 1024;
 const STOCK_MAX: usize = 256;
 
 /// Bytes that were read and not yet consumed.
+#[derive(Default)]
 pub struct Buffer {
     bytes: Box<[u8]>,
     start: usize,
     end: usize,
-}
-
-impl Default for Buffer {
-    fn default() -> Self {
-        Self { bytes: Box::default(), start: 0, end: 0 }
-    }
 }
 
 impl Buffer {

@@ -99,10 +99,13 @@ fn a_reset_at_a_time_ends_too() {
     until("the version is free", || (upstream.busy() == 0).then_some(()));
 }
 
+/// A frame for a stream of this number.
+type Trigger = fn(u32) -> Vec<u8>;
+
 /// MadeYouReset: six ways to have the proxy reset a stream whose request is under way.
 #[test]
 fn resets_that_a_client_provokes_are_counted() {
-    let triggers: [(&str, fn(u32) -> Vec<u8>); 6] = [
+    let triggers: [(&str, Trigger); 6] = [
         ("an empty window update", |it| frame(kind::WINDOW_UPDATE, 0, it, &[0; 4])),
         ("a window that overflows", |it| frame(kind::WINDOW_UPDATE, 0, it, &i32::MAX.to_be_bytes())),
         ("more than was announced", |it| frame(kind::DATA, 0, it, b"more than nine")),
