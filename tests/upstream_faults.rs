@@ -18,9 +18,10 @@ fn ms(it: u64) -> Duration {
 
 #[test]
 fn a_refused_connection_is_answered_at_once() {
-    let gate = Setup::default().version("v1", &[refusing()]).start();
+    let gate =
+        Setup::default().version("v1", &[refusing()]).service("timeouts: {connect: 60s, head: 60s}").start();
     let mut client = gate.connect();
-    let answer = took(Duration::ZERO, ms(1500), || client.get("/"));
+    let answer = took(Duration::ZERO, ms(15_000), || client.get("/"));
     assert_eq!((answer.status, answer.error()), (502, Some("upstream_connect")));
     assert!(!answer.closes(), "nothing is wrong with the client's connection: {answer:?}");
     assert_eq!(client.send(POST).response().status, 502);

@@ -67,8 +67,9 @@ fn an_old_generation_costs_no_more_than_its_tunnel() {
     }
     assert!(echoes(&mut tunnel), "an old generation's tunnel goes on");
     assert!(gate.memory() < memory + (8 << 20), "{memory} bytes grew to {}", gate.memory());
-    assert!(gate.descriptors() <= files + 4, "{files} descriptors grew to {}", gate.descriptors());
-    assert_eq!(gate.threads(), threads);
+    assert!(gate.descriptors() <= files + 12, "{files} descriptors grew to {}", gate.descriptors());
+    // A thread for what may block comes and goes; one for each generation would be forty-five.
+    assert!(gate.threads() <= threads + 10, "{threads} threads grew to {}", gate.threads());
 }
 
 /// Asks until the watch has seen enough.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// How long anything may take before a test fails. Long, because machines that run tests are busy;
 /// what is quick when all is well does not wait for it.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Looks until `look` sees something, and fails with `what` when it never does.
 #[track_caller]
