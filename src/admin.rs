@@ -16,6 +16,7 @@ mod doors;
 mod history;
 mod reply;
 mod route;
+mod scrape;
 #[cfg(test)]
 pub(crate) mod script;
 mod server;

@@ -23,8 +23,9 @@ pub use access::{AccessLog, Format, Lane, LogSeries, Outlet, Part, Record, Reque
 #[cfg(feature = "otlp")]
 pub use access::{Collector, export_spans};
 pub use alarm::Alarm;
+pub use exposition::Dialect;
 pub use facts::{CertificateFacts, EndpointFacts, GuardFacts, ReleaseFacts, ReleaseState};
-pub use listener::{HandshakeFailure, ListenerCells, ListenerCounts, ListenerSeries, RejectReason};
+pub use listener::{HandshakeFailure, ListenerCells, ListenerCounts, ListenerSeries, RejectReason, Unrouted};
 pub use recourse::{Mirrored, RecourseCells, RecourseCounts, Trouble};
 pub use registry::Registry;
 pub use slow::Passed;

@@ -453,7 +453,7 @@ fn an_endpoint_that_takes_no_connections_is_left_out_for_a_while() {
     });
     let endpoint = format!("http://{}", hole.address());
     until("it is counted", || {
-        (gate.metric("tidegate_endpoint_ejections_total", &[("endpoint", &endpoint)]) >= 1.0).then_some(())
+        (gate.metric("tidegate_ejections_total", &[("endpoint", &endpoint)]) >= 1.0).then_some(())
     });
     until("it is tried again", || (!words(&gate, "v1").contains(&"ejected".to_owned())).then_some(()));
 }

@@ -615,7 +615,7 @@ fn mirrored(one: &Upstream, two: std::net::SocketAddr, mirror: &str) -> Gate {
 }
 
 fn copies(gate: &Gate, outcome: &str) -> f64 {
-    gate.metric("tidegate_mirrored_total", &[("version", "v2"), ("outcome", outcome)])
+    gate.metric("tidegate_mirror_requests_total", &[("version", "v2"), ("result", outcome)])
 }
 
 /// A copy is the request, with a mark; its answer is nobody's, and it counts for nobody.

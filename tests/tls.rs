@@ -122,7 +122,7 @@ fn an_unknown_name_can_be_refused() {
         assert!(refused.contains("UnrecognisedName"), "{refused}");
     }
     assert_eq!(Hello::to("a.test", &ca).connect(gate.address()).get("/").status, 200);
-    assert_eq!(gate.metric("tidegate_tls_handshake_failures_total", &[("reason", "name")]), 2.0);
+    assert_eq!(gate.metric("tidegate_tls_handshake_errors_total", &[("reason", "name")]), 2.0);
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn versions_below_the_least_are_refused() {
     let by = |version| Hello::made("shop.test", &ca, None, &[version]).try_connect(gate.address());
     assert!(by(&rustls::version::TLS13).is_ok());
     assert!(by(&rustls::version::TLS12).is_err());
-    let counted = || gate.metric("tidegate_tls_handshake_failures_total", &[("reason", "incompatible")]);
+    let counted = || gate.metric("tidegate_tls_handshake_errors_total", &[("reason", "incompatible")]);
     until("it is counted", || (counted() == 1.0).then_some(()));
 }
 

@@ -14,6 +14,7 @@ use super::ask::{self, Query};
 use super::door::Door;
 use super::history;
 use super::reply::{Problem, Reply, json, whole};
+use super::scrape;
 use super::server::House;
 use super::verbs;
 use super::wire::{
@@ -36,7 +37,7 @@ async fn try_answer(house: &House, door: &Door, request: Request<Incoming>) -> R
         ["readyz"] => read(&head.method).map(|()| ready(house)),
         ["metrics"] => {
             read(&head.method)?;
-            metrics(house).await
+            scrape::metrics(house, &head.headers).await
         }
         ["api", "v1", "status"] => {
             read(&head.method)?;
@@ -127,18 +128,6 @@ fn ready(house: &House) -> Reply {
     plain(StatusCode::OK, "ready\n")
 }
 
-/// Rendered on a thread of its own: it reads every cell and `/proc`, and whoever shares our thread (the
-/// controller) should not wait for that.
-async fn metrics(house: &House) -> Result<Reply, Problem> {
-    let registry = Arc::clone(&house.registry);
-    let rendered = tokio::task::spawn_blocking(move || registry.render()).await;
-    let text = rendered.map_err(|it| {
-        let detail = format!("the metrics cannot be rendered: {it}");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
-    })?;
-    Ok(whole(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text))
-}
-
 /// The newest status; with `after` and `timeout` in the query, waits until there is a newer one.
 async fn newest(house: &House, query: Option<&str>) -> Result<Arc<Status>, Problem> {
     let query = Query::parse(query, &["after", "timeout"])?;
@@ -168,7 +157,7 @@ fn status_wire(house: &House, status: &Status) -> StatusWire {
             name: it.name().to_string(),
             open: counts.open,
             accepted: counts.accepted,
-            unrouted: counts.unrouted,
+            unrouted: counts.unrouted.iter().sum(),
             rejected: counts.rejected.iter().sum(),
         }
     });

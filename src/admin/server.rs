@@ -266,7 +266,11 @@ where
 {
     let service = service_fn(|request| {
         let (house, door) = (Arc::clone(&house), door.clone());
-        async move { Ok::<_, Infallible>(route::answer(&house, &door, request).await) }
+        async move {
+            let reply = route::answer(&house, &door, request).await;
+            house.registry.admin_answered(reply.status().as_u16());
+            Ok::<_, Infallible>(reply)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

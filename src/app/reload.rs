@@ -305,7 +305,7 @@ fn certificates(config: &Config) -> Vec<CertificateFacts> {
             .flat_map(|it| it.identities.clone())
             .map(move |it| CertificateFacts {
                 listener: listener.clone(),
-                file: it.file.display().to_string(),
+                name: it.names.first().map_or_else(|| it.file.display().to_string(), |it| it.to_string()),
                 expires: it.expires,
             })
             .collect::<Vec<_>>()

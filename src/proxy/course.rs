@@ -300,6 +300,7 @@ impl Exchange<'_> {
 fn failure_of(error: &ConnectError) -> Failure {
     match error {
         ConnectError::Failed { .. } => Failure::Connect,
+        ConnectError::Tls { .. } => Failure::Tls,
         ConnectError::NoneReady => Failure::NoneReady,
         ConnectError::TimedOut { .. } => Failure::ConnectTimeout,
         ConnectError::NoDescriptor { .. } => Failure::NoDescriptor,

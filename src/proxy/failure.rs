@@ -7,6 +7,8 @@ pub enum Failure {
     Connect,
     /// No endpoint could be reached in time.
     ConnectTimeout,
+    /// An endpoint was reached and did not prove who it is, or speaks no TLS.
+    Tls,
     /// No endpoint passes its checkups.
     NoneReady,
     /// This process has too few file descriptors to reach one.
@@ -43,6 +45,7 @@ impl Failure {
         match self {
             Self::Connect => (502, "upstream_connect", "no endpoint could be reached\n"),
             Self::ConnectTimeout => (504, "upstream_connect", "no endpoint could be reached in time\n"),
+            Self::Tls => (502, "upstream_connect", "no endpoint could be trusted\n"),
             Self::NoneReady => (503, "no_healthy", "no endpoint is healthy\n"),
             Self::Injected(status) => (status, "fault", "this failure was asked for\n"),
             Self::NoDescriptor => (503, "overloaded", "too much is going on: come again later\n"),

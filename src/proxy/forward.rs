@@ -180,6 +180,7 @@ impl Exchange<'_> {
             Failure::Connect | Failure::ConnectTimeout | Failure::NoneReady => {
                 self.attempt.failed(ErrorKind::Connect);
             }
+            Failure::Tls => self.attempt.failed(ErrorKind::Tls),
             Failure::Injected(status) => {
                 self.attempt.status = Some(status);
                 self.attempt.complete(self.job.spec.error_status.counts(status));

@@ -9,7 +9,7 @@ use crate::routing::{
     Covers, HeaderEdit, Injected, Mirror, Redirect, RequestFacts, Route, ServiceSpec, Target as To,
     VersionIndex, VersionSpec,
 };
-use crate::telemetry::{Lane, RejectReason};
+use crate::telemetry::{Lane, RejectReason, Unrouted};
 
 use super::caller::{self, Caller};
 use super::connection::Client;
@@ -132,7 +132,8 @@ fn choose(
         return redirected(redirect);
     }
     let Some(route) = view.table.route(&facts) else {
-        local.cells().unrouted();
+        let known = view.table.has_host(facts.host);
+        local.cells().unrouted(if known { Unrouted::Request } else { Unrouted::Host });
         return answer.with(404, Some("no_route"), "no route leads anywhere from here\n");
     };
     client.trail.routed(&route.label);

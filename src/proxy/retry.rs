@@ -25,7 +25,7 @@ impl Loss {
     pub fn trouble(self) -> Option<Trouble> {
         match self {
             Self::Answered(_) | Self::Failed(Failure::Injected(_)) => Some(Trouble::Status),
-            Self::Failed(Failure::Connect | Failure::ConnectTimeout | Failure::NoneReady) => {
+            Self::Failed(Failure::Connect | Failure::ConnectTimeout | Failure::Tls | Failure::NoneReady) => {
                 Some(Trouble::Connect)
             }
             Self::Failed(Failure::Reset) => Some(Trouble::Reset),

@@ -25,8 +25,10 @@ pub enum Cover {
 
 /// What is done about this `loss`.
 pub fn cover(shield: &Shield, tried: &Tried, loss: Loss) -> Cover {
-    let nobody =
-        matches!(loss, Loss::Failed(Failure::Connect | Failure::ConnectTimeout | Failure::NoneReady));
+    let nobody = matches!(
+        loss,
+        Loss::Failed(Failure::Connect | Failure::ConnectTimeout | Failure::Tls | Failure::NoneReady)
+    );
     if !tried.waits || !tried.whole || loss.trouble().is_none() || shield.covers == Covers::Nothing {
         Cover::No
     } else if nobody && tried.unsent {
@@ -90,7 +92,7 @@ mod tests {
     #[test]
     fn whoever_was_sent_to_nobody_goes_to_stable() {
         let post = Tried { kind: MethodKind::Post, unsent: true, ..GET };
-        for loss in [REFUSED, Loss::Failed(Failure::ConnectTimeout)] {
+        for loss in [REFUSED, Loss::Failed(Failure::ConnectTimeout), Loss::Failed(Failure::Tls)] {
             assert_eq!(with(Covers::Safe, post, loss), Cover::Free);
             assert_eq!(with(Covers::Nothing, post, loss), Cover::No);
         }

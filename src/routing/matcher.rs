@@ -140,6 +140,11 @@ impl Matcher {
         self.position(facts).map(|it| &self.routes[it])
     }
 
+    /// Whether any route answers to this host.
+    pub fn has_host(&self, host: &str) -> bool {
+        self.hosts.most_specific_first(host::without_dot(host)).next().is_some()
+    }
+
     /// The number of the route that wins, as an index into what [`Matcher::build`] was given.
     pub fn position(&self, facts: &RequestFacts<'_>) -> Option<usize> {
         let host = host::without_dot(facts.host);

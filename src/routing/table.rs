@@ -93,6 +93,11 @@ impl Table {
         self.matcher.find(facts)
     }
 
+    /// Whether any route answers to this host.
+    pub fn has_host(&self, host: &str) -> bool {
+        self.matcher.has_host(host)
+    }
+
     /// The service a route points at.
     pub fn service(&self, index: ServiceIndex) -> &Service {
         &self.services[index.0]

@@ -1,10 +1,11 @@
-//! Prometheus' text format: what a scrape gets.
+//! What a scrape gets, in Prometheus' text format or as OpenMetrics.
 //!
 //! Families are built from the counts at the moment of the scrape; nothing is registered anywhere, so
 //! a version that left is simply not there. Label values are names from the configuration or words of
 //! the program.
 
 mod family;
+mod openmetrics;
 mod process;
 mod state;
 mod traffic;
@@ -23,19 +24,32 @@ pub(super) type VersionRow = (ServiceName, VersionName, VersionCounts);
 /// One listener's name and counts.
 pub(super) type ListenerRow = (ListenerName, ListenerCounts);
 
-/// The versions that fit under [`SERIES_MAX`], and how many series the others would have had.
-pub(super) fn within_limit(versions: &[VersionRow]) -> (&[VersionRow], u64) {
-    let mut used = 0;
-    let fits = versions.iter().take_while(|it| {
-        used += traffic::series_of(&it.2);
-        used <= SERIES_MAX
-    });
-    let (shown, left_out) = versions.split_at(fits.count());
-    (shown, left_out.iter().map(|it| traffic::series_of(&it.2)).sum())
+/// A form in which metrics are written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Dialect {
+    /// Prometheus' own text format, which everything reads.
+    Prometheus,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+}
+
+/// Leaves out whole services, then whole versions, above `limit` series; how many series that were. What is
+/// there once for the process or for a listener is always shown.
+pub(super) fn limit(versions: &mut Vec<VersionRow>, facts: &mut Facts, limit: u64) -> u64 {
+    let (mut used, mut dropped) = (0, 0);
+    let mut fits = |series: u64| {
+        let fits = used + series <= limit;
+        *(if fits { &mut used } else { &mut dropped }) += series;
+        fits
+    };
+    facts.releases.retain(|_, it| fits(state::series_of(it)));
+    versions.retain(|it| fits(traffic::series_of(&it.2)));
+    dropped
 }
 
 /// The whole text.
 pub(super) fn render(
+    dialect: Dialect,
     versions: &[VersionRow],
     listeners: &[ListenerRow],
     facts: &Facts,
@@ -45,18 +59,24 @@ pub(super) fn render(
     families.extend(traffic::of_listeners(listeners));
     families.extend(state::of_releases(facts));
     families.extend(state::of_config(facts));
-    families.push(state::of_certificates(facts));
+    families.extend([state::of_certificates(facts), state::of_admin(facts)]);
     families.extend(process::of_log(log));
     families.extend(process::of_spans(spans));
     families.extend(process::families());
     families.retain(|it| !it.get_metric().is_empty());
-    TextEncoder::new().encode_to_string(&families).expect("every family has a name and metrics of its type")
+    match dialect {
+        Dialect::OpenMetrics => openmetrics::encode(&families),
+        Dialect::Prometheus => {
+            let text = TextEncoder::new().encode_to_string(&families);
+            text.expect("every family has a name and metrics of its type")
+        }
+    }
 }
 
-/// Most series of versions in one answer. Statuses are the caller's to choose, so an upstream that
-/// answers with every number would otherwise make Prometheus pay for it; versions above the limit are
-/// left out whole and counted in `tidegate_series_dropped_total`.
-const SERIES_MAX: u64 = 10_000;
+/// Most series of services and versions in one answer: about six hundred services with two versions each.
+/// Statuses are the upstream's to choose, so one that answers with every number would otherwise make
+/// Prometheus pay for it. What is above is counted in `tidegate_series_dropped_total`.
+pub(super) const SERIES_MAX: u64 = 100_000;
 
 #[cfg(test)]
 mod tests {
@@ -68,7 +88,7 @@ mod tests {
     use crate::model::{ClientShard, Generation, Timestamp, Weight};
     use crate::telemetry::{
         CertificateFacts, Ended, EndpointFacts, ErrorKind, GuardFacts, HandshakeFailure, Registry,
-        RejectReason, ReleaseFacts, ReleaseState, Trouble,
+        RejectReason, ReleaseFacts, ReleaseState, Trouble, Unrouted,
     };
 
     /// A registry in which every family has something to show.
@@ -96,7 +116,7 @@ mod tests {
         series.worker(0).ended(&Ended::default());
         let listener = registry.listener(&"http".parse().unwrap());
         listener.worker(0).accepted();
-        listener.worker(0).unrouted();
+        listener.worker(0).unrouted(Unrouted::Host);
         listener.worker(1).rejected(RejectReason::HeadTimeout);
         listener.worker(1).overhead_us(21);
         let weight = Weight::from_basis_points(2_500).unwrap();
@@ -127,11 +147,12 @@ mod tests {
         listener.worker(1).handshake_failed(HandshakeFailure::Timeout);
         registry.certificates(vec![CertificateFacts {
             listener: "http".parse().unwrap(),
-            file: "certs/shop.pem".into(),
+            name: "shop.example.com".into(),
             expires: Timestamp(1_800_000_000_000_000),
         }]);
         registry.config_loaded(Generation(3), Timestamp(1_700_000_000_000_000));
         registry.events_dropped(1);
+        registry.admin_answered(200);
         registry
     }
 
@@ -173,20 +194,46 @@ mod tests {
     }
 
     #[test]
-    fn versions_above_the_limit_are_left_out_and_counted() {
-        let registry = Registry::new(1);
-        let service = "shop".parse().unwrap();
-        for number in 0..300 {
-            let version = format!("v{number:03}").parse().unwrap();
+    fn what_is_above_the_limit_is_left_out_whole_and_counted() {
+        let registry = busy();
+        let service = "more".parse().unwrap();
+        for number in 0..30 {
+            let version = format!("v{number:02}").parse().unwrap();
             registry.version(&service, &version).worker(0).ended(&Ended::default());
         }
-        let text = registry.render();
-        let lines = text.lines().filter(|it| it.contains("service=\"shop\"")).count() as u64;
-        assert!(lines <= SERIES_MAX, "{lines}");
-        let dropped = text.lines().find_map(|it| it.strip_prefix("tidegate_series_dropped_total "));
-        let dropped: u64 = dropped.unwrap().parse().unwrap();
-        assert_eq!((lines + dropped) % 300, 0, "every version has as many series as the others");
-        assert!(dropped > 0 && text.contains("version=\"v000\"") && !text.contains("version=\"v299\""));
+        let count = |text: &str| text.lines().filter(|it| it.contains("service=")).count() as u64;
+        let of_release = |it: &&str| it.contains("service=\"shop\"") && !it.contains("_decisions_total");
+        let all = count(&registry.render());
+        for most in [0, 20, 100, 1_000] {
+            let text = registry.render_within(Dialect::Prometheus, most);
+            // Decisions are few and never left out.
+            let shown = count(&text) - 1;
+            assert!(shown <= most, "{shown} of {most}");
+            let dropped = text.lines().find_map(|it| it.strip_prefix("tidegate_series_dropped_total "));
+            assert!(dropped.unwrap() != "0");
+            assert_eq!(text.lines().any(|it| of_release(&it)), most >= 20, "{text}");
+            assert_eq!(text.contains("version=\"v00\""), most >= 100);
+            assert!(!text.contains("version=\"v29\""), "{text}");
+        }
+        let before: u64 = dropped_of(&registry.render());
+        registry.render_within(Dialect::Prometheus, 0);
+        // One series, the count of decisions, stays.
+        assert_eq!(dropped_of(&registry.render()) - before, all - 1);
+    }
+
+    fn dropped_of(text: &str) -> u64 {
+        let line = text.lines().find_map(|it| it.strip_prefix("tidegate_series_dropped_total "));
+        line.expect("it is always there").parse().expect("a number")
+    }
+
+    #[test]
+    fn both_dialects_say_the_same() {
+        let registry = busy();
+        let stable = |it: &&str| !it.starts_with('#') && !it.contains("process_") && !it.contains("_bucket{");
+        let lines = |dialect| -> Vec<String> {
+            registry.render_as(dialect).lines().filter(stable).map(str::to_owned).collect()
+        };
+        assert_eq!(lines(Dialect::OpenMetrics), lines(Dialect::Prometheus));
     }
 
     /// Feeds `text` to a checker, if this machine has it.

@@ -123,8 +123,8 @@ pub(super) const RELEASE_SECONDS: [f64; 12] =
 pub struct CertificateFacts {
     /// Whose it is.
     pub listener: ListenerName,
-    /// Its file.
-    pub file: String,
+    /// The first host that it is valid for, or its file.
+    pub name: String,
     /// When it expires.
     pub expires: Timestamp,
 }
@@ -139,6 +139,8 @@ pub(super) struct Facts {
     pub(super) durations: BTreeMap<&'static str, ReleaseDurations>,
     pub(super) config: ConfigFacts,
     pub(super) certificates: Vec<CertificateFacts>,
+    /// Answers to operators and scrapers, by status.
+    pub(super) admin_requests: BTreeMap<u16, u64>,
     pub(super) events_dropped: u64,
     pub(super) series_dropped: u64,
 }

@@ -21,7 +21,7 @@ pub struct ListenerSeries {
 pub struct ListenerCells {
     accepted: Count,
     closed: Count,
-    unrouted: Count,
+    unrouted: [Count; Unrouted::ALL.len()],
     rejected: [Count; RejectReason::ALL.len()],
     /// By version, 1.2 and 1.3, and by whether a session was resumed.
     handshakes: [[Count; 2]; 2],
@@ -49,6 +49,15 @@ macro_rules! reasons {
             }
         }
     };
+}
+
+reasons! {
+    /// Why a request has no route.
+    Unrouted:
+    /// No route has its host.
+    Host = "host",
+    /// Routes have its host, and none its path, method, headers and query.
+    Request = "request",
 }
 
 reasons! {
@@ -142,8 +151,8 @@ pub struct ListenerCounts {
     pub accepted: u64,
     /// Connections open now.
     pub open: u64,
-    /// Requests that no route matched.
-    pub unrouted: u64,
+    /// Requests that no route matched, in the order of [`Unrouted::ALL`].
+    pub unrouted: [u64; Unrouted::ALL.len()],
     /// Refusals in the order of [`RejectReason::ALL`].
     pub rejected: [u64; RejectReason::ALL.len()],
     /// Whether it speaks TLS.
@@ -194,7 +203,8 @@ impl ListenerSeries {
         ListenerCounts {
             open: self.open(),
             accepted: self.workers.iter().map(|it| it.accepted.get()).sum(),
-            unrouted: self.workers.iter().map(|it| it.unrouted.get()).sum(),
+            unrouted: Unrouted::ALL
+                .map(|why| self.workers.iter().map(|it| it.unrouted[why as usize].get()).sum()),
             tls: self.tls.load(Ordering::Relaxed),
             handshakes: [0, 1].map(|version| {
                 [0, 1]
@@ -221,8 +231,8 @@ impl ListenerCells {
     }
 
     /// A request matched no route.
-    pub fn unrouted(&self) {
-        self.unrouted.add(1);
+    pub fn unrouted(&self, why: Unrouted) {
+        self.unrouted[why as usize].add(1);
     }
 
     /// A connection or request was refused.
@@ -257,10 +267,10 @@ mod tests {
         it.worker(1).accepted();
         it.worker(1).closed();
         it.worker(1).rejected(RejectReason::UriTooLong);
-        it.worker(0).unrouted();
+        it.worker(0).unrouted(Unrouted::Request);
         it.worker(0).overhead_us(20);
         let counts = it.counts();
-        assert_eq!((counts.accepted, counts.open, counts.unrouted), (2, 1, 1));
+        assert_eq!((counts.accepted, counts.open, counts.unrouted), (2, 1, [0, 1]));
         assert_eq!(counts.rejected[RejectReason::UriTooLong as usize], 1);
         assert_eq!(counts.rejected.iter().sum::<u64>(), 1);
         assert_eq!(counts.overhead.count(), 1);

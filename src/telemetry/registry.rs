@@ -10,7 +10,7 @@ use crate::model::{
 
 use super::access::LogSeries;
 use super::alarm::Alarm;
-use super::exposition;
+use super::exposition::{self, Dialect};
 use super::facts::{CertificateFacts, Facts, ReleaseFacts};
 use super::listener::ListenerSeries;
 use super::version::VersionSeries;
@@ -216,26 +216,42 @@ impl Registry {
         locked(&self.facts).events_dropped += n;
     }
 
+    /// An operator or a scraper was answered with this status.
+    pub fn admin_answered(&self, status: u16) {
+        *locked(&self.facts).admin_requests.entry(status).or_default() += 1;
+    }
+
     /// All of it in Prometheus' text format.
     pub fn render(&self) -> String {
+        self.render_as(Dialect::Prometheus)
+    }
+
+    /// All of it, as a scraper likes it.
+    pub fn render_as(&self, dialect: Dialect) -> String {
+        self.render_within(dialect, exposition::SERIES_MAX)
+    }
+
+    /// All of it, but for services and versions above so many series.
+    pub(super) fn render_within(&self, dialect: Dialect, most: u64) -> String {
         let mut versions: Vec<_> = {
             let versions = locked(&self.versions);
             versions.values().map(|it| (it.left.is_some(), Arc::clone(&it.series))).collect()
         };
         // Stable, so by name within both groups. If there are too many, those that serve stay.
         versions.sort_by_key(|it| it.0);
-        let counts: Vec<_> = versions
+        let mut counts: Vec<_> = versions
             .iter()
             .map(|(_, it)| (it.service().clone(), it.version().clone(), it.counts()))
             .collect();
         let listeners: Vec<_> = self.listeners().iter().map(|it| (it.name().clone(), it.counts())).collect();
-        let (shown, dropped) = exposition::within_limit(&counts);
-        let facts = {
-            let mut facts = locked(&self.facts);
-            facts.series_dropped += dropped;
-            facts.clone()
+        let mut facts = locked(&self.facts).clone();
+        let dropped = exposition::limit(&mut counts, &mut facts, most);
+        facts.series_dropped = {
+            let mut told = locked(&self.facts);
+            told.series_dropped += dropped;
+            told.series_dropped
         };
-        exposition::render(shown, &listeners, &facts, [&self.log, &self.spans])
+        exposition::render(dialect, &counts, &listeners, &facts, [&self.log, &self.spans])
     }
 
     /// Looks a series up without making one.

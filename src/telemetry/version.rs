@@ -74,6 +74,8 @@ pub struct Ended {
 pub enum ErrorKind {
     /// No connection could be made.
     Connect,
+    /// A connection was there, and no TLS on it: the other side is not who it should be.
+    Tls,
     /// A connection was there, the answer was not, or not in time.
     Timeout,
     /// The connection ended in the middle of an exchange.
@@ -86,12 +88,14 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, in the order of declaration.
-    pub const ALL: [Self; 5] = [Self::Connect, Self::Timeout, Self::Reset, Self::Protocol, Self::Refused];
+    pub const ALL: [Self; 6] =
+        [Self::Connect, Self::Tls, Self::Timeout, Self::Reset, Self::Protocol, Self::Refused];
 
     /// The word used as label.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Connect => "connect",
+            Self::Tls => "tls",
             Self::Timeout => "timeout",
             Self::Reset => "reset",
             Self::Protocol => "protocol",

@@ -106,7 +106,7 @@ fn the_expiry_is_a_metric() {
     let pair = ca.issue_with(&["shop.test"], |it| it.not_after = rcgen::date_time_ymd(2091, 1, 1));
     let upstream = Upstream::answering("");
     let gate = secured(&upstream, &dir, &[&pair], "");
-    let labels = [("listener", "http")];
+    let labels = [("listener", "http"), ("name", "shop.test")];
     assert_eq!(gate.metric("tidegate_tls_certificate_expiry_timestamp_seconds", &labels), 3_818_448_000.0);
 }
 

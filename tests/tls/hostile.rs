@@ -38,7 +38,7 @@ fn read_all(mut stream: &TcpStream) -> Vec<u8> {
 }
 
 fn failures(gate: &Gate, reason: &str) -> f64 {
-    gate.metric("tidegate_tls_handshake_failures_total", &[("reason", reason)])
+    gate.metric("tidegate_tls_handshake_errors_total", &[("reason", reason)])
 }
 
 #[test]

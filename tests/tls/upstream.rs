@@ -138,6 +138,8 @@ fn an_endpoint_that_does_not_is_no_endpoint() {
         assert_eq!(response.head.all("x-tidegate-error"), ["upstream_connect"], "{what}");
         assert_eq!(endpoint.handshakes.load(Ordering::SeqCst), 0, "{what}");
         assert!(gate.log().contains("no TLS with an endpoint"), "{what}: {}", gate.log());
+        let counted = |kind| gate.metric("tidegate_upstream_errors_total", &[("kind", kind)]);
+        assert!(counted("tls") >= 1.0 && counted("connect") == 0.0, "{what}: {}", gate.metrics());
     }
 }
 

@@ -1,5 +1,6 @@
 //! Opening a connection to an endpoint.
 
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -24,6 +25,14 @@ pub enum ConnectError {
         /// Where to.
         endpoint: EndpointSpec,
         /// What the kernel or the resolver said.
+        source: io::Error,
+    },
+    /// The other side was reached and is not to be trusted, or speaks no TLS.
+    #[error("failed to speak TLS with {endpoint}")]
+    Tls {
+        /// Where to.
+        endpoint: EndpointSpec,
+        /// What is wrong.
         source: io::Error,
     },
     /// No endpoint is fit for requests.
@@ -55,10 +64,13 @@ pub async fn connect(
     now_ms: u64,
 ) -> Result<Stream, ConnectError> {
     let spec = &site.spec;
+    // Whether somebody is there, so that what goes wrong from then on is about TLS.
+    let reached = Cell::new(false);
     let failed = |source: io::Error| {
         let endpoint = spec.clone();
         match source.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::MFILE | Errno::NFILE) => ConnectError::NoDescriptor { endpoint, source },
+            _ if reached.get() => ConnectError::Tls { endpoint, source },
             _ => ConnectError::Failed { endpoint, source },
         }
     };
@@ -75,6 +87,7 @@ pub async fn connect(
         };
         let tcp = TcpStream::connect(SocketAddr::new(address, spec.port)).await?;
         admission::leave_some(&tcp)?;
+        reached.set(spec.tls.is_some());
         let stream = secured(tcp, spec, now_ms).await?;
         stream.set_nodelay()?;
         Ok(stream)

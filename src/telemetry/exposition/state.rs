@@ -1,9 +1,12 @@
 //! Releases and configuration: what was told.
 
+use std::collections::BTreeMap;
+
 use prometheus::proto::MetricFamily;
 
-use crate::telemetry::ReleaseState;
+use crate::model::Timestamp;
 use crate::telemetry::facts::{Facts, RELEASE_SECONDS};
+use crate::telemetry::{ReleaseFacts, ReleaseState};
 
 use super::family::{Family, seconds};
 
@@ -83,13 +86,12 @@ fn endpoints_of(facts: &Facts) -> [MetricFamily; 3] {
         "Whether the name of an endpoint cannot be looked up, so that its last address is used.",
     );
     let mut ejections = Family::counter(
-        "tidegate_endpoint_ejections_total",
+        "tidegate_ejections_total",
         "How often an endpoint was left out because of how it treated requests.",
     );
     let all =
         facts.releases.iter().flat_map(|(service, it)| it.endpoints.iter().map(move |it| (service, it)));
-    // An address that moves must not make series without end.
-    for (service, it) in all.take(ENDPOINTS_MAX) {
+    for (service, it) in all {
         let labels = [
             ("service", service.as_str()),
             ("version", it.version.as_str()),
@@ -102,8 +104,11 @@ fn endpoints_of(facts: &Facts) -> [MetricFamily; 3] {
     [up.done(), stale.done(), ejections.done()]
 }
 
-/// Most endpoints in one answer.
-const ENDPOINTS_MAX: usize = 2_000;
+/// How many series a service has here.
+pub(super) fn series_of(it: &ReleaseFacts) -> u64 {
+    let states = it.weights.len() + 1 + ReleaseState::ALL.len() + 1;
+    (states + 4 * it.guards.len() + 3 * it.endpoints.len()) as u64
+}
 
 /// Families about the configuration and about what could not be kept.
 pub(super) fn of_config(facts: &Facts) -> Vec<MetricFamily> {
@@ -144,9 +149,23 @@ pub(super) fn of_config(facts: &Facts) -> Vec<MetricFamily> {
 pub(super) fn of_certificates(facts: &Facts) -> MetricFamily {
     let name = "tidegate_tls_certificate_expiry_timestamp_seconds";
     let mut expiry = Family::gauge(name, "When a certificate expires that serves.");
+    // Two keys for one name, an RSA and an ECDSA one, are one series: the first to expire counts.
+    let mut first: BTreeMap<_, Timestamp> = BTreeMap::new();
     for it in &facts.certificates {
-        let labels = [("listener", it.listener.as_str()), ("file", it.file.as_str())];
-        expiry.add(&labels, seconds(it.expires.0));
+        let known = first.entry((&it.listener, &it.name)).or_insert(it.expires);
+        *known = it.expires.min(*known);
+    }
+    for ((listener, name), expires) in first {
+        expiry.add(&[("listener", listener.as_str()), ("name", name)], seconds(expires.0));
     }
     expiry.done()
+}
+
+/// What operators and scrapers asked.
+pub(super) fn of_admin(facts: &Facts) -> MetricFamily {
+    let mut asked = Family::counter("tidegate_admin_requests_total", "Admin requests by status.");
+    for (code, n) in &facts.admin_requests {
+        asked.add(&[("code", &code.to_string())], *n as f64);
+    }
+    asked.done()
 }

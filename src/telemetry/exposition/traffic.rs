@@ -3,7 +3,9 @@
 use prometheus::proto::MetricFamily;
 
 use crate::model::Histogram;
-use crate::telemetry::{ErrorKind, HandshakeFailure, Mirrored, RejectReason, Trouble, VersionCounts};
+use crate::telemetry::{
+    ErrorKind, HandshakeFailure, Mirrored, RejectReason, Trouble, Unrouted, VersionCounts,
+};
 
 use super::family::Family;
 use super::{ListenerRow, VersionRow};
@@ -23,7 +25,7 @@ pub(super) fn of_versions(rows: &[VersionRow]) -> Vec<MetricFamily> {
         "Requests that the version on trial failed and the stable one answered, by reason.",
     );
     let mut mirrored = Family::counter(
-        "tidegate_mirrored_total",
+        "tidegate_mirror_requests_total",
         "Copies of requests for a version that answers nobody, by what came of them.",
     );
     for (service, version, counts) in rows {
@@ -43,7 +45,7 @@ pub(super) fn of_versions(rows: &[VersionRow]) -> Vec<MetricFamily> {
             shielded.add(&[names[0], names[1], ("reason", why.as_str())], n as f64);
         }
         for (outcome, n) in Mirrored::ALL.iter().zip(counts.recourse.mirrored) {
-            mirrored.add(&[names[0], names[1], ("outcome", outcome.as_str())], n as f64);
+            mirrored.add(&[names[0], names[1], ("result", outcome.as_str())], n as f64);
         }
     }
     let mut families = vec![requests.done(), errors.done(), retries.done(), shielded.done(), mirrored.done()];
@@ -74,13 +76,15 @@ pub(super) fn of_listeners(rows: &[ListenerRow]) -> Vec<MetricFamily> {
         "TLS handshakes with clients, by version and whether a session was resumed.",
     );
     let mut failures =
-        Family::counter("tidegate_tls_handshake_failures_total", "TLS handshakes that failed, by reason.");
+        Family::counter("tidegate_tls_handshake_errors_total", "TLS handshakes that failed, by reason.");
     let mut overhead = Histogram::default();
     for (name, counts) in rows {
         let labels = [("listener", name.as_str())];
         open.add(&labels, counts.open as f64);
         accepts.add(&labels, counts.accepted as f64);
-        unrouted.add(&labels, counts.unrouted as f64);
+        for (why, n) in Unrouted::ALL.iter().zip(counts.unrouted) {
+            unrouted.add(&[labels[0], ("reason", why.as_str())], n as f64);
+        }
         for (why, n) in RejectReason::ALL.iter().zip(counts.rejected) {
             rejected.add(&[labels[0], ("reason", why.as_str())], n as f64);
         }
