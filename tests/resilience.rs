@@ -263,7 +263,7 @@ fn the_time_of_a_request_is_not_given_twice() {
     let answer = took(ms(400), ms(15_000), || gate.get("/"));
     assert_eq!((answer.status, answer.error()), (504, Some("upstream_timeout")));
     // The first and, after 300 ms, one more: then the time is over.
-    let tries: usize = silent.iter().map(Upstream::connections).sum();
+    let tries: usize = silent.iter().map(Upstream::count).sum();
     assert!(tries <= 2, "{tries}");
 }
 
