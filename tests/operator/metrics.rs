@@ -131,6 +131,52 @@ fn every_metric_that_is_promised_is_there_after_real_traffic() {
         let promised: BTreeSet<String> = labels.iter().map(|it| (*it).to_owned()).collect();
         assert_eq!(shown.labels.get(*name), Some(&promised), "{name}");
     }
+    assert_used_metrics_exist(&shown);
+}
+
+#[test]
+fn the_dashboard_is_sound() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/grafana/tidegate.json");
+    let text = std::fs::read_to_string(path).expect("it is shipped");
+    let dashboard: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let ids: BTreeSet<_> = panels.iter().map(|it| it["id"].as_u64().expect("a number")).collect();
+    assert_eq!(ids.len(), panels.len(), "two panels have one number");
+    for it in panels.iter().filter(|it| it["type"] != "row") {
+        assert_eq!(it["datasource"]["uid"], "${datasource}", "{}", it["title"]);
+        assert!(it["targets"].as_array().is_some_and(|it| !it.is_empty()), "{}", it["title"]);
+        let at = &it["gridPos"];
+        assert!(at["x"].as_u64().expect("x") + at["w"].as_u64().expect("w") <= 24, "{}", it["title"]);
+    }
+}
+
+/// Names of metrics in files that are shipped, by file.
+fn used() -> BTreeMap<String, BTreeSet<String>> {
+    let mut used = BTreeMap::new();
+    for directory in ["config/prometheus", "config/grafana"] {
+        let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
+        for entry in std::fs::read_dir(directory).expect("it is shipped") {
+            let path = entry.expect("an entry").path();
+            let text = std::fs::read_to_string(&path).expect("text");
+            // Comments and sentences for people name files and job names.
+            let lines = text.lines().filter(|it| !it.trim_start().starts_with('#'));
+            let words = lines.flat_map(|it| it.split(|it: char| !it.is_ascii_alphanumeric() && it != '_'));
+            let metrics = words.filter(|it| it.starts_with("tidegate_") || it.starts_with("process_"));
+            used.insert(path.display().to_string(), metrics.map(str::to_owned).collect());
+        }
+    }
+    used
+}
+
+/// A panel or an alert about a metric that does not exist stays silent for ever.
+fn assert_used_metrics_exist(shown: &Shown) {
+    let used = used();
+    assert!(used.len() >= 4 && used.values().map(BTreeSet::len).sum::<usize>() > 40, "{used:?}");
+    for (file, names) in used {
+        let missing: Vec<_> =
+            names.iter().filter(|it| !shown.types.contains_key(&shown.family(it))).collect();
+        assert!(missing.is_empty(), "{file}: {missing:?}");
+    }
 }
 
 /// Asks for the metrics as a scraper that accepts this.
