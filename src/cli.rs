@@ -18,7 +18,9 @@ mod failure;
 mod freeze;
 mod history;
 mod init;
+mod live;
 mod locate;
+mod man;
 mod pause;
 mod promote;
 mod reload;
@@ -51,6 +53,10 @@ pub type Outcome = Result<u8, Failure>;
 
 /// Reads the arguments of this process, does what they say, and reports.
 pub fn main() -> ExitCode {
+    // A shell asks what could stand where the cursor is.
+    if completions::answered() {
+        return ExitCode::SUCCESS;
+    }
     // Wrong usage, `--help` and `--version` end here, with clap's own words.
     let arguments = Arguments::parse();
     let mut terminal = Terminal::of_process(&arguments.global);
@@ -84,6 +90,7 @@ pub fn perform(arguments: &Arguments, terminal: &mut Terminal) -> Outcome {
         Verb::Simulate(it) => simulate::simulate(global, it, terminal),
         Verb::Replay(it) => replay::replay(it, terminal),
         Verb::Completions(it) => completions::completions(it, terminal),
+        Verb::Man(it) => man::man(it, terminal),
         Verb::Version => version::version(terminal),
     }
 }

@@ -395,3 +395,37 @@ fn starting_is_quick_and_quiet() {
     assert!(gate.log().lines().count() < 20, "{}", gate.log());
     assert!(!gate.log().to_lowercase().contains("panick"), "{}", gate.log());
 }
+
+/// A real bash, with the script that it is given, asks for the names of now.
+#[test]
+fn bash_completes_services_and_versions() {
+    let upstream = Upstream::answering("fine");
+    let gate = Setup::to(&upstream).start();
+    let file = gate.file();
+    let file = file.to_str().unwrap();
+    let complete = |words: &[&str]| -> Vec<String> {
+        let script = r#"
+            source <(tidegate completions bash)
+            COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+            _clap_complete_tidegate tidegate "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+            printf '%s\n' "${COMPREPLY[@]}"
+        "#;
+        let program = std::path::Path::new(env!("CARGO_BIN_EXE_tidegate"));
+        let mut path = vec![program.parent().unwrap().to_path_buf()];
+        path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+        let output = std::process::Command::new("bash")
+            .args(["--norc", "-c", script, "bash"])
+            .args(words)
+            .env("PATH", std::env::join_paths(path).unwrap())
+            .env_remove("TIDEGATE_URL")
+            .output()
+            .expect("bash runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+    };
+    assert_eq!(complete(&["tidegate", "roll"]), ["rollback"]);
+    assert_eq!(complete(&["tidegate", "-c", file, "promote", "sh"]), ["shop"]);
+    assert_eq!(complete(&["tidegate", "-c", file, "rollback", "shop", "--to", "v"]), ["v1"]);
+    assert_eq!(complete(&["tidegate", "-c", file, "weight", "shop", "v"]), ["v1="]);
+    assert!(complete(&["tidegate", "promote", "shop", "--f"]).contains(&"--full".to_owned()));
+}

@@ -12,6 +12,7 @@ use super::explain::ExplainArgs;
 use super::freeze::FreezeArgs;
 use super::history::HistoryArgs;
 use super::init::InitArgs;
+use super::man::ManArgs;
 use super::pause::PauseArgs;
 use super::promote::PromoteArgs;
 use super::reload::ReloadArgs;
@@ -133,6 +134,8 @@ pub enum Verb {
     Replay(ReplayArgs),
     /// Print the completions of a shell
     Completions(CompletionsArgs),
+    /// Print the manual page, or write one for each verb into a directory
+    Man(ManArgs),
     /// Print the version
     Version,
 }

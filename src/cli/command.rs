@@ -1,6 +1,7 @@
 //! What the verbs that change a release have in common.
 
-use crate::admin::wire::{CommandAsk, CommandDone};
+use crate::admin::wire::{CommandAsk, CommandDone, ServiceWire};
+use crate::config::closest;
 use crate::model::ServiceName;
 
 use super::arguments::Global;
@@ -28,7 +29,10 @@ pub fn send(
     let path = format!("{}/{verb}", service_path(service)?);
     block_on(async {
         let client = Client::find(global, terminal).await?;
-        let text = client.post(&path, ask).await?;
+        let text = match client.post(&path, ask).await {
+            Ok(it) => it,
+            Err(failure) => return Err(with_version(failure, &client, service, ask).await),
+        };
         if terminal.json {
             terminal.print_line(&text)?;
             return Ok(exit::DONE);
@@ -43,4 +47,23 @@ pub fn send(
         }
         Ok(exit::DONE)
     })
+}
+
+/// If a version was named that the service does not have, that is the reason, and perhaps a similar one was
+/// meant.
+async fn with_version(failure: Failure, client: &Client, service: &str, ask: &CommandAsk) -> Failure {
+    // `to` of a promotion is a share.
+    let named = ask.version.as_ref().or(ask.to.as_ref().filter(|it| !it.ends_with('%')));
+    let (Some(named), None, exit::FAILED) = (named, &failure.hint, failure.code) else { return failure };
+    let Ok(path) = service_path(service) else { return failure };
+    let Ok(found) = client.get::<ServiceWire>(&path).await else { return failure };
+    let versions = || found.lanes.iter().map(|it| it.version.as_str());
+    if versions().any(|it| it == named) {
+        return failure;
+    }
+    let failure = Failure::new(failure.code, format!("{service} has no version `{named}`"));
+    match closest(named, versions()) {
+        Some(similar) => failure.hint(format!("did you mean `{similar}`?")),
+        None => failure.hint(format!("there are: {}", versions().collect::<Vec<_>>().join(", "))),
+    }
 }

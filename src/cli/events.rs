@@ -1,6 +1,7 @@
 //! `tidegate events`: decisions, and what they rested on.
 
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 
 use crate::admin::wire::{EventWire, EventsPage};
 use crate::runtime::Clock;
@@ -9,12 +10,13 @@ use super::arguments::Global;
 use super::client::{Client, block_on};
 use super::terminal::{Paint, Terminal};
 use super::text::{grouped, parse_span, percent};
-use super::{Failure, Outcome, command, exit, tree};
+use super::{Failure, Outcome, command, exit, live, tree};
 
 /// Arguments of `events`.
 #[derive(Args, Clone, Debug)]
 pub struct EventsArgs {
     /// Only this service
+    #[arg(add = ArgValueCandidates::new(live::services))]
     pub service: Option<String>,
     /// Go on with what happens from now on, until interrupted
     #[arg(short, long)]

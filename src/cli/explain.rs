@@ -1,16 +1,18 @@
 //! `tidegate explain`: the long text of an error code.
 
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 
 use crate::config::{self, Code, closest};
 
 use super::terminal::Terminal;
-use super::{Failure, Outcome, exit};
+use super::{Failure, Outcome, exit, live};
 
 /// Arguments of `explain`.
 #[derive(Args, Clone, Debug)]
 pub struct ExplainArgs {
     /// The code, such as TG0203
+    #[arg(add = ArgValueCandidates::new(live::codes))]
     pub code: String,
 }
 

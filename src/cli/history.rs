@@ -1,6 +1,7 @@
 //! `tidegate history`: the decisions about a service and what they rested on, newest first.
 
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 
 use crate::admin::wire::{EventWire, EvidenceWire, HistoryPage, TallyWire};
 
@@ -9,12 +10,13 @@ use super::client::{Client, block_on};
 use super::events;
 use super::terminal::{Paint, Terminal};
 use super::text::{grouped, percent, points};
-use super::{Outcome, command, exit, tree};
+use super::{Outcome, command, exit, live, tree};
 
 /// Arguments of `history`.
 #[derive(Args, Clone, Debug)]
 pub struct HistoryArgs {
     /// The service
+    #[arg(add = ArgValueCandidates::new(live::services))]
     pub service: String,
     /// Most decisions
     #[arg(short = 'n', long, value_name = "NUMBER", default_value_t = 20)]

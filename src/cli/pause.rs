@@ -1,17 +1,19 @@
 //! `tidegate pause`: stop a release from moving on.
 
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 
 use crate::admin::wire::CommandAsk;
 
 use super::arguments::Global;
 use super::terminal::Terminal;
-use super::{Outcome, command};
+use super::{Outcome, command, live};
 
 /// Arguments of `pause`.
 #[derive(Args, Clone, Debug)]
 pub struct PauseArgs {
     /// The service
+    #[arg(add = ArgValueCandidates::new(live::services))]
     pub service: String,
     /// Go on by itself after this time: 30m [default: when somebody resumes it]
     #[arg(long = "for", value_name = "TIME")]

@@ -3,17 +3,19 @@
 use std::io::BufRead;
 
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 
 use crate::admin::wire::CommandAsk;
 
 use super::arguments::Global;
 use super::terminal::Terminal;
-use super::{Failure, Outcome, command, exit};
+use super::{Failure, Outcome, command, exit, live};
 
 /// Arguments of `promote`.
 #[derive(Args, Clone, Debug)]
 pub struct PromoteArgs {
     /// The service
+    #[arg(add = ArgValueCandidates::new(live::services))]
     pub service: String,
     /// Straight to 100 %, or out of the watch; asks for the name of the service unless --yes
     #[arg(long)]

@@ -1,17 +1,19 @@
 //! `tidegate retry`: lift a quarantine.
 
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 
 use crate::admin::wire::CommandAsk;
 
 use super::arguments::Global;
 use super::terminal::Terminal;
-use super::{Outcome, command};
+use super::{Outcome, command, live};
 
 /// Arguments of `retry`.
 #[derive(Args, Clone, Debug)]
 pub struct RetryArgs {
     /// The service
+    #[arg(add = ArgValueCandidates::new(live::services))]
     pub service: String,
 }
 

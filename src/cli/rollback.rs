@@ -1,20 +1,22 @@
 //! `tidegate rollback`: back to the stable version at once.
 
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 
 use crate::admin::wire::CommandAsk;
 
 use super::arguments::Global;
 use super::terminal::Terminal;
-use super::{Outcome, command};
+use super::{Outcome, command, live};
 
 /// Arguments of `rollback`.
 #[derive(Args, Clone, Debug)]
 pub struct RollbackArgs {
     /// The service
+    #[arg(add = ArgValueCandidates::new(live::services))]
     pub service: String,
     /// The version to return to, if it matters which
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", add = ArgValueCandidates::new(live::versions))]
     pub to: Option<String>,
     /// Why, for the journal
     #[arg(long, value_name = "TEXT")]

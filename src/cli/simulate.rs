@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 
 use crate::app::Disk;
 use crate::config::{self, closest};
@@ -32,15 +33,16 @@ use self::traffic::{Regression, Source, Traffic};
 use self::trial::{Outcome, play};
 use super::arguments::Global;
 use super::check::no_file;
-use super::locate;
 use super::terminal::Terminal;
 use super::text::{grouped, parse_span, percent, span};
 use super::{Failure, Outcome as Ended, exit};
+use super::{live, locate};
 
 /// Arguments of `simulate`.
 #[derive(Args, Clone, Debug)]
 pub struct SimulateArgs {
     /// The service whose plan and guards are tried [default: the only one]
+    #[arg(add = ArgValueCandidates::new(live::services))]
     pub service: Option<String>,
     /// Requests a second
     #[arg(long, default_value_t = 100.0, conflicts_with = "trace")]

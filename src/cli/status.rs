@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 
 use crate::admin::wire::{ServiceWire, StatusWire};
 use crate::config::closest;
@@ -11,12 +12,13 @@ use super::arguments::Global;
 use super::client::{Client, block_on};
 use super::terminal::Terminal;
 use super::text::{parse_span, time_of_day};
-use super::{Failure, Outcome, exit, tree, wait};
+use super::{Failure, Outcome, exit, live, tree, wait};
 
 /// Arguments of `status`.
 #[derive(Args, Clone, Debug)]
 pub struct StatusArgs {
     /// Only this service
+    #[arg(add = ArgValueCandidates::new(live::services))]
     pub service: Option<String>,
     /// Show every change until interrupted
     #[arg(long, conflicts_with = "wait")]

@@ -210,6 +210,31 @@ fn commands_say_what_is_so_now_and_what_comes_next() {
 }
 
 #[test]
+fn a_misspelled_version_is_recognised() {
+    let house = House::start();
+    for line in ["weight shop v22=10%", "rollback shop --to v22"] {
+        house.script.refusals.lock().unwrap().push(refused(RefusalCode::WrongState, "not like this"));
+        let said = house.run(line);
+        // The scripted house checks shares itself.
+        assert!(
+            said.err.contains("shop has no version `v22`\nhint: did you mean `v2`?"),
+            "{line}: {}",
+            said.err
+        );
+    }
+}
+
+/// Every code that can be printed has a text that says more than its title.
+#[test]
+fn every_error_code_is_explained() {
+    for code in crate::config::Code::ALL {
+        let said = run(&format!("explain {code}"));
+        let long = said.out.split_once("\n\n").is_some_and(|it| it.1.trim().len() > 40);
+        assert!(said.code == exit::DONE && long, "{code}: {}", said.out);
+    }
+}
+
+#[test]
 fn refusals_have_exit_codes() {
     let house = House::start();
     for (code, exit) in [
@@ -384,7 +409,15 @@ fn verbs_that_need_no_server() {
     let said = run("explain TG0101");
     assert!(said.code == exit::DONE && said.out.starts_with("TG0101: "), "{}", said.out);
     assert_eq!(run("explain TG9999").code, exit::USAGE);
+    let version: serde_json::Value = serde_json::from_str(&run("version --json").out).unwrap();
+    assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
+    let said = run("man");
+    assert!(said.out.contains(".TH tidegate 1"), "{}", said.out);
+    let directory = tempfile::tempdir().unwrap();
+    let said = run(&format!("man --out {}/man1", directory.path().display()));
+    assert_eq!(said.code, exit::DONE, "{}", said.err);
+    assert!(said.out.lines().all(|it| std::path::Path::new(it).exists()), "{}", said.out);
     for shell in ["bash", "zsh", "fish"] {
-        assert!(run(&format!("completions {shell}")).out.contains("rollback"), "{shell}");
+        assert!(run(&format!("completions {shell}")).out.contains("TIDEGATE_COMPLETE"), "{shell}");
     }
 }

@@ -1,20 +1,22 @@
 //! `tidegate weight`: a share by hand.
 
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 
 use crate::admin::wire::CommandAsk;
 
 use super::arguments::Global;
 use super::terminal::Terminal;
-use super::{Failure, Outcome, command, exit};
+use super::{Failure, Outcome, command, exit, live};
 
 /// Arguments of `weight`.
 #[derive(Args, Clone, Debug)]
 pub struct WeightArgs {
     /// The service
+    #[arg(add = ArgValueCandidates::new(live::services))]
     pub service: String,
     /// The version that is being released, and its share: v42=10%
-    #[arg(value_name = "VERSION=SHARE")]
+    #[arg(value_name = "VERSION=SHARE", add = ArgValueCandidates::new(live::shares))]
     pub share: String,
     /// Why, for the history
     #[arg(long, value_name = "TEXT")]

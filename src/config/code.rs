@@ -104,7 +104,8 @@ names are compared exactly, including case."
 "`to` of a route names one of `services`, in this file or an included one."
 
     VersionUnknown "TG0205" "a version that does not exist is named"
-"`split` and `pin` name versions of their own service."
+"`split`, `pin` and `mirror` name versions of their own service, and `fault` one of the service that its
+route leads to. The names are compared exactly, including case."
 
     Endpoint "TG0206" "an endpoint that cannot be used"
 "An endpoint is `http://host` or `http://host:port`; the host is a name or an address (IPv6 in brackets).
