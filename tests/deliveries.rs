@@ -2,6 +2,8 @@
 //! addresses, the times and the hours of the day are others.
 #![allow(clippy::disallowed_methods, reason = "real programs in real time")]
 
+#[path = "deliveries/shipped.rs"]
+mod shipped;
 mod support;
 
 use std::fs;
