@@ -14,6 +14,7 @@ mod control;
 mod door;
 mod doors;
 mod history;
+mod inquire;
 mod reply;
 mod route;
 mod scrape;
@@ -27,6 +28,7 @@ pub mod wire;
 
 pub use control::{Answering, Control, LastFailure, Reload, ReloadDone, ReloadFailed, Upgrade};
 pub use doors::{Doorman, Entry, GivenDoors, GivenSocket};
+pub use inquire::Inquire;
 pub use server::{BindError, Parts, Server};
 pub use socket::SocketError;
 pub use token::{Token, TokenError};

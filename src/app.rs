@@ -2,9 +2,11 @@
 
 mod cookie_key;
 mod disk;
+mod explain;
 mod given;
 mod handover;
 mod health;
+mod inquiry;
 mod instance;
 mod last_good;
 mod logging;
@@ -16,6 +18,7 @@ mod traces;
 mod watch;
 
 pub use disk::Disk;
+pub use explain::{Scene, explain, table_of};
 pub use given::Misfit;
 pub use handover::{Program, Taker};
 pub use instance::{Given, Instance, Times, Told};

@@ -74,7 +74,7 @@ pub fn perform(arguments: &Arguments, terminal: &mut Terminal) -> Outcome {
         Verb::Check(it) => check::check(global, it, terminal),
         Verb::Reload(it) => reload::reload(global, it, terminal),
         Verb::Upgrade => upgrade::upgrade(global, terminal),
-        Verb::Explain(it) => explain::explain(it, terminal),
+        Verb::Explain(it) => explain::explain(global, it, terminal),
         Verb::Schema => schema::schema(terminal),
         Verb::Status(it) => status::status(global, it, terminal),
         Verb::Promote(it) => promote::promote(global, it, terminal),

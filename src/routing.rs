@@ -4,6 +4,7 @@
 //! Everything here is pure: chance is an argument, and a lookup allocates nothing.
 
 mod care;
+mod choice;
 mod edits;
 mod fault;
 mod matcher;
@@ -19,11 +20,12 @@ mod table;
 pub mod unit;
 
 pub use care::{Care, Checkup, CheckupKind, Dns, Eject};
+pub use choice::{Choice, Reason};
 pub use edits::{HeaderEdit, HeaderEdits, PathRewrite, Redirect};
 pub use fault::{Fault, Injected};
 pub use matcher::{
-    HeaderCondition, HeaderLookup, HostPattern, Matcher, PathCondition, PathPattern, PatternError,
-    QueryCondition, RequestFacts, RouteMatch, RouteProblem, TextCondition,
+    Account, Candidate, HeaderCondition, HeaderLookup, HostPattern, Matcher, PathCondition, PathPattern,
+    PatternError, QueryCondition, RequestFacts, RouteMatch, RouteProblem, TextCondition,
 };
 pub use minted::{Minted, MintedCookie};
 pub use mirror::Mirror;

@@ -396,6 +396,20 @@ fn starting_is_quick_and_quiet() {
     assert!(!gate.log().to_lowercase().contains("panick"), "{}", gate.log());
 }
 
+/// The running server says what it does: the answer names the endpoint that then answers.
+#[test]
+fn a_request_is_explained_by_the_server_that_would_serve_it() {
+    let upstream = Upstream::answering("fine");
+    let gate = Setup::to(&upstream).start();
+    let told = gate.command("explain GET http://any.test/cart --json");
+    assert_eq!(told.code, 0, "{told:?}");
+    let told = told.json();
+    assert_eq!((&told["service"], &told["version"]), (&"shop".into(), &"v1".into()), "{told}");
+    let endpoint = told["endpoints"][0]["endpoint"].as_str().unwrap();
+    assert!(endpoint.ends_with(&upstream.address().to_string()), "{told}");
+    assert_eq!(told["endpoints"][0]["state"], "up", "{told}");
+}
+
 /// A real bash, with the script that it is given, asks for the names of now.
 #[test]
 fn bash_completes_services_and_versions() {

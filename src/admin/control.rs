@@ -6,6 +6,8 @@ use std::sync::Arc;
 use crate::controller::{Actor, Answer, Command, Event, Freeze, Handle, Refused, Status};
 use crate::model::{Generation, ServiceName, Timestamp};
 
+use super::inquire::Inquire;
+
 /// An answer that takes its time.
 pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -58,7 +60,7 @@ impl Control for Handle {
 }
 
 /// Loads the configuration again.
-pub trait Reload: Send + Sync {
+pub trait Reload: Inquire {
     /// Checks and swaps; all or nothing. The answer comes when the new one serves.
     fn reload(&self) -> Answering<'_, Result<ReloadDone, ReloadFailed>>;
     /// The last reload, if it was refused.

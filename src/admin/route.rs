@@ -13,6 +13,7 @@ use crate::runtime::Phase;
 use super::ask::{self, Query};
 use super::door::Door;
 use super::history;
+use super::inquire;
 use super::reply::{Problem, Reply, json, whole};
 use super::scrape;
 use super::server::House;
@@ -88,6 +89,10 @@ async fn try_answer(house: &House, door: &Door, request: Request<Incoming>) -> R
             write(&head.method)?;
             let NothingAsk {} = ask::body(body).await?;
             reload(house).await
+        }
+        ["api", "v1", "explain"] => {
+            write(&head.method)?;
+            inquire::explain(house, &ask::body(body).await?)
         }
         ["api", "v1", "upgrade"] => {
             write(&head.method)?;

@@ -15,7 +15,8 @@ use crate::model::{Generation, ServiceName, Tally, Timestamp, Weight};
 use crate::runtime::{Clock, Shutdown};
 use crate::telemetry::Registry;
 
-use super::{Answering, Control, LastFailure, Parts, Reload, ReloadDone, ReloadFailed, Server};
+use super::wire::{ExplainAsk, ExplainReply};
+use super::{Answering, Control, Inquire, LastFailure, Parts, Reload, ReloadDone, ReloadFailed, Server};
 
 /// The house and its doors.
 pub(crate) struct Scripted {
@@ -130,6 +131,16 @@ impl Control for Scripted {
         self.commanded.lock().unwrap().push(text);
         let answer = Answer { text: "nothing advances".into(), changed: true, durable: true };
         Box::pin(std::future::ready(Ok(answer)))
+    }
+}
+
+impl Inquire for Scripted {
+    fn explain(&self, asked: &ExplainAsk) -> Result<ExplainReply, String> {
+        if asked.method.is_empty() {
+            return Err("a request has a method".into());
+        }
+        let request = format!("{} {}", asked.method, asked.url);
+        Ok(ExplainReply { request, service: Some("shop".into()), ..ExplainReply::default() })
     }
 }
 

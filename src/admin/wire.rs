@@ -5,6 +5,7 @@
 
 mod command;
 mod event;
+mod explain;
 mod service;
 mod status;
 
@@ -12,6 +13,7 @@ pub use command::{
     CommandAsk, CommandDone, ConfigState, FreezeAsk, NothingAsk, ProblemWire, ReloadReply, UpgradeReply,
 };
 pub use event::{EventWire, EventsPage, EvidenceWire, HistoryPage, TallyWire};
+pub use explain::{EndpointChoice, ExplainAsk, ExplainReply, RouteWire, ShareWire};
 pub use service::{
     ActorWire, EndpointWire, GuardWire, LaneWire, ServiceWire, StepNumber, StepWire, WithdrawnWire,
 };

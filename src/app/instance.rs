@@ -150,6 +150,8 @@ impl Instance {
             manager,
             clock: clock.clone(),
             last_good: (last_good && !ephemeral).then(|| LastGood::within(&state)),
+            publisher: publisher.clone(),
+            key,
         };
         let reloader = Arc::new(Reloader::new(path, sockets, followed, parts));
         let began = reloader.begin(loaded, bound).await;

@@ -9,8 +9,9 @@ use tokio::sync::{Notify, mpsc};
 use crate::admin::{Answering, LastFailure, Reload, ReloadDone, ReloadFailed};
 use crate::config::{Config, ListenerSpec, Loaded, Memory, load};
 use crate::controller::{ConfigureError, Handle};
-use crate::model::Generation;
+use crate::model::{Generation, MacKey};
 use crate::proxy::{Bound, GivenSocket, Proxy, Sockets};
+use crate::routing::Publisher;
 use crate::runtime::{Clock, ServiceManager, memory_max};
 use crate::telemetry::{AccessLog, CertificateFacts, Registry};
 
@@ -26,6 +27,10 @@ pub struct Reloader {
     last_failure: Mutex<Option<LastFailure>>,
     followed: mpsc::UnboundedSender<Vec<PathBuf>>,
     parts: Parts,
+    /// What serves; `None` before the first.
+    serving: Mutex<Option<Arc<Config>>>,
+    pub(super) publisher: Publisher,
+    pub(super) key: MacKey,
     /// Told after each reload, for whoever waits for one.
     pub reloaded: Notify,
 }
@@ -44,6 +49,10 @@ pub struct Parts {
     pub clock: Clock,
     /// Keeps the last good configuration, if it is to be kept.
     pub last_good: Option<LastGood>,
+    /// Where tables are published.
+    pub publisher: Publisher,
+    /// What cookies are sealed with.
+    pub key: MacKey,
 }
 
 /// Whoever takes the services of a configuration and has them served.
@@ -133,6 +142,9 @@ impl Reloader {
             inner: tokio::sync::Mutex::new(inner),
             last_failure: Mutex::new(None),
             followed,
+            serving: Mutex::default(),
+            publisher: parts.publisher.clone(),
+            key: parts.key,
             parts,
             reloaded: Notify::new(),
         }
@@ -224,6 +236,7 @@ impl Reloader {
         let logging = logging.map_err(|error| failed(chain(&error)))?;
         let trace = config.trace.clone();
         let generation = inner.generation.next();
+        let serving = Arc::new(config.clone());
         let memory = match config.memory {
             Memory::Auto => memory_max(),
             Memory::Off => None,
@@ -241,8 +254,14 @@ impl Reloader {
         self.parts.registry.certificates(certificates);
         (inner.generation, inner.digest, inner.fixed) = (generation, loaded.digest, Some(fixed));
         self.parts.registry.config_loaded(generation, self.parts.clock.now());
+        *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = Some(serving);
         self.keep(loaded.digest);
         Ok(ReloadDone { generation, changed: true })
+    }
+
+    /// The configuration that serves.
+    pub fn serving(&self) -> Option<Arc<Config>> {
+        self.serving.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Keeps what serves now for a start at which the files are wrong. Nobody waits for it.

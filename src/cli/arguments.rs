@@ -99,7 +99,7 @@ pub enum Verb {
     Check(CheckArgs),
     /// Check the files of the running server, then swap them in
     Reload(ReloadArgs),
-    /// Print the long text of an error code, such as TG0203
+    /// Explain where a request goes and why, or an error code such as TG0203
     Explain(ExplainArgs),
     /// Print the JSON Schema of the configuration file
     Schema,

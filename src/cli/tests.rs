@@ -224,6 +224,32 @@ fn a_misspelled_version_is_recognised() {
     }
 }
 
+#[test]
+fn a_request_is_explained_by_the_server_or_by_the_file() {
+    let house = House::start();
+    let said = house.run("explain GET http://shop.test/cart");
+    assert_eq!(said.code, exit::DONE, "{}", said.err);
+    assert!(said.out.starts_with("GET http://shop.test/cart\n") && said.out.contains("shop"), "{}", said.out);
+    assert!(said.err.starts_with("Next: tidegate status shop"), "{}", said.err);
+    assert_eq!(house.run("explain GET").code, exit::USAGE);
+    assert_eq!(house.run("explain Get / -H x").code, exit::DONE, "the scripted house takes everything");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("t.yaml");
+    std::fs::write(
+        &file,
+        "listen: 8080\nservices:\n  shop: {hosts: [shop.test], live: v1, versions: {v1: http://127.0.0.1:1, v2: http://127.0.0.1:2}, split: {v2: 25%}, sticky: {by: address}}\n",
+    )
+    .unwrap();
+    let shown = file.display();
+    let said = run(&format!("explain GET http://shop.test/cart --from 10.1.2.3 --offline -c {shown}"));
+    insta::assert_snapshot!(said.out);
+    let said = run(&format!("explain GET http://nobody.test/ --offline -c {shown}"));
+    insta::assert_snapshot!(said.out);
+    let json = run(&format!("explain GET http://nobody.test/ --offline --json -c {shown}"));
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["status"], 404);
+}
+
 /// Every code that can be printed has a text that says more than its title.
 #[test]
 fn every_error_code_is_explained() {

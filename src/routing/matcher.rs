@@ -23,6 +23,7 @@
 //! Not here: normalising hosts and paths (the codec does it before it asks), and what is done with the
 //! route.
 
+mod account;
 mod build;
 mod conditions;
 mod host;
@@ -39,6 +40,7 @@ use std::fmt;
 
 use super::table::Route;
 
+pub use account::{Account, Candidate};
 pub use conditions::{HeaderCondition, QueryCondition, TextCondition};
 pub use host::HostPattern;
 pub use path::PathCondition;
@@ -114,6 +116,8 @@ impl RouteProblem {
 /// Finds the route of a request.
 pub struct Matcher {
     routes: Vec<Route>,
+    /// As they were asked for, by the same index; nothing of it is looked at for a request.
+    matches: Vec<RouteMatch>,
     /// What each route asks beyond host and path, by the same index.
     conditions: Vec<Conditions>,
     hosts: Hosts<Paths>,
@@ -125,14 +129,14 @@ type RouteId = usize;
 impl Matcher {
     /// Matches nothing.
     pub fn empty() -> Self {
-        Self { routes: Vec::new(), conditions: Vec::new(), hosts: Hosts::default() }
+        Self { routes: Vec::new(), matches: Vec::new(), conditions: Vec::new(), hosts: Hosts::default() }
     }
 
     /// Builds the index. All problems are reported, in the order of the routes, not only the first.
     pub fn build(routes: Vec<(RouteMatch, Route)>) -> Result<Self, Vec<RouteProblem>> {
         let (matches, routes): (Vec<_>, Vec<_>) = routes.into_iter().unzip();
         let (conditions, hosts) = build::index(&matches)?;
-        Ok(Self { routes, conditions, hosts })
+        Ok(Self { routes, matches, conditions, hosts })
     }
 
     /// The route that wins.

@@ -79,6 +79,19 @@ impl Split {
         self.arms.iter().find(|it| it.version == version).map_or(Weight::NONE, |it| it.weight)
     }
 
+    /// Where a caller with this identity falls among the 10 000 points.
+    pub fn point(&self, unit: &[u8]) -> u16 {
+        draw_of_unit(self.salt, unit).basis_points()
+    }
+
+    /// The points of a version: the first, and the one after the last.
+    pub fn stretch(&self, version: VersionIndex) -> (u16, u16) {
+        let of_arm = |it: &Arm| (it.end - it.weight.basis_points(), it.end);
+        let last = self.arms.last().map_or(0, |it| it.end);
+        let rest = (last, Weight::ALL.basis_points());
+        self.arms.iter().find(|it| it.version == version).map_or(rest, of_arm)
+    }
+
     /// The version that has what the others leave.
     pub fn rest(&self) -> VersionIndex {
         self.rest

@@ -52,7 +52,7 @@ impl HeaderCondition {
 }
 
 impl QueryCondition {
-    fn holds(&self, query: Option<&str>) -> bool {
+    pub(super) fn holds(&self, query: Option<&str>) -> bool {
         let Some(value) = query.and_then(|it| query::first_value(it, &self.name)) else {
             return false;
         };
@@ -101,6 +101,11 @@ impl Conditions {
 
     /// Orders routes with equal host and path: the smallest is tried first.
     pub(super) fn rank(&self) -> impl Ord + use<> {
+        self.rank_parts()
+    }
+
+    /// Whether all methods do, how many headers, how much of the query.
+    pub(super) fn rank_parts(&self) -> (bool, Reverse<usize>, Reverse<usize>) {
         (self.methods.is_empty(), Reverse(self.headers.len()), Reverse(self.query.len()))
     }
 

@@ -62,7 +62,7 @@ impl<T> Default for Hosts<T> {
     }
 }
 
-fn normal(name: &str) -> String {
+pub(super) fn normal(name: &str) -> String {
     without_dot(name).to_ascii_lowercase()
 }
 

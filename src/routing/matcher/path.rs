@@ -82,3 +82,14 @@ fn prefix_elements(prefix: &str) -> impl Iterator<Item = &str> {
     let inner = inner.strip_suffix('/').unwrap_or(inner);
     (!inner.is_empty()).then(|| inner.split('/')).into_iter().flatten()
 }
+
+/// Whether the elements of `path` begin with those of `prefix`.
+pub(super) fn is_below(prefix: &str, path: &str) -> bool {
+    let mut elements = request_elements(path);
+    prefix_elements(prefix).all(|it| elements.next() == Some(it))
+}
+
+/// Elements of a prefix.
+pub(super) fn prefix_length(prefix: &str) -> usize {
+    prefix_elements(prefix).count()
+}

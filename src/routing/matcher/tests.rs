@@ -23,6 +23,7 @@ fn check(routes: &str, requests: &str) {
         let request = Request::parse(request.trim());
         let found = request.ask(&matcher).map_or("-", |it| names[it].as_str());
         assert_eq!(found, expected.trim(), "{line}");
+        assert_eq!(request.told(&matcher).map_or("-", |it| names[it].as_str()), found, "{line}");
     }
 }
 
@@ -127,6 +128,15 @@ impl Request {
             });
             assert_eq!(service, found, "the route and its position belong together");
             found
+        })
+    }
+
+    /// Who wins by the account that people are given; slow, because it compiles every expression.
+    fn told(&self, matcher: &Matcher) -> Option<usize> {
+        self.with_facts(|facts| {
+            let told = matcher.account(facts);
+            assert_eq!(told.matched.is_empty(), !told.nearest.is_empty(), "{told:?}");
+            told.matched.first().map(|it| it.position)
         })
     }
 
