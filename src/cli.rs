@@ -14,6 +14,7 @@ mod completions;
 pub mod demo;
 mod events;
 mod explain;
+mod export;
 mod failure;
 mod freeze;
 mod history;
@@ -75,6 +76,7 @@ pub fn perform(arguments: &Arguments, terminal: &mut Terminal) -> Outcome {
         Verb::Reload(it) => reload::reload(global, it, terminal),
         Verb::Upgrade => upgrade::upgrade(global, terminal),
         Verb::Explain(it) => explain::explain(global, it, terminal),
+        Verb::Export(it) => export::export(global, it, terminal),
         Verb::Schema => schema::schema(terminal),
         Verb::Status(it) => status::status(global, it, terminal),
         Verb::Promote(it) => promote::promote(global, it, terminal),

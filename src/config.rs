@@ -21,6 +21,7 @@ mod guard;
 mod health;
 mod listen;
 mod load;
+mod merged;
 mod node;
 mod preview;
 mod problem;
@@ -40,6 +41,7 @@ mod text;
 mod tls;
 mod trace;
 mod version;
+mod written;
 mod yaml;
 
 pub use access_log::{AccessLogSpec, LogFormat, LogTarget};
@@ -57,6 +59,7 @@ pub use source::{Files, MemoryFiles, Place, name_matches};
 pub use text::{duration as parse_duration, weight as parse_weight};
 pub use tls::{ClientAuth, Identity, ListenerTls, TlsVersion, UnknownName, crypto_provider};
 pub use trace::{ExportTo, TraceSpec};
+pub use written::{Line, Since, Written};
 
 #[cfg(test)]
 mod tests;

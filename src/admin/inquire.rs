@@ -1,13 +1,59 @@
 //! Questions about the configuration that change nothing.
 
+use std::sync::Arc;
+
+use crate::config::{Since, Written};
+use crate::controller::{ServiceStatus, Status};
+
+use super::ask::Query;
 use super::reply::{Problem, Reply, json};
+use super::route::refused_config;
 use super::server::House;
-use super::wire::{ExplainAsk, ExplainReply};
+use super::wire::{ConfigState, ExplainAsk, ExplainReply};
 
 /// Answers questions about what serves.
 pub trait Inquire: Send + Sync {
     /// What would become of a request. `Err` says what is wrong with the question.
     fn explain(&self, asked: &ExplainAsk) -> Result<ExplainReply, String>;
+    /// The files that serve, as one; `None` before the first.
+    fn written(&self) -> Option<Arc<Written>>;
+}
+
+/// `GET /api/v1/config`. With `?effective=true`, its YAML has the defaults and what people did since.
+pub(super) fn config(house: &House, query: Option<&str>) -> Result<Reply, Problem> {
+    let query = Query::parse(query, &["effective"])?;
+    let effective = match query.text("effective") {
+        None | Some("false") => false,
+        Some("true" | "") => true,
+        Some(_) => return Err(Problem::bad_request("`effective` is `true` or `false`")),
+    };
+    let status = house.control.status();
+    let yaml = house.reload.written().map(|it| {
+        let written = it.redacted();
+        if effective { written.effective(&since(&status)).yaml() } else { written.yaml() }
+    });
+    Ok(json(&ConfigState {
+        generation: status.generation.0,
+        source: status.source.clone(),
+        refused: refused_config(house),
+        yaml,
+    }))
+}
+
+/// What happened to the services since their file was loaded.
+fn since(status: &Status) -> Vec<Since> {
+    let frozen = status.freeze.as_ref().map(|it| format!("all releases are frozen by {}", it.by.name));
+    let of = |it: &ServiceStatus| {
+        let mut notes: Vec<String> = frozen.iter().cloned().collect();
+        if it.word != "LIVE" || !it.in_sync {
+            notes.push(format!("{}: {}", it.word, it.why));
+        }
+        notes.extend(it.quarantined.iter().map(|it| format!("{} is in quarantine: {}", it.version, it.why)));
+        // As long as the version that the file wants is being released, the file has its will.
+        let away = !it.in_sync && matches!(it.word, "LIVE" | "ROLLED BACK");
+        Since { service: it.name.to_string(), live: away.then(|| it.stable.to_string()), notes }
+    };
+    status.services.iter().map(of).filter(|it| it.live.is_some() || !it.notes.is_empty()).collect()
 }
 
 /// `POST /api/v1/explain`. How endpoints are is what the status says.

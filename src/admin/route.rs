@@ -19,8 +19,8 @@ use super::scrape;
 use super::server::House;
 use super::verbs;
 use super::wire::{
-    CommandAsk, CommandDone, ConfigState, EventsPage, FreezeAsk, FreezeWire, JournalWire, ListenerWire,
-    NothingAsk, RefusedConfig, ReloadReply, ServiceWire, ServicesPage, StatusWire, UpgradeReply,
+    CommandAsk, CommandDone, EventsPage, FreezeAsk, FreezeWire, JournalWire, ListenerWire, NothingAsk,
+    RefusedConfig, ReloadReply, ServiceWire, ServicesPage, StatusWire, UpgradeReply,
 };
 
 /// Answers a request, whatever it is.
@@ -84,7 +84,10 @@ async fn try_answer(house: &House, door: &Door, request: Request<Incoming>) -> R
             read(&head.method)?;
             events(house, query).await
         }
-        ["api", "v1", "config"] => read(&head.method).map(|()| json(&config_state(house))),
+        ["api", "v1", "config"] => {
+            read(&head.method)?;
+            inquire::config(house, query)
+        }
         ["api", "v1", "config", "reload"] => {
             write(&head.method)?;
             let NothingAsk {} = ask::body(body).await?;
@@ -201,16 +204,7 @@ fn unknown_service(status: &Status, name: &str) -> Problem {
         .with("known", known)
 }
 
-fn config_state(house: &House) -> ConfigState {
-    let status = house.control.status();
-    ConfigState {
-        generation: status.generation.0,
-        source: status.source.clone(),
-        refused: refused_config(house),
-    }
-}
-
-fn refused_config(house: &House) -> Option<RefusedConfig> {
+pub(super) fn refused_config(house: &House) -> Option<RefusedConfig> {
     house.reload.last_failure().map(|it| RefusedConfig { at: it.at.to_string(), report: it.report })
 }
 

@@ -1,12 +1,13 @@
 //! A house that answers by script, behind real sockets: what the tests of this room and of the command
 //! line talk to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::config::{MemoryFiles, Written, load};
 use crate::controller::{
     Actor, Answer, Command, Event, EvidenceLine, Freeze, GuardStatus, LaneStatus, RefusalCode, Refused,
     ServiceStatus, Status, StepStatus, Via, What,
@@ -141,6 +142,12 @@ impl Inquire for Scripted {
         }
         let request = format!("{} {}", asked.method, asked.url);
         Ok(ExplainReply { request, service: Some("shop".into()), ..ExplainReply::default() })
+    }
+
+    fn written(&self) -> Option<Arc<Written>> {
+        let text = "{listen: 8080, services: {shop: {live: v2, versions: {v1: http://h:1, v2: http://h:2}}}}";
+        let loaded = load(Path::new("t.yaml"), &MemoryFiles::new().with("t.yaml", text));
+        loaded.config.map(|it| it.written)
     }
 }
 

@@ -9,6 +9,7 @@ use super::completions::CompletionsArgs;
 use super::demo::DemoArgs;
 use super::events::EventsArgs;
 use super::explain::ExplainArgs;
+use super::export::ExportArgs;
 use super::freeze::FreezeArgs;
 use super::history::HistoryArgs;
 use super::init::InitArgs;
@@ -101,6 +102,8 @@ pub enum Verb {
     Reload(ReloadArgs),
     /// Explain where a request goes and why, or an error code such as TG0203
     Explain(ExplainArgs),
+    /// Print the YAML of what runs now
+    Export(ExportArgs),
     /// Print the JSON Schema of the configuration file
     Schema,
     /// Show what is going on

@@ -250,6 +250,27 @@ fn a_request_is_explained_by_the_server_or_by_the_file() {
     assert_eq!(json["status"], 404);
 }
 
+#[test]
+fn what_runs_is_exported() {
+    let house = House::start();
+    let said = house.run("export");
+    assert_eq!(said.code, exit::DONE, "{}", said.err);
+    assert!(said.out.starts_with("listen: 8080\nservices:\n  shop:\n    live: v2\n"), "{}", said.out);
+    assert_eq!(said.err, "Next: tidegate diff\n");
+    let said = house.run("export --effective");
+    assert!(said.out.contains("  # CANARY: ") && said.out.contains("keep_alive: 55s"), "{}", said.out);
+    // What is printed can be checked, and means the same.
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("t.yaml");
+    std::fs::write(&file, &said.out).unwrap();
+    assert_eq!(run(&format!("check {}", file.display())).code, exit::DONE);
+    let again = run(&format!("export --effective --offline -c {}", file.display()));
+    let bare = |text: &str| text.lines().filter(|it| !it.trim().starts_with('#')).count();
+    assert_eq!(bare(&again.out), bare(&said.out), "{}", again.out);
+    let json: serde_json::Value = serde_json::from_str(&house.run("export --json").out).unwrap();
+    assert_eq!(json["generation"], 17);
+}
+
 /// Every code that can be printed has a text that says more than its title.
 #[test]
 fn every_error_code_is_explained() {

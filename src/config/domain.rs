@@ -13,6 +13,7 @@ use super::tls::ListenerTls;
 
 use super::access_log::AccessLogSpec;
 use super::trace::TraceSpec;
+use super::written::Written;
 
 /// Everything that one generation is built from.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub struct Config {
     pub dns: Arc<Dns>,
     /// Built from `routes` and the services' `hosts`.
     pub matcher: Arc<Matcher>,
+    /// The files that say all this, as one.
+    pub written: Arc<Written>,
 }
 
 /// How much memory a process may use.

@@ -243,5 +243,7 @@ pub(super) fn path(node: &Node, problems: &mut Problems) -> Option<PathBuf> {
         return bad_value(node, "a path cannot be empty", problems);
     }
     let file = problems.path_of(node.at.file);
-    Some(file.parent().map_or_else(|| PathBuf::from(written), |it| it.join(written)))
+    let path = file.parent().map_or_else(|| PathBuf::from(written), |it| it.join(written));
+    problems.note_path(node.at, &path);
+    Some(path)
 }

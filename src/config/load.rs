@@ -1,6 +1,5 @@
 //! From a path to a [`Config`]: reads the file and what it includes, and reports all problems at once.
 
-use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +11,8 @@ use super::code::Code;
 use super::domain::{AdminSpec, Config, Memory};
 use super::fields::{self, Fields, Shape};
 use super::listen;
-use super::node::{Entry, Node};
+use super::merged::Merged;
+use super::node::Node;
 use super::problem::{Problems, Report};
 use super::route::{self, Names, Placed as PlacedRoute};
 use super::service;
@@ -110,15 +110,6 @@ struct Loader<'a> {
     incomplete: bool,
 }
 
-/// What several files have together.
-#[derive(Default)]
-struct Merged {
-    services: Vec<Entry>,
-    /// Where each name was first defined.
-    names: HashMap<String, At>,
-    routes: Vec<Node>,
-}
-
 impl Loader<'_> {
     fn config(&mut self, path: &Path) -> Option<Config> {
         let (file, root) = self.file(path)?;
@@ -137,7 +128,7 @@ impl Loader<'_> {
         if let Some(include) = fields.get("include") {
             self.include(include, path, &mut merged);
         }
-        self.assemble(&fields, at, merged)
+        self.assemble(&fields, &root, at, merged)
     }
 
     /// Reads and parses a file. `Some((_, None))` when it holds nothing or is no YAML.
@@ -308,7 +299,7 @@ impl Loader<'_> {
         }
     }
 
-    fn assemble(&mut self, fields: &Fields<'_>, at: At, merged: Merged) -> Option<Config> {
+    fn assemble(&mut self, fields: &Fields<'_>, root: &Node, at: At, merged: Merged) -> Option<Config> {
         let (problems, credentials) = (&mut self.problems, &mut self.credentials);
         let listeners = match fields.required("listen", "for example listen: 8080", problems) {
             Some(it) => listen::listen(&it.value, credentials, problems),
@@ -341,6 +332,7 @@ impl Loader<'_> {
             );
         }
         let matcher = route::matcher(routes, &services, problems);
+        let written = merged.written(root, problems);
         Some(Config {
             listeners: listeners.into_iter().map(|it| it.spec).collect(),
             admin,
@@ -352,6 +344,7 @@ impl Loader<'_> {
             memory,
             services: services.into_iter().map(|it| it.config).collect::<Option<_>>()?,
             matcher: Arc::new(matcher?),
+            written: Arc::new(written),
         })
     }
 }

@@ -3,7 +3,7 @@
 //! Readers go on after a problem, so that one run lists every mistake. The list is bounded; what is
 //! beyond the bound is counted.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::code::Code;
@@ -46,6 +46,8 @@ pub struct Problem {
 pub struct Problems {
     list: Vec<(usize, Problem)>,
     sources: Vec<Source>,
+    /// Texts that are paths.
+    paths: Vec<(At, PathBuf)>,
     errors: usize,
     warnings: usize,
 }
@@ -147,6 +149,16 @@ impl Problems {
 
     pub(super) fn path_of(&self, file: usize) -> Arc<Path> {
         Arc::clone(&self.sources[file].path)
+    }
+
+    /// Remembers that the text there is a path, and which.
+    pub(super) fn note_path(&mut self, at: At, path: &Path) {
+        self.paths.push((at, path.to_owned()));
+    }
+
+    /// The path that the text there names.
+    pub(super) fn path_at(&self, at: At) -> Option<&Path> {
+        self.paths.iter().find(|it| it.0 == at).map(|it| it.1.as_path())
     }
 
     pub(super) fn push(&mut self, report: Report) {

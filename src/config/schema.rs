@@ -3,6 +3,7 @@
 //! The readers do not use these types: they report all mistakes of a file at once, which serde does not.
 //! Tests hold both together: the same keys, and the same verdict on every example.
 
+mod defaults;
 mod units;
 mod written;
 
@@ -10,6 +11,8 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use written::{File, Included};
+
+pub(super) use defaults::documented_defaults;
 
 /// The schema of the main file. The one of an included file is its part `Included`.
 pub fn schema() -> Value {

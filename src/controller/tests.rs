@@ -160,6 +160,7 @@ fn config(live: &str, versions: &[&str], plan_text: &str) -> Config {
         }],
         dns: Arc::default(),
         matcher: Arc::new(Matcher::empty()),
+        written: Arc::default(),
     }
 }
 

@@ -149,6 +149,11 @@ impl Matcher {
         self.hosts.most_specific_first(host::without_dot(host)).next().is_some()
     }
 
+    /// Every route and what it asks, in the order in which they were given.
+    pub fn routes(&self) -> impl Iterator<Item = (&RouteMatch, &Route)> {
+        self.matches.iter().zip(&self.routes)
+    }
+
     /// The number of the route that wins, as an index into what [`Matcher::build`] was given.
     pub fn position(&self, facts: &RequestFacts<'_>) -> Option<usize> {
         let host = host::without_dot(facts.host);

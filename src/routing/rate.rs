@@ -9,6 +9,7 @@
 //! them are in use the one that is nearest to full is forgotten, which lets that caller begin anew. So the
 //! limit holds exactly for some ten thousand callers at a time, and errs towards letting through beyond.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -38,13 +39,19 @@ pub struct RateLimit {
 }
 
 /// The limit of a route.
-#[derive(Debug)]
 pub struct Rate {
     /// What it says.
     pub limit: RateLimit,
     /// Equal for the same limit on the same requests, so that a reload forgets nobody.
     pub identity: u64,
     cells: OnceLock<Arc<RateCells>>,
+}
+
+/// What it says, not how it stands.
+impl fmt::Debug for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rate").field("limit", &self.limit).finish_non_exhaustive()
+    }
 }
 
 /// The callers of a route, for all workers.

@@ -144,3 +144,67 @@ fn outline(config: &Config) -> (BTreeSet<String>, BTreeSet<String>) {
     });
     (listeners, services.collect())
 }
+
+/// What is exported means the same, with and without the defaults: every example, and every fixture of a rule
+/// that is only warned about. So the defaults in the reference are those that count.
+#[test]
+fn exports_mean_the_same() {
+    let examples = super::files_of("config", "yaml");
+    let mut seen = examples.iter().filter(|it| exports_the_same(it, &Disk)).count();
+    for path in super::files_of("tests/config/rules", "txt") {
+        let files = super::rules::given(&super::read(&path));
+        seen += usize::from(exports_the_same(Path::new("tidegate.yaml"), &files));
+    }
+    assert!(seen >= examples.len() + 5, "{seen}");
+}
+
+/// Whether the file can be loaded at all.
+#[track_caller]
+fn exports_the_same(path: &Path, files: &dyn Files) -> bool {
+    let Some(config) = load(path, files).config else { return false };
+    let read_again = |text: &str| {
+        let again = load(path, &Replaced(path, text, files));
+        let shown = again.problems.render_human(false);
+        again.config.unwrap_or_else(|| panic!("{}: {shown}\n{text}", path.display()))
+    };
+    for text in [config.written.yaml(), config.written.effective(&[]).yaml()] {
+        assert_eq!(meaning(&read_again(&text)), meaning(&config), "{}:\n{text}", path.display());
+    }
+    let text = config.written.yaml();
+    assert_eq!(read_again(&text).written.yaml(), text, "{}", path.display());
+    true
+}
+
+/// Everything but the spelling.
+fn meaning(config: &Config) -> String {
+    let routes: Vec<_> = config.matcher.routes().collect();
+    let Config { listeners, admin, state, workers, access_log, trace, memory, services, dns, .. } = config;
+    format!(
+        "{listeners:#?}{admin:#?}{state:?}{workers:?}{access_log:?}{trace:?}{memory:?}{services:#?}{dns:?}{routes:#?}"
+    )
+}
+
+/// Files with another text in the place of one.
+struct Replaced<'a>(&'a Path, &'a str, &'a dyn Files);
+
+impl Files for Replaced<'_> {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        if path == self.0 { Ok(self.1.as_bytes().to_vec()) } else { self.2.read(path) }
+    }
+
+    fn list(&self, pattern: &Path) -> io::Result<Vec<PathBuf>> {
+        self.2.list(pattern)
+    }
+
+    fn read_secret(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.2.read_secret(path)
+    }
+
+    fn authorities(&self) -> Vec<Vec<u8>> {
+        self.2.authorities()
+    }
+
+    fn now(&self) -> tidegate::model::Timestamp {
+        self.2.now()
+    }
+}

@@ -56,6 +56,11 @@ fn machine_readable_forms() {
 
 const EXPECTED: &str = "=== expected\n";
 
+/// The files of a fixture.
+pub fn given(text: &str) -> MemoryFiles {
+    files(text.split(EXPECTED).next().unwrap_or_default())
+}
+
 /// `=== name` begins a file.
 fn files(given: &str) -> MemoryFiles {
     let mut files = MemoryFiles::new();

@@ -95,6 +95,9 @@ pub struct ConfigState {
     pub source: String,
     /// The last configuration that was tried, if it was refused.
     pub refused: Option<RefusedConfig>,
+    /// What serves, as one file, without secrets.
+    #[serde(default)]
+    pub yaml: Option<String>,
 }
 
 /// The members of a problem that clients look at; there may be more.
