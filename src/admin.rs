@@ -28,7 +28,7 @@ pub mod wire;
 
 pub use control::{Answering, Control, LastFailure, Reload, ReloadDone, ReloadFailed, Upgrade};
 pub use doors::{Doorman, Entry, GivenDoors, GivenSocket};
-pub use inquire::Inquire;
+pub use inquire::{Inquire, compare};
 pub use server::{BindError, Parts, Server};
 pub use socket::SocketError;
 pub use token::{Token, TokenError};

@@ -12,6 +12,7 @@ mod client;
 mod command;
 mod completions;
 pub mod demo;
+mod diff;
 mod events;
 mod explain;
 mod export;
@@ -76,6 +77,7 @@ pub fn perform(arguments: &Arguments, terminal: &mut Terminal) -> Outcome {
         Verb::Reload(it) => reload::reload(global, it, terminal),
         Verb::Upgrade => upgrade::upgrade(global, terminal),
         Verb::Explain(it) => explain::explain(global, it, terminal),
+        Verb::Diff(it) => diff::diff(global, it, terminal),
         Verb::Export(it) => export::export(global, it, terminal),
         Verb::Schema => schema::schema(terminal),
         Verb::Status(it) => status::status(global, it, terminal),

@@ -11,6 +11,7 @@ mod access_log;
 mod check;
 mod code;
 mod condition;
+mod difference;
 mod dns;
 mod domain;
 mod edit;
@@ -46,6 +47,7 @@ mod yaml;
 
 pub use access_log::{AccessLogSpec, LogFormat, LogTarget};
 pub use code::{Code, explain};
+pub use difference::{Change, ChangeKind, Situation, Standing, differences};
 pub use domain::{
     AdminSpec, Config, EscapedSlashes, IpNetwork, KeepIds, ListenerLimits, ListenerSpec, ListenerTimeouts,
     Memory, Query, RequestIds, ServiceConfig, Underscores,

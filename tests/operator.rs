@@ -409,6 +409,29 @@ fn a_request_is_explained_by_the_server_that_would_serve_it() {
     assert_eq!(endpoint, format!("http://{}", upstream.address()), "{told}");
 }
 
+/// What is exported is what runs, so that nothing would change by it; and a change is told before it is made.
+#[test]
+fn what_is_exported_changes_nothing_and_a_change_is_told() {
+    let upstream = Upstream::answering("fine");
+    let gate = Setup::to(&upstream).start();
+    let exported = gate.command("export");
+    assert_eq!(exported.code, 0, "{exported:?}");
+    let file = gate.state_dir().join("exported.yaml");
+    let diff = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        gate.command(&format!("diff {} --exit-code", file.display()))
+    };
+    let same = diff(&exported.out);
+    assert_eq!((same.code, same.out.as_str()), (0, "nothing would change\n"), "{same:?}");
+    let effective = gate.command("export --effective");
+    assert!(effective.out.lines().count() > exported.out.lines().count(), "{effective:?}");
+    let other =
+        diff(&format!("{}memory: 64MiB\nworkers: 7\n", exported.out.replace("workers:", "# workers:")));
+    assert_eq!(other.code, 6, "{other:?}");
+    assert!(other.out.contains("memory: 64MiB, was not written"), "{other:?}");
+    assert!(other.out.contains("A reload would be refused"), "{other:?}");
+}
+
 /// A real bash, with the script that it is given, asks for the names of now.
 #[test]
 fn bash_completes_services_and_versions() {

@@ -1,22 +1,30 @@
 //! Questions about the configuration that change nothing.
 
+mod compare;
+
 use std::sync::Arc;
 
-use crate::config::{Since, Written};
+use crate::config::{Config, Loaded, Since};
 use crate::controller::{ServiceStatus, Status};
 
 use super::ask::Query;
+use super::control::Answering;
 use super::reply::{Problem, Reply, json};
 use super::route::refused_config;
 use super::server::House;
 use super::wire::{ConfigState, ExplainAsk, ExplainReply};
 
+pub use compare::reply as compare;
+pub(super) use compare::{check, diff};
+
 /// Answers questions about what serves.
 pub trait Inquire: Send + Sync {
     /// What would become of a request. `Err` says what is wrong with the question.
     fn explain(&self, asked: &ExplainAsk) -> Result<ExplainReply, String>;
-    /// The files that serve, as one; `None` before the first.
-    fn written(&self) -> Option<Arc<Written>>;
+    /// What serves; `None` before the first.
+    fn serving(&self) -> Option<Arc<Config>>;
+    /// Reads the files and changes nothing; `yaml` as if it stood in the main one. `Err` if even that fails.
+    fn look(&self, yaml: Option<String>) -> Answering<'_, Result<Loaded, String>>;
 }
 
 /// `GET /api/v1/config`. With `?effective=true`, its YAML has the defaults and what people did since.
@@ -28,8 +36,8 @@ pub(super) fn config(house: &House, query: Option<&str>) -> Result<Reply, Proble
         Some(_) => return Err(Problem::bad_request("`effective` is `true` or `false`")),
     };
     let status = house.control.status();
-    let yaml = house.reload.written().map(|it| {
-        let written = it.redacted();
+    let yaml = house.reload.serving().map(|it| {
+        let written = it.written.redacted();
         if effective { written.effective(&since(&status)).yaml() } else { written.yaml() }
     });
     Ok(json(&ConfigState {

@@ -93,6 +93,14 @@ async fn try_answer(house: &House, door: &Door, request: Request<Incoming>) -> R
             let NothingAsk {} = ask::body(body).await?;
             reload(house).await
         }
+        ["api", "v1", "config", "check"] => {
+            write(&head.method)?;
+            inquire::check(house, ask::body(body).await?).await
+        }
+        ["api", "v1", "config", "diff"] => {
+            write(&head.method)?;
+            inquire::diff(house, ask::body(body).await?).await
+        }
         ["api", "v1", "explain"] => {
             write(&head.method)?;
             inquire::explain(house, &ask::body(body).await?)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::config::{MemoryFiles, Written, load};
+use crate::config::{Config, Loaded, MemoryFiles, load};
 use crate::controller::{
     Actor, Answer, Command, Event, EvidenceLine, Freeze, GuardStatus, LaneStatus, RefusalCode, Refused,
     ServiceStatus, Status, StepStatus, Via, What,
@@ -144,11 +144,21 @@ impl Inquire for Scripted {
         Ok(ExplainReply { request, service: Some("shop".into()), ..ExplainReply::default() })
     }
 
-    fn written(&self) -> Option<Arc<Written>> {
-        let text = "{listen: 8080, services: {shop: {live: v2, versions: {v1: http://h:1, v2: http://h:2}}}}";
-        let loaded = load(Path::new("t.yaml"), &MemoryFiles::new().with("t.yaml", text));
-        loaded.config.map(|it| it.written)
+    fn serving(&self) -> Option<Arc<Config>> {
+        read(FILE).config.map(Arc::new)
     }
+
+    fn look(&self, yaml: Option<String>) -> Answering<'_, Result<Loaded, String>> {
+        let text = yaml.unwrap_or_else(|| FILE.replace("live: v2", "live: v1"));
+        Box::pin(std::future::ready(Ok(read(&text))))
+    }
+}
+
+/// What the scripted house serves.
+const FILE: &str = "{listen: 8080, services: {shop: {live: v2, versions: {v1: http://h:1, v2: http://h:2}}}}";
+
+fn read(text: &str) -> Loaded {
+    load(Path::new("t.yaml"), &MemoryFiles::new().with("t.yaml", text))
 }
 
 impl Reload for Scripted {

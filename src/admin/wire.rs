@@ -4,6 +4,7 @@
 //! line reads the same types, so unknown members are passed over and missing new ones have defaults.
 
 mod command;
+mod config;
 mod event;
 mod explain;
 mod service;
@@ -12,6 +13,7 @@ mod status;
 pub use command::{
     CommandAsk, CommandDone, ConfigState, FreezeAsk, NothingAsk, ProblemWire, ReloadReply, UpgradeReply,
 };
+pub use config::{ChangeWire, CheckReply, ConfigAsk, DiffReply};
 pub use event::{EventWire, EventsPage, EvidenceWire, HistoryPage, TallyWire};
 pub use explain::{EndpointChoice, ExplainAsk, ExplainReply, RouteWire, ShareWire};
 pub use service::{

@@ -1,11 +1,15 @@
 //! Questions that the admin interface has about what serves.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::admin::Inquire;
 use crate::admin::wire::{ExplainAsk, ExplainReply};
-use crate::config::Written;
+use crate::admin::{Answering, Inquire};
+use crate::config::{Config, Files, Loaded, load};
+use crate::model::Timestamp;
 
+use super::disk::Disk;
 use super::explain::{Scene, explain};
 use super::reload::Reloader;
 
@@ -16,7 +20,45 @@ impl Inquire for Reloader {
         explain(Scene { table: &table, listeners, key: Some(self.key) }, asked)
     }
 
-    fn written(&self) -> Option<Arc<Written>> {
-        self.serving().map(|it| Arc::clone(&it.written))
+    fn serving(&self) -> Option<Arc<Config>> {
+        Reloader::serving(self)
+    }
+
+    fn look(&self, yaml: Option<String>) -> Answering<'_, Result<Loaded, String>> {
+        let path = self.path().to_owned();
+        // Files are read where nobody waits for them.
+        let reading = tokio::task::spawn_blocking(move || match yaml {
+            None => load(&path, &Disk),
+            Some(text) => load(&path, &Instead { path: &path, text }),
+        });
+        Box::pin(async { reading.await.map_err(|it| format!("reading the configuration failed: {it}")) })
+    }
+}
+
+/// The disk, with another text in the place of one file.
+struct Instead<'a> {
+    path: &'a Path,
+    text: String,
+}
+
+impl Files for Instead<'_> {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        if path == self.path { Ok(self.text.clone().into_bytes()) } else { Disk.read(path) }
+    }
+
+    fn read_secret(&self, path: &Path) -> io::Result<Vec<u8>> {
+        Disk.read_secret(path)
+    }
+
+    fn authorities(&self) -> Vec<Vec<u8>> {
+        Disk.authorities()
+    }
+
+    fn now(&self) -> Timestamp {
+        Disk.now()
+    }
+
+    fn list(&self, pattern: &Path) -> io::Result<Vec<PathBuf>> {
+        Disk.list(pattern)
     }
 }

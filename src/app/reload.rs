@@ -259,6 +259,11 @@ impl Reloader {
         Ok(ReloadDone { generation, changed: true })
     }
 
+    /// The main file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The configuration that serves.
     pub fn serving(&self) -> Option<Arc<Config>> {
         self.serving.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::check::CheckArgs;
 use super::completions::CompletionsArgs;
 use super::demo::DemoArgs;
+use super::diff::DiffArgs;
 use super::events::EventsArgs;
 use super::explain::ExplainArgs;
 use super::export::ExportArgs;
@@ -98,6 +99,8 @@ pub enum Verb {
     Run(RunArgs),
     /// Check configuration files completely, without a server
     Check(CheckArgs),
+    /// Show what a reload would change, and what would come of it
+    Diff(DiffArgs),
     /// Check the files of the running server, then swap them in
     Reload(ReloadArgs),
     /// Explain where a request goes and why, or an error code such as TG0203
@@ -145,7 +148,7 @@ pub enum Verb {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done · 1 failed · 2 wrong usage · 3 configuration invalid · 4 not reachable or not
-authorised · 5 someone acted first · 10 still in progress at --timeout · 11 rolled back or
+authorised · 5 someone acted first · 6 differences (diff --exit-code) · 10 still in progress at --timeout · 11 rolled back or
 quarantined · 12 held, paused or
 waiting for approval · run: 20 no address · 21 no state directory · 22 requests were cut at the end ·
 130 interrupted";

@@ -12,6 +12,8 @@ pub const CONFIG: u8 = 3;
 pub const UNREACHABLE: u8 = 4;
 /// Somebody acted first: the release has moved since one looked.
 pub const OVERTAKEN: u8 = 5;
+/// `diff --exit-code`: there are differences.
+pub const DIFFERENCES: u8 = 6;
 /// `status --wait`: still going on when `--timeout` was over.
 pub const IN_PROGRESS: u8 = 10;
 /// Rolled back, or in quarantine.

@@ -104,8 +104,15 @@ fn every_verb_and_exit_code_is_documented() {
         let row = format!("| `tidegate {}", verb.get_name());
         assert!(page.contains(&row), "{row}");
     }
-    for code in [exit::DONE, exit::USAGE, exit::CONFIG, exit::UNREACHABLE, exit::OVERTAKEN, exit::IN_PROGRESS]
-    {
+    for code in [
+        exit::DONE,
+        exit::USAGE,
+        exit::CONFIG,
+        exit::UNREACHABLE,
+        exit::OVERTAKEN,
+        exit::DIFFERENCES,
+        exit::IN_PROGRESS,
+    ] {
         assert!(page.contains(&format!("\n| {code} |")), "{code}");
     }
 }
@@ -269,6 +276,47 @@ fn what_runs_is_exported() {
     assert_eq!(bare(&again.out), bare(&said.out), "{}", again.out);
     let json: serde_json::Value = serde_json::from_str(&house.run("export --json").out).unwrap();
     assert_eq!(json["generation"], 17);
+}
+
+#[test]
+fn a_reload_is_told_before_it_is_done() {
+    let house = House::start();
+    let said = house.run("diff");
+    assert_eq!(said.code, exit::DONE, "{}", said.err);
+    assert_eq!(
+        said.out,
+        "service shop\n  ~ live: v2 → v1\n      takes v2 back: v1 is stable and has all traffic at once\n"
+    );
+    assert_eq!(said.err, "Next: tidegate reload\n");
+    assert_eq!(house.run("diff --exit-code").code, exit::DIFFERENCES);
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let same = file(
+        "same.yaml",
+        "listen: 8080\nservices: {shop: {live: v2, versions: {v1: http://h:1, v2: http://h:2}}}\n",
+    );
+    let said = house.run(&format!("diff {same} --exit-code"));
+    assert_eq!((said.code, said.out.as_str()), (exit::DONE, "nothing would change\n"), "{}", said.err);
+    let other = file(
+        "other.yaml",
+        "listen: 8081\nworkers: 2\nservices: {shop: {live: v2, versions: {v2: http://h:2}}}\n",
+    );
+    let said = run(&format!("diff {same} {other} --exit-code"));
+    assert_eq!(said.code, exit::DIFFERENCES, "{}", said.err);
+    assert!(said.out.ends_with("A reload would be refused, and nothing would change.\n"), "{}", said.out);
+    let json: serde_json::Value =
+        serde_json::from_str(&run(&format!("diff {same} {other} --json")).out).unwrap();
+    assert_eq!(
+        (&json["accepted"], &json["changes"][0]["kind"]),
+        (&false.into(), &"removed".into()),
+        "{json}"
+    );
+    let bad = file("bad.yaml", "listen: 8080\n");
+    assert_eq!(house.run(&format!("diff {bad}")).code, exit::CONFIG);
 }
 
 /// Every code that can be printed has a text that says more than its title.

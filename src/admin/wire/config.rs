@@ -1,0 +1,52 @@
+//! Checks and comparisons of configurations on the wire.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Which configuration is looked at.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigAsk {
+    /// As if this stood in the server's file. Default: what stands there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub yaml: Option<String>,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct CheckReply {
+    /// Whether it could be loaded.
+    pub ok: bool,
+    /// How many errors there are.
+    pub errors: usize,
+    /// How many warnings there are.
+    pub warnings: usize,
+    /// All problems, for people.
+    pub report: String,
+    /// All problems, for programs.
+    pub problems: Value,
+}
+
+/// What a reload would change.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct DiffReply {
+    /// The configuration that serves; 0 is a file that nobody runs.
+    pub generation: u64,
+    /// Whether a reload would be taken.
+    pub accepted: bool,
+    /// Everything that would change.
+    pub changes: Vec<ChangeWire>,
+}
+
+/// One difference.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ChangeWire {
+    /// `added`, `removed`, `changed`, or `refused` if a reload with it is.
+    pub kind: String,
+    /// What it is about: `service shop`, `listener http`, `routes`, or a key of the file.
+    pub subject: String,
+    /// What is different.
+    pub what: String,
+    /// What comes of it.
+    pub consequence: String,
+}
