@@ -63,7 +63,7 @@ use crate::telemetry::{Outlet, Registry};
 pub use sockets::{BindError, Bound, GivenSocket, Sockets};
 pub use traceparent::TraceRule;
 pub use trail::LogRule;
-pub use upstream::{Board, Health, Names, Word};
+pub use upstream::{Board, Health, Names, Probed, Word, probe};
 
 use admission::Admission;
 use pressure::Memory;

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::app::Disk;
+use crate::app::{Disk, table_of};
 use crate::config::{self, Loaded};
+use crate::proxy::{self, Probed};
+use crate::runtime::Clock;
 
 use super::arguments::Global;
 use super::locate;
@@ -24,6 +26,9 @@ pub struct CheckArgs {
     /// Let warnings count as errors
     #[arg(long)]
     pub deny_warnings: bool,
+    /// Ask every endpoint by its `health`, or whether it takes a connection
+    #[arg(long)]
+    pub probe: bool,
 }
 
 /// How problems are printed.
@@ -46,10 +51,11 @@ pub fn check(global: &Global, args: &CheckArgs, terminal: &mut Terminal) -> Outc
     };
     let loaded: Vec<(PathBuf, Loaded)> =
         files.into_iter().map(|it| (it.clone(), config::load(&it, &Disk))).collect();
+    let probed = if args.probe { probed(&loaded)? } else { Vec::new() };
     let format = if terminal.json { Format::Json } else { args.format };
     match format {
         Format::Human => print_human(&loaded, terminal)?,
-        Format::Json => print_json(&loaded, terminal)?,
+        Format::Json => print_json(&loaded, &probed, terminal)?,
         Format::Github => {
             for (_, it) in &loaded {
                 terminal.print(&it.problems.render_github())?;
@@ -62,6 +68,17 @@ pub fn check(global: &Global, args: &CheckArgs, terminal: &mut Terminal) -> Outc
     });
     if errors > 0 || (args.deny_warnings && warnings > 0) {
         return Ok(exit::CONFIG);
+    }
+    if format != Format::Json {
+        print_probed(&probed, terminal)?;
+    }
+    let silent = probed.iter().filter(|it| it.1.answer.is_err()).count();
+    if silent > 0 {
+        let failure = Failure::new(
+            exit::FAILED,
+            format!("{silent} of {} endpoints do not answer as they should", probed.len()),
+        );
+        return Err(failure.hint("the configuration itself is good: a server would start with it"));
     }
     if let [(only, _)] = loaded.as_slice() {
         terminal.next(&[format!("tidegate run -c {}", only.display()), "tidegate reload".into()]);
@@ -87,11 +104,55 @@ fn print_human(loaded: &[(PathBuf, Loaded)], terminal: &mut Terminal) -> Result<
     Ok(())
 }
 
+/// Every endpoint of the files that are good, with the file.
+fn probed(loaded: &[(PathBuf, Loaded)]) -> Result<Vec<(PathBuf, Probed)>, Failure> {
+    let mut all = Vec::new();
+    for (path, config) in loaded.iter().filter_map(|(path, it)| Some((path, it.config.as_ref()?))) {
+        let answers = proxy::probe(&table_of(config), &Clock::system());
+        let answers = answers.map_err(|it| Failure::of(exit::FAILED, &it))?;
+        all.extend(answers.into_iter().map(|it| (path.clone(), it)));
+    }
+    Ok(all)
+}
+
+fn print_probed(probed: &[(PathBuf, Probed)], terminal: &mut Terminal) -> Result<(), Failure> {
+    for (_, it) in probed {
+        let place = format!("{} {} {}", it.service, it.version, it.endpoint.url());
+        let line = match &it.answer {
+            Ok(()) if it.by_health => format!("{}: {place}", terminal.paint.green("ok")),
+            Ok(()) => {
+                format!("{}: {place}: takes connections; it has no `health`", terminal.paint.green("ok"))
+            }
+            Err(why) => format!("{}: {place}: {why}", terminal.paint.red("no")),
+        };
+        terminal.print_line(&line)?;
+    }
+    Ok(())
+}
+
 /// One object for one file, a list for several.
-fn print_json(loaded: &[(PathBuf, Loaded)], terminal: &mut Terminal) -> Result<(), Failure> {
+fn print_json(
+    loaded: &[(PathBuf, Loaded)],
+    probed: &[(PathBuf, Probed)],
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let with_name = |(path, it): &(PathBuf, Loaded)| {
         let mut value = it.problems.render_json();
         value["file"] = path.display().to_string().into();
+        let of_file = probed.iter().filter(|probed| probed.0 == *path).map(|it| &it.1);
+        let endpoint = |it: &Probed| {
+            json!({
+                "service": it.service.as_str(),
+                "version": it.version.as_str(),
+                "endpoint": it.endpoint.url(),
+                "ok": it.answer.is_ok(),
+                "why": it.answer.as_ref().err(),
+            })
+        };
+        let endpoints: Vec<Value> = of_file.map(endpoint).collect();
+        if !endpoints.is_empty() {
+            value["endpoints"] = endpoints.into();
+        }
         value
     };
     let values: Vec<Value> = loaded.iter().map(with_name).collect();

@@ -319,6 +319,31 @@ fn a_reload_is_told_before_it_is_done() {
     assert_eq!(house.run(&format!("diff {bad}")).code, exit::CONFIG);
 }
 
+/// One endpoint takes connections, the other does not.
+#[test]
+fn check_probes_endpoints() {
+    let directory = tempfile::tempdir().unwrap();
+    let there = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // The kernel gives port 1 to nobody.
+    let (open, shut) = (there.local_addr().unwrap(), "127.0.0.1:1");
+    let file = directory.path().join("t.yaml");
+    let check = |versions: &str, flags: &str| {
+        let text = format!("listen: 8080\nservices: {{shop: {{live: v1, versions: {{{versions}}}}}}}\n");
+        std::fs::write(&file, text).unwrap();
+        run(&format!("check {} --probe {flags}", file.display()))
+    };
+    let said = check(&format!("v1: http://{open}"), "");
+    assert_eq!(said.code, exit::DONE, "{}", said.err);
+    assert!(said.out.contains(&format!("ok: shop v1 http://{open}: takes connections")), "{}", said.out);
+    let said = check(&format!("v1: http://{open}, v2: http://{shut}"), "");
+    assert_eq!(said.code, exit::FAILED, "{}", said.out);
+    assert!(said.out.contains(&format!("no: shop v2 http://{shut}: cannot connect")), "{}", said.out);
+    assert!(said.err.contains("1 of 2 endpoints do not answer"), "{}", said.err);
+    let json: serde_json::Value =
+        serde_json::from_str(&check(&format!("v1: http://{open}"), "--json").out).unwrap();
+    assert_eq!(json["endpoints"][0]["ok"], true, "{json}");
+}
+
 /// Every code that can be printed has a text that says more than its title.
 #[test]
 fn every_error_code_is_explained() {

@@ -10,6 +10,7 @@ mod endpoint;
 mod health;
 mod names;
 mod open;
+mod probe;
 mod site;
 mod ward;
 
@@ -18,4 +19,5 @@ pub use doctor::Doctor;
 pub use endpoint::{Checkout, Endpoint};
 pub use health::{Board, Health, Word};
 pub use names::Names;
+pub use probe::{Probed, probe};
 pub use site::{Place, Site};
