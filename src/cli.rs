@@ -79,7 +79,7 @@ pub fn perform(arguments: &Arguments, terminal: &mut Terminal) -> Outcome {
         Verb::Explain(it) => explain::explain(global, it, terminal),
         Verb::Diff(it) => diff::diff(global, it, terminal),
         Verb::Export(it) => export::export(global, it, terminal),
-        Verb::Schema => schema::schema(terminal),
+        Verb::Schema(it) => schema::schema(it, terminal),
         Verb::Status(it) => status::status(global, it, terminal),
         Verb::Promote(it) => promote::promote(global, it, terminal),
         Verb::Pause(it) => pause::pause(global, it, terminal),

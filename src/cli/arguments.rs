@@ -23,6 +23,7 @@ use super::resume::ResumeArgs;
 use super::retry::RetryArgs;
 use super::rollback::RollbackArgs;
 use super::run::RunArgs;
+use super::schema::SchemaArgs;
 use super::simulate::SimulateArgs;
 use super::status::StatusArgs;
 use super::weight::WeightArgs;
@@ -107,8 +108,8 @@ pub enum Verb {
     Explain(ExplainArgs),
     /// Print the YAML of what runs now
     Export(ExportArgs),
-    /// Print the JSON Schema of the configuration file
-    Schema,
+    /// Print the JSON Schema of the configuration file, or of what a verb prints with --json
+    Schema(SchemaArgs),
     /// Show what is going on
     Status(StatusArgs),
     /// Say yes to a gate, go to the next step now, or to 100 %

@@ -16,7 +16,7 @@ use crate::model::Timestamp;
 use crate::runtime::spawn_thread;
 
 /// A scripted house on a thread of its own, because verbs bring their own runtime.
-struct House {
+pub(super) struct House {
     script: Arc<Scripted>,
     socket: PathBuf,
     address: String,
@@ -25,7 +25,7 @@ struct House {
 }
 
 impl House {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let (tell, told) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = spawn_thread("house", None, move || {
@@ -42,7 +42,7 @@ impl House {
     }
 
     /// Runs `tidegate LINE` against this house.
-    fn run(&self, line: &str) -> Said {
+    pub(super) fn run(&self, line: &str) -> Said {
         run(&format!("--server unix:{} {line}", self.socket.display()))
     }
 }
@@ -58,10 +58,10 @@ impl Drop for House {
 
 /// What a verb printed and how it ended.
 #[derive(Debug)]
-struct Said {
-    code: u8,
-    out: String,
-    err: String,
+pub(super) struct Said {
+    pub(super) code: u8,
+    pub(super) out: String,
+    pub(super) err: String,
 }
 
 #[derive(Clone, Default)]
@@ -82,7 +82,7 @@ impl Write for Paper {
     }
 }
 
-fn run(line: &str) -> Said {
+pub(super) fn run(line: &str) -> Said {
     let words = std::iter::once("tidegate").chain(line.split_whitespace());
     let arguments = Arguments::try_parse_from(words).unwrap_or_else(|it| panic!("{it}"));
     let (out, err) = (Paper::default(), Paper::default());

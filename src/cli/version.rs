@@ -1,18 +1,21 @@
 //! `tidegate version`.
 
-use serde_json::json;
-
+use super::schema::VersionJson;
 use super::terminal::Terminal;
 use super::{Outcome, exit};
 
 /// Prints the version of the program.
 pub fn version(terminal: &mut Terminal) -> Outcome {
-    let version = env!("CARGO_PKG_VERSION");
-    let (system, machine) = (std::env::consts::OS, std::env::consts::ARCH);
+    let it = VersionJson {
+        version: env!("CARGO_PKG_VERSION"),
+        os: std::env::consts::OS,
+        arch: std::env::consts::ARCH,
+    };
     let text = match terminal.json {
-        true => json!({"version": version, "os": system, "arch": machine}).to_string(),
-        false => format!("tidegate {version} ({machine}-{system})"),
+        true => serde_json::to_string(&it).expect("three texts"),
+        false => format!("tidegate {} ({}-{})", it.version, it.arch, it.os),
     };
     terminal.print_line(&text)?;
+    terminal.next(&["tidegate status".into()]);
     Ok(exit::DONE)
 }

@@ -27,6 +27,12 @@ pub fn violations(root: &Value, schema: &Value, value: &Value, at: &str) -> Vec<
                 let regex = Regex::new(rule.as_str().expect("a pattern is a text")).expect("a pattern");
                 wrong(value.as_str().is_none_or(|it| regex.is_match(it)), "pattern");
             }
+            "minItems" => {
+                wrong(value.as_array().is_none_or(|it| Some(it.len() as u64) >= rule.as_u64()), "minItems")
+            }
+            "maxItems" => {
+                wrong(value.as_array().is_none_or(|it| Some(it.len() as u64) <= rule.as_u64()), "maxItems")
+            }
             "required" => {
                 for key in rule.as_array().into_iter().flatten().filter_map(Value::as_str) {
                     wrong(value.get(key).is_some() || !value.is_object(), &format!("required {key}"));
@@ -47,6 +53,7 @@ pub fn violations(root: &Value, schema: &Value, value: &Value, at: &str) -> Vec<
             | "description"
             | "definitions"
             | "format"
+            | "default"
             | "properties"
             | "additionalProperties"
             | "items" => {}
@@ -60,7 +67,9 @@ pub fn violations(root: &Value, schema: &Value, value: &Value, at: &str) -> Vec<
         found.extend(violations(root, part, value, at));
     }
     for (index, item) in value.as_array().into_iter().flatten().enumerate() {
-        if let Some(schema) = keywords.get("items") {
+        // A list says what stands at each place.
+        let items = keywords.get("items");
+        if let Some(schema) = items.and_then(|it| if it.is_array() { it.get(index) } else { Some(it) }) {
             found.extend(violations(root, schema, item, &format!("{at}/{index}")));
         }
     }
@@ -91,6 +100,7 @@ fn is_type(rule: &Value, value: &Value) -> bool {
         "boolean" => value.is_boolean(),
         "array" => value.is_array(),
         "object" => value.is_object(),
+        "null" => value.is_null(),
         other => panic!("unknown type {other}"),
     };
     match rule {

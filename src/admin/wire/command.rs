@@ -8,7 +8,7 @@ use super::status::RefusedConfig;
 
 /// The body of a command. Which members a command knows is checked where it is carried out; an unknown
 /// one is refused, so that a misspelled `full` does not promote by a step instead.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandAsk {
     /// `promote`: straight to 100 %.
@@ -38,7 +38,7 @@ pub struct CommandAsk {
 }
 
 /// The body of `freeze`.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct FreezeAsk {
     /// When it ends by itself, in RFC 3339.
@@ -53,12 +53,12 @@ pub struct FreezeAsk {
 }
 
 /// A body that says nothing: `{}`.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct NothingAsk {}
 
 /// A command that was carried out.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct CommandDone {
     /// One sentence: what is so now.
     pub text: String,
@@ -71,7 +71,7 @@ pub struct CommandDone {
 }
 
 /// A reload that went well.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ReloadReply {
     /// What serves now.
     pub generation: u64,
@@ -80,14 +80,14 @@ pub struct ReloadReply {
 }
 
 /// Another process has taken over.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct UpgradeReply {
     /// Its number.
     pub process: u32,
 }
 
 /// What is loaded.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct ConfigState {
     /// The configuration that serves; 0 before the first.
     pub generation: u64,

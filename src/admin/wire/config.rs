@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Which configuration is looked at.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigAsk {
     /// As if this stood in the server's file. Default: what stands there.
@@ -13,7 +13,7 @@ pub struct ConfigAsk {
 }
 
 /// What a check found.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct CheckReply {
     /// Whether it could be loaded.
     pub ok: bool,
@@ -28,7 +28,7 @@ pub struct CheckReply {
 }
 
 /// What a reload would change.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct DiffReply {
     /// The configuration that serves; 0 is a file that nobody runs.
     pub generation: u64,
@@ -39,7 +39,7 @@ pub struct DiffReply {
 }
 
 /// One difference.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct ChangeWire {
     /// `added`, `removed`, `changed`, or `refused` if a reload with it is.
     pub kind: String,

@@ -8,7 +8,7 @@ use crate::model::Tally;
 use super::service::{ActorWire, percent};
 
 /// A stretch of the news.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct EventsPage {
     /// Oldest first.
     pub events: Vec<EventWire>,
@@ -17,7 +17,7 @@ pub struct EventsPage {
 }
 
 /// A stretch of the history of a service.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct HistoryPage {
     /// Newest first.
     pub events: Vec<EventWire>,
@@ -27,7 +27,7 @@ pub struct HistoryPage {
 }
 
 /// One decision.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct EventWire {
     /// Rises by one for each event, across restarts.
     pub id: u64,
@@ -54,7 +54,7 @@ pub struct EventWire {
 }
 
 /// The evidence behind a decision.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct EvidenceWire {
     /// The canary's judged responses.
     pub canary: TallyWire,
@@ -71,7 +71,7 @@ pub struct EvidenceWire {
 }
 
 /// Judged responses.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct TallyWire {
     /// All of them.
     pub requests: u64,

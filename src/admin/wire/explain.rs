@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A request to be explained.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExplainAsk {
     /// Its method.
@@ -19,7 +19,7 @@ pub struct ExplainAsk {
 }
 
 /// What would become of a request, and why.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct ExplainReply {
     /// The request as routes are compared with it: `GET shop.example.com/cart`.
     pub request: String,
@@ -66,7 +66,7 @@ pub struct ExplainReply {
 }
 
 /// A route and what became of it.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct RouteWire {
     /// What people call it.
     pub route: String,
@@ -77,7 +77,7 @@ pub struct RouteWire {
 }
 
 /// A version and its share.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct ShareWire {
     /// The version.
     pub version: String,
@@ -86,7 +86,7 @@ pub struct ShareWire {
 }
 
 /// An endpoint that a request can be sent to.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct EndpointChoice {
     /// Its version.
     pub version: String,

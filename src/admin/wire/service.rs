@@ -10,7 +10,7 @@ use crate::model::Weight;
 use super::event::{EventWire, TallyWire};
 
 /// One service.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct ServiceWire {
     /// Its name.
     pub name: String,
@@ -55,7 +55,7 @@ pub struct ServiceWire {
 }
 
 /// Which step, and of how many.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct StepNumber {
     /// From 1.
     pub number: usize,
@@ -64,7 +64,7 @@ pub struct StepNumber {
 }
 
 /// A version and its traffic.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct LaneWire {
     /// The version.
     pub version: String,
@@ -87,7 +87,7 @@ pub struct LaneWire {
 }
 
 /// An endpoint.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct EndpointWire {
     /// Where it is, as the file has it, with the address if that is a name.
     pub endpoint: String,
@@ -103,7 +103,7 @@ pub struct EndpointWire {
 }
 
 /// A guard and what it knows. Rates are shares from 0 to 1.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct GuardWire {
     /// `errors`.
     pub name: String,
@@ -126,7 +126,7 @@ pub struct GuardWire {
 }
 
 /// A step of the plan.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct StepWire {
     /// The canary's share.
     pub weight_percent: f64,
@@ -141,7 +141,7 @@ pub struct StepWire {
 }
 
 /// A version in quarantine.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct WithdrawnWire {
     /// Its name when it was withdrawn.
     pub version: String,
@@ -152,7 +152,7 @@ pub struct WithdrawnWire {
 }
 
 /// Who did something.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct ActorWire {
     /// A user, a file, or tidegate itself.
     pub name: String,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::service::{ActorWire, ServiceWire};
 
 /// Everything.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct StatusWire {
     /// Version of the program.
     pub version: String,
@@ -34,7 +34,7 @@ pub struct StatusWire {
 }
 
 /// A freeze.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct FreezeWire {
     /// Who.
     pub by: ActorWire,
@@ -45,7 +45,7 @@ pub struct FreezeWire {
 }
 
 /// All services.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct ServicesPage {
     /// As in [`StatusWire::revision`].
     pub revision: u64,
@@ -54,7 +54,7 @@ pub struct ServicesPage {
 }
 
 /// Whether what is decided survives a crash.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct JournalWire {
     /// Every record is on disk, or on its way there.
     pub durable: bool,
@@ -63,7 +63,7 @@ pub struct JournalWire {
 }
 
 /// A configuration that was refused.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct RefusedConfig {
     /// When, in RFC 3339.
     pub at: String,
@@ -72,7 +72,7 @@ pub struct RefusedConfig {
 }
 
 /// A listener and its connections.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct ListenerWire {
     /// Its name.
     pub name: String,
