@@ -36,9 +36,12 @@ impl Inquire for Reloader {
 }
 
 /// The disk, with another text in the place of one file.
-struct Instead<'a> {
-    path: &'a Path,
-    text: String,
+#[derive(Debug)]
+pub struct Instead<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// What is read in its place.
+    pub text: String,
 }
 
 impl Files for Instead<'_> {

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::config::{self, MemoryFiles};
+use crate::app::Instead;
+use crate::config;
 
 use super::terminal::Terminal;
 use super::{Failure, Outcome, exit};
@@ -53,7 +54,7 @@ pub fn init(args: &InitArgs, terminal: &mut Terminal) -> Outcome {
 
 /// What was put in may be wrong; what is made of it never is.
 fn check(path: &Path, text: &str, from: &str) -> Result<(), Failure> {
-    let loaded = config::load(path, &MemoryFiles::new().with(path, text));
+    let loaded = config::load(path, &Instead { path, text: text.to_owned() });
     if loaded.config.is_some() {
         return Ok(());
     }

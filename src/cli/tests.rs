@@ -344,6 +344,22 @@ fn check_probes_endpoints() {
     assert_eq!(json["endpoints"][0]["ok"], true, "{json}");
 }
 
+#[test]
+fn misspelled_verbs_and_flags_are_recognised() {
+    for (line, meant) in [
+        ("statsu", "'status'"),
+        ("rolback shop", "'rollback'"),
+        ("promote shop --ful", "'--full'"),
+        ("diff --exit-cod", "'--exit-code'"),
+    ] {
+        let words = std::iter::once("tidegate").chain(line.split_whitespace());
+        let error = Arguments::try_parse_from(words).unwrap_err();
+        let text = error.render().to_string();
+        assert!(text.contains(meant) && error.exit_code() == i32::from(exit::USAGE), "{line}: {text}");
+    }
+    assert!(Arguments::try_parse_from(["tidegate", "init", "--blue-green", "--canary"]).is_err());
+}
+
 /// Every code that can be printed has a text that says more than its title.
 #[test]
 fn every_error_code_is_explained() {
@@ -483,8 +499,13 @@ fn nobody_there() {
 #[test]
 fn init_writes_what_check_accepts_and_never_overwrites() {
     let directory = tempfile::tempdir().unwrap();
-    for (name, flags) in [("a.yaml", ""), ("b.yaml", "--canary"), ("c.yaml", "--from http://10.0.1.10:3000")]
-    {
+    for (name, flags) in [
+        ("a.yaml", ""),
+        ("b.yaml", "--canary"),
+        ("c.yaml", "--from http://10.0.1.10:3000"),
+        ("e.yaml", "--blue-green --from http://shop.internal"),
+        ("f.yaml", "--canary --from unix:/run/shop.sock"),
+    ] {
         let file = directory.path().join(name);
         let shown = file.display();
         let said = run(&format!("init {shown} {flags}"));
