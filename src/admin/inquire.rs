@@ -57,8 +57,10 @@ fn since(status: &Status) -> Vec<Since> {
             notes.push(format!("{}: {}", it.word, it.why));
         }
         notes.extend(it.quarantined.iter().map(|it| format!("{} is in quarantine: {}", it.version, it.why)));
-        // As long as the version that the file wants is being released, the file has its will.
-        let away = !it.in_sync && matches!(it.word, "LIVE" | "ROLLED BACK");
+        // A version that is being released, or waits for it, is what the file wants; one that was taken
+        // back is not coming.
+        let barred = it.quarantined.iter().any(|withdrawn| withdrawn.version == it.wanted);
+        let away = !it.in_sync && (it.word == "ROLLED BACK" || (it.word == "LIVE" && barred));
         Since { service: it.name.to_string(), live: away.then(|| it.stable.to_string()), notes }
     };
     status.services.iter().map(of).filter(|it| it.live.is_some() || !it.notes.is_empty()).collect()

@@ -127,7 +127,9 @@ impl Written {
                 if let Self::Text { text, .. } = &line.value {
                     line.notes.push(format!("the file says {text}"));
                 }
-                line.value = Self::Text { text: live.clone(), plain: false };
+                // A version may have this name; bare it would be nothing at all.
+                let plain = !live.eq_ignore_ascii_case("null");
+                line.value = Self::Text { text: live.clone(), plain };
             }
         }
         whole
@@ -263,7 +265,7 @@ mod tests {
         let text = written(FILE).effective(&[since]).yaml();
         for part in [
             "  # rolled back by ann\n  shop:\n",
-            "    # the file says 1\n    live: \"v2\"\n",
+            "    # the file says 1\n    live: v2\n",
             "keep_alive: 55s",
             "balance: round_robin",
         ] {
