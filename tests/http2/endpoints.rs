@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 
-use super::support::frames::{END_HEADERS, kind};
+use super::support::frames::{END_HEADERS, Frames, kind};
 use super::support::h2client::{ask, ask_all, get, post};
 use super::support::h2server::{H2Upstream, scripted};
 use super::support::{Gate, Setup, until};
@@ -87,6 +87,65 @@ fn connections_are_as_many_as_the_streams_need() {
     }
     assert!(at_once.1.load(Ordering::SeqCst) > 20, "{at_once:?}");
     assert!((2..=8).contains(&upstream.connections()), "{} connections", upstream.connections());
+}
+
+/// Until an endpoint has said how much it takes at once, a burst would be refused there, more often than
+/// anything is tried again.
+#[test]
+fn a_burst_waits_for_what_the_endpoint_says_of_itself() {
+    let most = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&most);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let count = Arc::clone(&count);
+            std::thread::spawn(move || {
+                // All of the burst has arrived by the time that the limit is said.
+                std::thread::sleep(Duration::from_millis(150));
+                let mut frames = Frames::accepted_with(stream, &[(3, 4)]);
+                let mut open = Vec::new();
+                // Answers wait for a pause, so that everything that is sent at once is seen at once.
+                loop {
+                    match frames.next_within(Duration::from_millis(20)) {
+                        Ok(it) if it.kind == kind::HEADERS => open.push(it.stream),
+                        Ok(_) => {}
+                        Err(true) => return,
+                        Err(false) => {
+                            for it in open.drain(..) {
+                                frames.respond(it, "served");
+                            }
+                        }
+                    }
+                    count.fetch_max(open.len(), Ordering::SeqCst);
+                }
+            });
+        }
+    });
+    let gate = gate(address);
+    let requests = (0..40).map(|_| (get("/"), Vec::new())).collect();
+    for answer in ask_all(gate.address(), requests) {
+        assert_eq!(answer.unwrap().status, 200);
+    }
+    assert!((2..=4).contains(&most.load(Ordering::SeqCst)), "{most:?} at once on a connection");
+}
+
+/// An endpoint that takes connections and says nothing costs those who wait their time limit, not more.
+#[test]
+fn an_endpoint_that_never_says_a_word_holds_nobody_for_ever() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let gate = Setup::default()
+        .version_as("v1", format!("\"h2c://{address}\""))
+        .service("timeouts: {head: 500ms}")
+        .listener("h2c: true")
+        .start();
+    let requests = (0..5).map(|_| (get("/"), Vec::new())).collect();
+    for answer in ask_all(gate.address(), requests) {
+        let answer = answer.unwrap();
+        assert_eq!((answer.status, answer.only("x-tidegate-error")), (504, "upstream_timeout"));
+    }
+    drop(listener);
 }
 
 #[test]

@@ -105,12 +105,19 @@ impl Frames {
 
     /// The other side of a connection: hears a client's hello and answers it.
     pub fn accepted(stream: TcpStream) -> Self {
+        Self::accepted_with(stream, &[])
+    }
+
+    /// The same with these settings.
+    pub fn accepted_with(stream: TcpStream, settings: &[(u16, u32)]) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
         stream.set_write_timeout(Some(PATIENCE)).expect("timeout");
         let mut it = Self { stream, read: Vec::new(), polite: true };
         let mut preface = [0; PREFACE.len()];
         if it.stream.read_exact(&mut preface).is_ok() {
-            it.settings(&[(1, 0)]);
+            let mut all = vec![(1, 0)];
+            all.extend_from_slice(settings);
+            it.settings(&all);
         }
         it
     }

@@ -1,7 +1,9 @@
 //! Connections to an endpoint that speaks HTTP/2: few, each with many requests under way at once.
 //!
 //! A request takes a place on the first connection that has one. When all are full another connection is
-//! opened; those who come meanwhile wait for it, as far as it will have places for them.
+//! opened; those who come meanwhile wait for it, as far as it will have places for them. How many places
+//! it has is known when the endpoint's SETTINGS are here: until then there is one, for whoever opened it,
+//! because what goes beyond the endpoint's limit would be refused, in a burst more often than is tried again.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -37,6 +39,9 @@ const HEADER_LIST_BYTES: u32 = 64 * 1024;
 /// Content of one request that is held while the endpoint does not take it.
 const SEND_BUFFER_BYTES: usize = 128 * 1024;
 
+/// How long others wait for the SETTINGS of a connection that is open. They come with the first round trip.
+const SETTLE_MS: u64 = 2_000;
+
 /// How long a connection rests on which a request was refused.
 const REST_MS: u64 = 1_000;
 
@@ -46,8 +51,21 @@ pub struct Pool {
     open: RefCell<Vec<Rc<Shared>>>,
     opening: Cell<usize>,
     waiting: Cell<usize>,
+    news: Rc<News>,
+}
+
+/// What those who wait for a connection are told.
+struct News {
     failures: Cell<u64>,
-    opened: Notify,
+    /// Places that the newest connection has.
+    places: Cell<usize>,
+    changed: Notify,
+}
+
+impl Default for News {
+    fn default() -> Self {
+        Self { failures: Cell::new(0), places: Cell::new(STREAMS_MAX), changed: Notify::new() }
+    }
 }
 
 /// One connection, as those who use it know it.
@@ -57,6 +75,8 @@ struct Shared {
     live: Cell<usize>,
     idle_since_ms: Cell<u64>,
     closed: Cell<bool>,
+    /// Whether the endpoint has said how many requests it takes at once.
+    settled: Cell<bool>,
     rests_until_ms: Cell<u64>,
     deadlines: Rc<Deadlines>,
 }
@@ -138,17 +158,17 @@ impl Pool {
             if let Turn::Open = self.turn() {
                 break;
             }
-            let failures = self.failures.get();
+            let failures = self.news.failures.get();
             let waits = Counted::new(&self.waiting);
-            self.opened.notified().await;
+            self.news.changed.notified().await;
             drop(waits);
-            if self.failures.get() > failures {
+            if self.news.failures.get() > failures {
                 // One look at an endpoint that is down is enough for all.
                 return self.take().map(|it| (it, true)).ok_or_else(|| failed(not_opened()));
             }
         }
         let opening = Opening::new(self);
-        let shared = begin(deadlines, connect().await?).await.map_err(&failed)?;
+        let shared = begin(deadlines, &self.news, connect().await?).await.map_err(&failed)?;
         let stream = shared.take().ok_or_else(|| failed(not_opened()))?;
         self.open.borrow_mut().push(shared);
         opening.succeeded();
@@ -156,7 +176,9 @@ impl Pool {
     }
 
     fn turn(&self) -> Turn {
-        match self.waiting.get() < self.opening.get() * STREAMS_MAX {
+        let unsettled = |it: &&Rc<Shared>| !it.settled.get() && !it.closed.get();
+        let coming = self.opening.get() + self.open.borrow().iter().filter(unsettled).count();
+        match self.waiting.get() < coming * self.news.places.get() {
             true => Turn::Wait,
             false => Turn::Open,
         }
@@ -207,8 +229,14 @@ impl<'a> Opening<'a> {
 
 impl Drop for Opening<'_> {
     fn drop(&mut self) {
-        self.pool.failures.set(self.pool.failures.get() + u64::from(self.failed));
-        self.pool.opened.notify_waiters();
+        self.pool.news.tell(self.failed);
+    }
+}
+
+impl News {
+    fn tell(&self, failed: bool) {
+        self.failures.set(self.failures.get() + u64::from(failed));
+        self.changed.notify_waiters();
     }
 }
 
@@ -217,7 +245,7 @@ fn not_opened() -> io::Error {
 }
 
 /// Begins to speak HTTP/2 on a fresh connection.
-async fn begin(deadlines: &Rc<Deadlines>, stream: Stream) -> io::Result<Rc<Shared>> {
+async fn begin(deadlines: &Rc<Deadlines>, news: &Rc<News>, stream: Stream) -> io::Result<Rc<Shared>> {
     let scheme = match (stream.scheme(), stream.protocol()) {
         ("https", Some(b"h2")) => Scheme::HTTPS,
         // Whoever agrees on nothing would take our first frames for a bad request.
@@ -231,7 +259,7 @@ async fn begin(deadlines: &Rc<Deadlines>, stream: Stream) -> io::Result<Rc<Share
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(HEADER_LIST_BYTES)
         .max_send_buffer_size(SEND_BUFFER_BYTES)
-        .initial_max_send_streams(STREAMS_MAX)
+        .initial_max_send_streams(1)
         .handshake(wire.clone())
         .await
         .map_err(super::half::io_error)?;
@@ -242,10 +270,11 @@ async fn begin(deadlines: &Rc<Deadlines>, stream: Stream) -> io::Result<Rc<Share
         live: Cell::new(0),
         idle_since_ms: Cell::new(now_ms),
         closed: Cell::new(false),
+        settled: Cell::new(false),
         rests_until_ms: Cell::new(0),
         deadlines: Rc::clone(deadlines),
     });
-    spawn_local(drive(Rc::clone(deadlines), Rc::downgrade(&shared), frames, wire));
+    spawn_local(drive(Rc::clone(deadlines), Rc::downgrade(&shared), Rc::clone(news), frames, wire));
     Ok(shared)
 }
 
@@ -253,10 +282,12 @@ async fn begin(deadlines: &Rc<Deadlines>, stream: Stream) -> io::Result<Rc<Share
 async fn drive(
     deadlines: Rc<Deadlines>,
     shared: std::rc::Weak<Shared>,
+    news: Rc<News>,
     mut frames: Frames<Wire, Bytes>,
     wire: Wire,
 ) {
     let deadline = deadlines.slot();
+    let mut settle_by = Some(deadlines.now_ms() + SETTLE_MS);
     let mut pulse = Pulse::new(frames.ping_pong(), deadlines.now_ms());
     poll_fn(|cx| {
         let now_ms = deadlines.now_ms();
@@ -267,7 +298,16 @@ async fn drive(
         if let Poll::Ready(Err(_)) = wire.poll_send(cx) {
             return Poll::Ready(());
         }
-        deadline.set_ms(pulse.next_ms());
+        // SETTINGS are the first thing that an endpoint may send.
+        if settle_by.is_some_and(|by| wire.received() > 0 || now_ms >= by) {
+            settle_by = None;
+            if let Some(shared) = shared.upgrade() {
+                shared.settled.set(true);
+                news.places.set(shared.sender.current_max_send_streams().clamp(1, STREAMS_MAX));
+            }
+            news.tell(false);
+        }
+        deadline.set_ms(settle_by.map_or(pulse.next_ms(), |by| by.min(pulse.next_ms())));
         if deadline.poll(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
@@ -277,4 +317,6 @@ async fn drive(
     if let Some(shared) = shared.upgrade() {
         shared.closed.set(true);
     }
+    // An endpoint that hangs up before it has said a word is down for those who wait, too.
+    news.tell(settle_by.is_some());
 }
