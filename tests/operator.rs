@@ -3,6 +3,8 @@
 
 #[path = "operator/metrics.rs"]
 mod metrics;
+#[path = "operator/stream.rs"]
+mod stream;
 mod support;
 
 use std::os::unix::fs::PermissionsExt;

@@ -1,16 +1,21 @@
 //! Answers, and problems as RFC 9457 writes them.
 
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::stream::Live;
+
 /// What goes back.
-pub(super) type Reply = Response<Full<Bytes>>;
+pub(super) type Reply = Response<Body>;
+
+/// A text that is there, or one that goes on.
+pub(super) type Body = Either<Full<Bytes>, Live>;
 
 /// Why a request was not answered as wished.
 #[derive(Clone, Debug)]
@@ -22,12 +27,12 @@ pub(super) struct Problem {
     pub(super) detail: String,
     /// Members beside the standard ones.
     pub(super) more: Map<String, Value>,
-    allow: Option<&'static str>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), more: Map::new(), allow: None }
+        Self { status, code, detail: detail.into(), more: Map::new(), headers: Vec::new() }
     }
 
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
@@ -41,11 +46,17 @@ impl Problem {
     /// The path is there, the method is not.
     pub(super) fn method(allow: &'static str) -> Self {
         let detail = format!("this path answers {allow}");
-        Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail) }
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail)
+            .header(ALLOW, HeaderValue::from_static(allow))
     }
 
     pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.more.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
         self
     }
 
@@ -58,9 +69,7 @@ impl Problem {
         members.insert("detail".into(), self.detail.into());
         members.extend(self.more);
         let mut reply = whole(self.status, "application/problem+json", Value::Object(members).to_string());
-        if let Some(allow) = self.allow {
-            reply.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
-        }
+        reply.headers_mut().extend(self.headers);
         if self.status == StatusCode::UNAUTHORIZED {
             reply.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -74,9 +83,14 @@ pub(super) fn json(value: &impl Serialize) -> Reply {
     whole(StatusCode::OK, "application/json", text)
 }
 
-/// A text of some type. Nothing here may be kept by a cache or taken for another type by a browser.
+/// A text of some type.
 pub(super) fn whole(status: StatusCode, kind: &'static str, text: String) -> Reply {
-    let mut reply = Response::new(Full::new(Bytes::from(text)));
+    dressed(status, kind, Either::Left(Full::new(Bytes::from(text))))
+}
+
+/// A body of some type. Nothing here may be kept by a cache or taken for another type by a browser.
+pub(super) fn dressed(status: StatusCode, kind: &'static str, body: Body) -> Reply {
+    let mut reply = Response::new(body);
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -17,6 +17,7 @@ use super::inquire;
 use super::reply::{Problem, Reply, json, whole};
 use super::scrape;
 use super::server::House;
+use super::stream;
 use super::verbs;
 use super::wire::{
     CommandAsk, CommandDone, EventsPage, FreezeAsk, FreezeWire, JournalWire, ListenerWire, NothingAsk,
@@ -24,11 +25,11 @@ use super::wire::{
 };
 
 /// Answers a request, whatever it is.
-pub(super) async fn answer(house: &House, door: &Door, request: Request<Incoming>) -> Reply {
+pub(super) async fn answer(house: &Arc<House>, door: &Door, request: Request<Incoming>) -> Reply {
     try_answer(house, door, request).await.unwrap_or_else(Problem::into_reply)
 }
 
-async fn try_answer(house: &House, door: &Door, request: Request<Incoming>) -> Result<Reply, Problem> {
+async fn try_answer(house: &Arc<House>, door: &Door, request: Request<Incoming>) -> Result<Reply, Problem> {
     let (head, body) = request.into_parts();
     door.admit(&head, house.token.as_ref())?;
     let path: Vec<&str> = head.uri.path().split('/').skip(1).collect();
@@ -83,6 +84,10 @@ async fn try_answer(house: &House, door: &Door, request: Request<Incoming>) -> R
         ["api", "v1", "events"] => {
             read(&head.method)?;
             events(house, query).await
+        }
+        ["api", "v1", "events", "stream"] => {
+            read(&head.method)?;
+            stream::open(house, &head)
         }
         ["api", "v1", "config"] => {
             read(&head.method)?;
@@ -157,7 +162,7 @@ async fn newest(house: &House, query: Option<&str>) -> Result<Arc<Status>, Probl
     Ok(newer.unwrap_or(status))
 }
 
-fn status_wire(house: &House, status: &Status) -> StatusWire {
+pub(super) fn status_wire(house: &House, status: &Status) -> StatusWire {
     let phase = match house.shutdown.phase() {
         Phase::Serving => "serving",
         Phase::Draining => "draining",
@@ -303,7 +308,10 @@ async fn first_of(house: &House, look: impl Fn() -> Vec<Event>) -> Vec<Event> {
         if !found.is_empty() {
             return found;
         }
-        house.control.changed(revision).await;
+        if house.control.changed(revision).await.revision <= revision {
+            // The controller has ended, and nothing more will happen.
+            return found;
+        }
     }
 }
 

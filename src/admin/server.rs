@@ -5,11 +5,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, watch};
@@ -21,8 +23,10 @@ use crate::telemetry::Registry;
 use super::control::{Control, Reload, Upgrade};
 use super::door::Door;
 use super::doors::{self, Doorman, Entry, GivenDoors, GivenSocket};
+use super::patience::Patient;
 use super::route;
 use super::socket::{OwnSocket, SocketError};
+use super::stream::{self, Streams};
 use super::token::{Token, TokenError};
 
 /// A server that has its sockets and its token and is ready to [`run`](Self::run).
@@ -84,6 +88,7 @@ pub(super) struct House {
     pub(super) shutdown: ShutdownWatch,
     pub(super) clock: Clock,
     pub(super) token: Option<Token>,
+    pub(super) streams: Streams,
 }
 
 impl Server {
@@ -146,6 +151,7 @@ impl Server {
             shutdown: parts.shutdown,
             clock: parts.clock,
             token: self.token.take(),
+            streams: Streams::default(),
         });
         let tcp = self.tcp.take().map(TcpListener::from_std).transpose()?;
         let unix = self.socket.as_mut().and_then(OwnSocket::take).map(UnixListener::from_std).transpose()?;
@@ -199,7 +205,12 @@ async fn serve_tcp(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => connections.serve(stream, Door::Tcp { own }, permit),
+            Ok((stream, _)) => {
+                // What does not fit waits here, where it is bounded and where it is noticed. That it cannot
+                // be set harms nobody.
+                let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES);
+                connections.serve(stream, Door::Tcp { own }, permit);
+            }
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
@@ -264,10 +275,12 @@ async fn serve_connection<S>(stream: S, door: Door, house: Arc<House>)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
+    let streams = AtomicBool::new(false);
     let service = service_fn(|request| {
-        let (house, door) = (Arc::clone(&house), door.clone());
+        let (house, door, streams) = (Arc::clone(&house), door.clone(), &streams);
         async move {
             let reply = route::answer(&house, &door, request).await;
+            streams.store(stream::is_endless(&reply), Ordering::Relaxed);
             house.registry.admin_answered(reply.status().as_u16());
             Ok::<_, Infallible>(reply)
         }
@@ -277,12 +290,17 @@ where
         .header_read_timeout(HEAD_TIME_MAX)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Patient::new(stream, STALL_MAX)), service);
     let mut connection = std::pin::pin!(connection);
     // Errors are the peer's: it went away, or spoke something else.
     if tokio::time::timeout(AGE_MAX, connection.as_mut()).await.is_err() {
         connection.as_mut().graceful_shutdown();
-        let _ = tokio::time::timeout(LAST_WORDS_MAX, connection).await;
+        // A stream has an end of its own.
+        if streams.load(Ordering::Relaxed) {
+            let _ = connection.await;
+        } else {
+            let _ = tokio::time::timeout(LAST_WORDS_MAX, connection).await;
+        }
     }
 }
 
@@ -299,6 +317,10 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Age at which a connection is ended after its current answer. It also bounds a peer that takes its
 /// answer a byte at a time.
 const AGE_MAX: Duration = Duration::from_secs(300);
+/// What the kernel keeps for a peer that does not read: by itself it would take megabytes.
+const SEND_BUFFER_BYTES: usize = 128 * 1024;
+/// Longest time for a peer to take nothing of what it is sent.
+const STALL_MAX: Duration = Duration::from_secs(30);
 /// Time for that answer.
 const LAST_WORDS_MAX: Duration = Duration::from_secs(65);
 
