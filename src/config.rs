@@ -8,6 +8,7 @@
 //! Not here: watching files, permissions of files, opening addresses.
 
 mod access_log;
+mod balance;
 mod check;
 mod code;
 mod condition;

@@ -13,6 +13,7 @@ mod mirror;
 mod publisher;
 mod rate;
 mod recourse;
+mod rendezvous;
 mod secured;
 mod spec;
 mod split;
@@ -32,10 +33,11 @@ pub use mirror::Mirror;
 pub use publisher::{Publisher, Reader};
 pub use rate::{Rate, RateBy, RateCells, RateLimit};
 pub use recourse::{Covers, Retry, RetryOn, RetryReason, Shield};
+pub use rendezvous::{Anchor, Key, Rank};
 pub use secured::EndpointTls;
 pub use spec::{
-    Balance, EndpointHost, EndpointSpec, ErrorStatus, Pin, Preview, Protocol, ServiceLimits, ServiceSpec,
-    StickyBy, Timeouts, VersionSpec,
+    Balance, EndpointHost, EndpointSpec, ErrorStatus, HashBy, Pin, Preview, Protocol, ServiceLimits,
+    ServiceSpec, StickyBy, Timeouts, VersionSpec,
 };
 pub use split::{Assignment, Split};
 pub use table::{Route, Service, ServiceIndex, Table, Target, VersionIndex};

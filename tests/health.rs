@@ -558,3 +558,74 @@ fn a_name_that_moves_to_this_machine_is_not_followed() {
     }
     assert_eq!(inside.count(), 0);
 }
+
+/// Which server each of these users gets, asked on connections of their own.
+fn homes(gate: &Gate) -> Vec<String> {
+    let ask = |user: usize| {
+        let answer = gate.answer_to(format!("GET /x HTTP/1.1\r\nHost: a\r\nX-User: user-{user}\r\n\r\n"));
+        assert_eq!(answer.status, 200);
+        answer.text()
+    };
+    (0..80).map(ask).collect()
+}
+
+/// Users of a balance by hash come back to their server, on every worker and after a restart, however the
+/// servers are listed. One that is ill moves its own users alone, and gets the same ones back.
+#[test]
+fn the_same_user_comes_back_to_the_same_server() {
+    let servers = ["a", "b", "c", "d"].map(|body| Patient::new(true, body));
+    let [a, b, c, d] = servers.each_ref().map(|it| &it.upstream);
+    let setup = Setup::default().workers(2).service("balance: {hash: {by: header, name: X-User}}");
+    let gate = setup.clone().version_as("v1", checked(&[a, b, c, d], HEALTHZ)).start();
+    becomes(&gate, "v1", &["up"; 4]);
+    let before = homes(&gate);
+    let of = |homes: &[String], name: &str| homes.iter().filter(|it| *it == name).count();
+    assert!(["a", "b", "c", "d"].iter().all(|it| of(&before, it) > 0), "{before:?}");
+    assert_eq!(homes(&gate), before);
+
+    servers[1].is_well(false);
+    until("the ill server is left out", || (words(&gate, "v1").iter().any(|it| it == "down")).then_some(()));
+    let meanwhile = homes(&gate);
+    for (was, is) in before.iter().zip(&meanwhile) {
+        assert!(if was == "b" { is != "b" } else { is == was }, "{was} {is}");
+    }
+    servers[1].is_well(true);
+    becomes(&gate, "v1", &["up"; 4]);
+    assert_eq!(homes(&gate), before);
+
+    let other = setup.version_as("v1", checked(&[d, b, a, c], HEALTHZ)).start();
+    becomes(&other, "v1", &["up"; 4]);
+    assert_eq!(homes(&other), before, "another process");
+}
+
+/// What is hashed can be a cookie, the path, the client; and a request that has nothing of the kind goes by its
+/// client.
+#[test]
+fn a_hash_goes_by_what_it_is_told_to() {
+    let servers = ["a", "b", "c"].map(Upstream::answering);
+    let addresses = servers.each_ref().map(|it| it.address());
+    let setup = Setup::default().version("v1", &addresses);
+    let seen = |gate: &Gate, request: &dyn Fn(usize) -> String| {
+        let mut seen: Vec<String> = (0..60)
+            .map(|it| gate.answer_to(format!("{}\r\n\r\n", request(it))))
+            .inspect(|it| assert_eq!(it.status, 200))
+            .map(|it| it.text())
+            .collect();
+        seen.sort_unstable();
+        seen.dedup();
+        seen.len()
+    };
+    let path = |it: usize| format!("GET /img/{it} HTTP/1.1\r\nHost: a");
+    let query = |it: usize| format!("GET /img?{it} HTTP/1.1\r\nHost: a");
+    let cookie = |it: usize| format!("GET /img/{it} HTTP/1.1\r\nHost: a\r\nCookie: x=y; id=user{it}");
+    let header = |it: usize| format!("GET /img/{it} HTTP/1.1\r\nHost: a\r\nX-Group: group{it}");
+
+    let by_path = setup.clone().service("balance: {hash: {by: path}}").start();
+    assert_eq!((seen(&by_path, &path), seen(&by_path, &query)), (3, 1));
+    let by_cookie = setup.clone().service("balance: {hash: {by: cookie, name: id}}").start();
+    assert_eq!((seen(&by_cookie, &cookie), seen(&by_cookie, &path)), (3, 1));
+    let by_address = setup.clone().service("balance: hash").start();
+    assert_eq!(seen(&by_address, &cookie), 1);
+    let sticky = setup.service("balance: hash").service("sticky: {by: header, name: x-group}").start();
+    assert_eq!((seen(&sticky, &header), seen(&sticky, &cookie)), (3, 1));
+}

@@ -10,8 +10,8 @@ use crate::model::{Generation, MacKey, Salt};
 use crate::proxy::h1::{RequestLimits, parse_request};
 use crate::proxy::message::{RequestHead, Target as Asked, TargetRules};
 use crate::routing::{
-    Balance, Candidate, Choice, HeaderLookup, Reason, RequestFacts, Service, Split, StickyBy, Table, Target,
-    VersionIndex, unit,
+    Balance, Candidate, Choice, HashBy, HeaderLookup, Reason, RequestFacts, Service, Split, StickyBy, Table,
+    Target, VersionIndex, unit,
 };
 
 /// What a question is asked of.
@@ -171,11 +171,11 @@ impl<'a> Scene<'a> {
             }));
         }
         if told.endpoints.len() > 1 {
-            let words = match spec.balance {
-                Balance::RoundRobin => "one after the other",
-                Balance::LeastRequest => "the less busy of two random ones",
-            };
-            told.balance = Some(words.to_owned());
+            told.balance = Some(match &spec.balance {
+                Balance::RoundRobin => "one after the other".to_owned(),
+                Balance::LeastRequest => "the less busy of two random ones".to_owned(),
+                Balance::Hash(by) => format!("by the hash of {}", hashed(by, spec.sticky.is_some())),
+            });
         }
     }
 
@@ -219,6 +219,17 @@ impl<'a> Scene<'a> {
                 }
             }
         }
+    }
+}
+
+/// What the endpoint is chosen by.
+fn hashed(by: &HashBy, is_sticky: bool) -> String {
+    match by {
+        HashBy::Unit if is_sticky => "what makes the caller sticky, else of the client's address".to_owned(),
+        HashBy::Unit | HashBy::Address => "the client's address".to_owned(),
+        HashBy::Header(name) => format!("header `{name}`, else of the client's address"),
+        HashBy::Cookie(name) => format!("cookie `{name}`, else of the client's address"),
+        HashBy::Path => "the path".to_owned(),
     }
 }
 

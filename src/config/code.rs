@@ -140,6 +140,11 @@ means that both are the same process: a canary that is compared with itself."
 "With steps or a split and no `sticky`, each request is drawn alone: a user may get a page from one
 version and its scripts from another. A split stays, so it is noted there; add `sticky` if it matters."
 
+    Balance "TG0214" "a balance that cannot work"
+"`balance` is `round_robin`, `least_request` or `hash`, or a map that says what is hashed: {hash: {by: header,
+name: x-user}}. `by: header` and `by: cookie` need the `name` of one; what a client is, and the path, have
+none."
+
     Step "TG0301" "a step that cannot be understood"
 "A step is a weight and how long it is held: `5% for 5m`, or as a map {weight: 5%, for: 5m, requests: 500},
 where `requests` is how many answers of the canary must have been judged before the step may end."

@@ -9,6 +9,7 @@ use crate::routing::{
     StickyBy, Timeouts, VersionIndex,
 };
 
+use super::balance::balance;
 use super::code::Code;
 use super::condition;
 use super::domain::ServiceConfig;
@@ -159,7 +160,7 @@ fn config(
         // The name is looked at last, so that a bad one does not hide what is wrong behind it.
         name: name.clone().unwrap_or_else(|| "unnamed".parse().expect("a legal name")),
         versions: Vec::new(),
-        balance: defaults.balance,
+        balance: defaults.balance.clone(),
         sticky: fields.read("sticky", problems, sticky),
         pins: Vec::new(),
         preview: fields.get("rollout").and_then(|it| preview::preview(it, problems)),
@@ -241,11 +242,6 @@ fn not_sticky(fields: &Fields<'_>, problems: &mut Problems) {
             .help("add for example sticky: {by: cookie, name: session}"),
         );
     }
-}
-
-fn balance(node: &Node, problems: &mut Problems) -> Option<Balance> {
-    let choices = [("round_robin", Balance::RoundRobin), ("least_request", Balance::LeastRequest)];
-    fields::choice(node, &choices, problems)
 }
 
 fn timeouts(node: &Node, base: Timeouts, problems: &mut Problems) -> Option<Timeouts> {

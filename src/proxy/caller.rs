@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::model::ClientShard;
-use crate::routing::{HeaderEdit, HeaderEdits, StickyBy, unit};
+use crate::routing::{HashBy, HeaderEdit, HeaderEdits, Key, StickyBy, unit};
 
 use super::connection::Client;
 use super::message::RequestHead;
@@ -48,6 +48,28 @@ impl Caller<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// What the endpoint is chosen by where equal requests go the same way.
+    pub fn key(&self, by: &HashBy, path: &str) -> Key {
+        let Self { client, head, buf, .. } = self;
+        let named = match by {
+            HashBy::Unit | HashBy::Address => None,
+            HashBy::Header(name) => head.values(buf, name).next(),
+            HashBy::Cookie(name) => head.values(buf, "cookie").find_map(|it| unit::cookie(it, name)),
+            HashBy::Path => Some(path.as_bytes()),
+        };
+        match named.filter(|it| !it.is_empty()) {
+            Some(it) => Key::of(it),
+            None => match client.said_address(head, buf) {
+                Some(said) => match str::from_utf8(said).ok().and_then(|it| it.parse().ok()) {
+                    Some(address) => Key::of(&unit::address(address)),
+                    // Whatever it is, the peer that says it is trusted.
+                    None => Key::of(said),
+                },
+                None => Key::of(&unit::address(client.peer.address)),
+            },
         }
     }
 

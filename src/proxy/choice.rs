@@ -1,9 +1,12 @@
 //! Which endpoint of a version a request goes to: by the balance first, then the next in line, passing over
 //! those that are not ready.
+//!
+//! With a key the line is the order of the key's ranks, so that those whose endpoint is left out go on to
+//! another one together, and come back to it.
 
 use std::rc::Rc;
 
-use crate::routing::Balance;
+use crate::routing::{Balance, Key, Rank};
 
 use super::upstream::Endpoint;
 use super::view::VersionView;
@@ -13,6 +16,10 @@ use super::view::VersionView;
 pub struct Line {
     first: usize,
     passed: usize,
+    /// With a balance by hash.
+    key: Option<Key>,
+    /// The endpoint that was tried last, and the one before it.
+    ranks: [Option<Rank>; 2],
 }
 
 /// Which endpoint a request is sent to.
@@ -26,28 +33,43 @@ pub enum Choice<'a> {
 }
 
 impl Line {
+    /// At its beginning.
+    pub fn new(key: Option<Key>) -> Self {
+        Self { key, ..Self::default() }
+    }
+
     /// Stands before the same endpoint again.
     pub fn step_back(&mut self) {
         self.passed = self.passed.saturating_sub(1);
+        self.ranks = [self.ranks[1], None];
     }
 
     /// Begins anew.
     pub fn restart(&mut self) {
-        self.passed = 0;
+        *self = Self::new(self.key);
+    }
+
+    /// Whether a request with a key has not been sent to this one.
+    fn is_before(&self, rank: Rank) -> bool {
+        self.ranks[0].is_none_or(|it| rank < it)
     }
 }
 
 impl VersionView {
     /// The next endpoint in a request's line: the first by the balance, then all others, so that none is
     /// tried twice.
-    pub fn endpoint(&self, balance: Balance, line: &mut Line, bits: impl Fn() -> u64) -> Choice<'_> {
+    pub fn endpoint(&self, balance: &Balance, line: &mut Line, bits: impl Fn() -> u64) -> Choice<'_> {
+        if let Some(key) = line.key {
+            return self.nearest(key, line);
+        }
         if line.passed > 0 {
             return self.next_in(line);
         }
         let count = self.endpoints.len();
         line.first = match balance {
             _ if count < 2 => 0,
-            Balance::RoundRobin => (self.turn.get() + 1) % count,
+            // Without a key one is as good as another.
+            Balance::RoundRobin | Balance::Hash(_) => (self.turn.get() + 1) % count,
             Balance::LeastRequest => self.less_busy(bits()),
         };
         self.turn.set(line.first);
@@ -62,6 +84,9 @@ impl VersionView {
     /// Whether a request has an endpoint left that it was not sent to.
     pub fn has_more(&self, line: &Line) -> bool {
         let all = self.uses_all();
+        if let Some(key) = line.key {
+            return self.ranked(key).any(|(rank, it)| line.is_before(rank) && (all || it.health.is_ready()));
+        }
         (line.passed..self.endpoints.len()).any(|it| all || self.in_line(line, it).health.is_ready())
     }
 
@@ -80,6 +105,28 @@ impl VersionView {
             }
             None => Choice::NoneReady,
         }
+    }
+
+    /// The highest rank that is left. While an endpoint warms up, the same keys go to it first.
+    fn nearest(&self, key: Key, line: &mut Line) -> Choice<'_> {
+        let (all, is_first) = (self.uses_all(), line.ranks[0].is_none());
+        let left = || self.ranked(key).filter(|it| line.is_before(it.0));
+        let ready = || left().filter(|(_, it)| all || it.health.is_ready()).max_by_key(|it| it.0);
+        let admitting =
+            || left().filter(|(rank, it)| all || it.health.admits(rank.bits())).max_by_key(|it| it.0);
+        let next = if is_first { admitting().or_else(ready) } else { ready() };
+        match next {
+            Some((rank, it)) => {
+                line.ranks = [Some(rank), line.ranks[0]];
+                Choice::Endpoint(it)
+            }
+            None if is_first => Choice::NoneReady,
+            None => Choice::Exhausted,
+        }
+    }
+
+    fn ranked(&self, key: Key) -> impl Iterator<Item = (Rank, &Rc<Endpoint>)> {
+        self.endpoints.iter().enumerate().map(move |(index, it)| (key.rank(it.anchor, index), it))
     }
 
     fn next_in(&self, line: &mut Line) -> Choice<'_> {

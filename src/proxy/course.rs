@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::routing::{Injected, RetryReason};
+use crate::routing::{Injected, Key, RetryReason};
 use crate::telemetry::Trouble;
 
 use super::attempt::Attempt;
@@ -39,6 +39,11 @@ pub struct Course {
 }
 
 impl Course {
+    /// Has been nowhere. Requests with equal keys go the same way.
+    pub fn new(key: Option<Key>) -> Self {
+        Self { line: Line::new(key), ..Self::default() }
+    }
+
     /// Leaves the endpoint.
     pub fn leave(&mut self) {
         self.at = None;
@@ -121,7 +126,7 @@ impl Exchange<'_> {
         let spec = Arc::clone(&self.job.spec);
         let mut last = None;
         loop {
-            let endpoint = match version.endpoint(spec.balance, &mut course.line, || worker.bits()) {
+            let endpoint = match version.endpoint(&spec.balance, &mut course.line, || worker.bits()) {
                 Choice::Endpoint(it) => it,
                 Choice::NoneReady => return Err(last.unwrap_or(ConnectError::NoneReady)),
                 // Either one failed above or all were tried before; then the first one is as good as any.
@@ -251,7 +256,7 @@ impl Exchange<'_> {
         self.job.fault = Injected::default();
         self.again();
         course.leave();
-        (course.line, course.fresh_only) = (Line::default(), false);
+        (course.line, course.fresh_only) = (Line::new(self.job.key), false);
     }
 
     /// Nothing better can be had: goes on with a real answer, if there is one. Otherwise returns what the

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::model::ClientShard;
-use crate::routing::{HeaderEdits, Injected, ServiceSpec};
+use crate::routing::{HeaderEdits, Injected, Key, ServiceSpec};
 use crate::telemetry::{ErrorKind, RejectReason, Trouble};
 
 use super::attempt::Attempt;
@@ -60,6 +60,8 @@ pub struct Job {
     pub version: Rc<VersionView>,
     /// The version that answers if this one, which is on trial, does not.
     pub cover: Option<Rc<VersionView>>,
+    /// What chooses the endpoint, if the service's balance goes by something.
+    pub key: Option<Key>,
     /// What is made to befall it.
     pub fault: Injected,
     /// Whether the answer says where the time went.
@@ -112,7 +114,7 @@ async fn forward(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client, jo
     let mut attempt = Attempt::begin(worker, local, &job.version, job.evidence);
     attempt.trail = client.trail.clone();
     let mut exchange = Exchange::new(worker, local, &client.spec, job, attempt);
-    let mut course = Course::default();
+    let mut course = Course::new(exchange.job.key);
     loop {
         exchange.spared = exchange.spared(&course);
         let loss = match exchange.go_on(client, &mut course).await {

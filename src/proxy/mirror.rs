@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use tokio::task::spawn_local;
 
-use crate::routing::{HeaderEdit, HeaderEdits, ServiceSpec};
+use crate::routing::{HeaderEdit, HeaderEdits, Key, ServiceSpec};
 use crate::telemetry::Mirrored;
 
 use super::buffer::Buffer;
@@ -51,6 +51,8 @@ pub struct Copy {
     pub to: Rc<VersionView>,
     /// The service's settings.
     pub spec: Arc<ServiceSpec>,
+    /// What chooses the endpoint, if the service's balance goes by something.
+    pub key: Option<Key>,
     /// Its method.
     pub kind: MethodKind,
     /// Its head.
@@ -86,7 +88,7 @@ impl Copy {
     async fn ask(self, worker: &Rc<Worker>, input: Option<Buffer>) -> io::Result<u16> {
         let nobody = || io::Error::from(io::ErrorKind::NotConnected);
         let Choice::Endpoint(endpoint) =
-            self.to.endpoint(self.spec.balance, &mut Line::default(), || worker.bits())
+            self.to.endpoint(&self.spec.balance, &mut Line::new(self.key), || worker.bits())
         else {
             return Err(nobody());
         };

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::routing::{
-    Covers, HeaderEdit, Injected, Mirror, Redirect, RequestFacts, Route, ServiceSpec, Target as To,
-    VersionIndex, VersionSpec,
+    Balance, Covers, HashBy, HeaderEdit, Injected, Key, Mirror, Redirect, RequestFacts, Route, ServiceSpec,
+    Target as To, VersionIndex, VersionSpec,
 };
 use crate::telemetry::{Lane, RejectReason, Unrouted};
 
@@ -157,12 +157,19 @@ fn choose(
         local.cells().rejected(RejectReason::BodyTooLarge);
         return answer.with(413, Some("limit"), "the body is larger than this service takes\n");
     }
-    let mut issued = None;
+    let (mut issued, mut key) = (None, None);
     let mut assigned = match &spec.sticky {
         None => service.assign(facts.host, &header, None, || worker.bits()),
-        Some(by) => caller
-            .with_unit(by, &mut issued, |unit| service.assign(facts.host, &header, unit, || worker.bits())),
+        Some(by) => caller.with_unit(by, &mut issued, |unit| {
+            if let Balance::Hash(HashBy::Unit) = spec.balance {
+                key = unit.map(Key::of);
+            }
+            service.assign(facts.host, &header, unit, || worker.bits())
+        }),
     };
+    if let Balance::Hash(by) = &spec.balance {
+        key = key.or_else(|| Some(caller.key(by, facts.path)));
+    }
     let evidence = assigned.judged.then(|| worker.shard(caller.shard(&spec.client_key)));
     let here = &view.services[index.0];
     let versions = &here.versions;
@@ -200,7 +207,7 @@ fn choose(
         write(&[id, hops, parent, state, mirror::MARK], &edits, it.to, &mut head);
         let to = Rc::clone(&versions[it.to.0]);
         let framing = (from, request.framing);
-        Box::new(Copy { to, spec: Arc::clone(spec), kind: request.kind, head, framing })
+        Box::new(Copy { to, spec: Arc::clone(spec), key, kind: request.kind, head, framing })
     });
     if !request.framing.is_empty() {
         upload.reader = BodyReader::new(from, request.framing);
@@ -213,6 +220,7 @@ fn choose(
         spec: Arc::clone(spec),
         version,
         cover: cover.map(|it| Rc::clone(&versions[it.0])),
+        key,
         fault,
         server_timing: client.spec.server_timing || spec.server_timing || route.server_timing,
         response_headers: caller::with_cookie(&route.response_headers, issued),

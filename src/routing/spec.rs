@@ -134,13 +134,31 @@ impl std::fmt::Display for EndpointSpec {
 }
 
 /// How an endpoint is chosen within a version.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Balance {
     /// One after the other.
     #[default]
     RoundRobin,
     /// The less busy of two random ones (Mitzenmacher, "The power of two choices", 2001).
     LeastRequest,
+    /// The same one for the same key, as long as it is fit for requests.
+    Hash(HashBy),
+}
+
+/// What the key of a request is made of. A request without it goes by the client's address.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum HashBy {
+    /// What a sticky service goes by; the client's address where that is nothing.
+    #[default]
+    Unit,
+    /// The client's address.
+    Address,
+    /// The value of this header.
+    Header(String),
+    /// The value of this cookie, as the application set it.
+    Cookie(String),
+    /// The path that was asked for.
+    Path,
 }
 
 /// Where the identity of a caller is read.

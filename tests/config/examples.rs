@@ -139,7 +139,7 @@ fn outline(config: &Config) -> (BTreeSet<String>, BTreeSet<String>) {
         versions.sort();
         let live = spec.versions[it.live.0].name.clone();
         let rest =
-            (spec.balance, &spec.sticky, spec.timeouts, spec.limits, spec.error_status, &spec.client_key);
+            (&spec.balance, &spec.sticky, spec.timeouts, spec.limits, spec.error_status, &spec.client_key);
         format!("{} {versions:?} {live} {rest:?} {:?} {:?}", spec.name, it.plan, it.split.len())
     });
     (listeners, services.collect())

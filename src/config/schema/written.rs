@@ -16,7 +16,7 @@ use guard::GuardForm;
 use health::{Dns, EjectForm, HealthForm, PercentOrOff};
 use recourse::{RetryForm, ShieldForm};
 use route::Route;
-use service::{Balance, Limits, Service, Timeouts};
+use service::{BalanceForm, Limits, Service, Timeouts};
 
 /// The main file.
 #[derive(JsonSchema)]
@@ -383,7 +383,7 @@ pub(super) struct Defaults {
     /// As in `rollout`; also for instant flips.
     guard: Option<GuardForm>,
     /// As in a service.
-    balance: Option<Balance>,
+    balance: Option<BalanceForm>,
     /// As in a version.
     health: Option<HealthForm>,
     /// As in a service.

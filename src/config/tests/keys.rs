@@ -6,11 +6,13 @@ use serde_json::Value;
 
 use super::super::fields::Shape;
 use super::super::{
-    access_log, check, condition, dns, edit, fault, guard, health, listen, load, preview, query, rate,
-    recourse, request_id, rollout, route, schema, service, step, tls, trace, version,
+    access_log, balance, check, condition, dns, edit, fault, guard, health, listen, load, preview, query,
+    rate, recourse, request_id, rollout, route, schema, service, step, tls, trace, version,
 };
 
 const SHAPES: &[&Shape] = &[
+    &balance::BALANCE,
+    &balance::HASH,
     &condition::PATH,
     &condition::PRESENT,
     &edit::EDITED,

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::routing::Protocol;
+use crate::routing::{Anchor, Protocol};
 
 use super::super::h2::Pool;
 use super::super::stream::Stream;
@@ -28,6 +28,8 @@ pub struct Endpoint {
     pub health: Arc<Health>,
     /// Where it is, as text, written once.
     pub name: Box<str>,
+    /// The same as a number, for a balance by hash.
+    pub anchor: Anchor,
     /// Connections on which HTTP/2 is spoken.
     pub(super) streams: Pool,
     idle: RefCell<Vec<Idle>>,
@@ -56,8 +58,8 @@ impl Endpoint {
             Some(address) => SocketAddr::new(address, site.spec.port).to_string(),
             None => site.spec.to_string(),
         };
-        let (name, streams) = (name.into(), Pool::default());
-        Self { site, health, name, streams, idle, in_flight, keep_alive: Cell::new(keep_alive) }
+        let (anchor, name, streams) = (Anchor::of(&name), name.into(), Pool::default());
+        Self { site, health, name, anchor, streams, idle, in_flight, keep_alive: Cell::new(keep_alive) }
     }
 
     /// Opens a connection, and tells how that went.

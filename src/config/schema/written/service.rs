@@ -30,9 +30,10 @@ pub(in super::super) struct Service {
     /// Requests that go to one version whatever the weights say. They are counted apart, never judged.
     /// The first that fits wins. Default: none.
     pin: Option<Vec<Pin>>,
-    /// How an endpoint is chosen within a version: `round_robin`, or `least_request`, the less busy of two
-    /// random ones. Default: `round_robin`.
-    balance: Option<Balance>,
+    /// How an endpoint is chosen within a version: `round_robin`; `least_request`, the less busy of two
+    /// random ones; `hash`, the same one for the same caller; or a map that says what else is hashed.
+    /// Default: `round_robin`.
+    balance: Option<BalanceForm>,
     /// Time limits of an exchange with a version.
     timeouts: Option<Timeouts>,
     /// Size and count limits.
@@ -166,10 +167,51 @@ pub(in super::super) struct Present {
 }
 
 #[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+pub(in super::super) enum BalanceForm {
+    Word(BalanceWord),
+    Balance(Balance),
+}
+
+#[derive(JsonSchema)]
 #[schemars(rename_all = "snake_case", inline)]
-pub(in super::super) enum Balance {
+pub(in super::super) enum BalanceWord {
     RoundRobin,
     LeastRequest,
+    Hash,
+}
+
+/// How an endpoint is chosen within a version, by something that requests have in common.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Balance {
+    /// Equal requests go to the same endpoint of their version, as long as it is fit for requests. One that
+    /// leaves, or is left out for a while, moves its own callers and nobody else's; one that comes takes its
+    /// share from all others. Required.
+    hash: Hash,
+}
+
+/// What is hashed.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(in super::super) struct Hash {
+    /// `unit`: what the service is `sticky` by; `address`: the client's address, which is what a trusted peer
+    /// says it is; `header`: the value of a request header; `cookie`: the value of a cookie that your
+    /// application sets; `path`: the path that is asked for, without its query. Requests that do not have it
+    /// go by the client's address. Default: `unit`.
+    by: Option<HashBy>,
+    /// Name of the header or cookie. Required for both.
+    name: Option<String>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+pub(in super::super) enum HashBy {
+    Unit,
+    Address,
+    Header,
+    Cookie,
+    Path,
 }
 
 /// Time limits of an exchange with a version.
