@@ -26,6 +26,7 @@ use crate::model::{ServiceName, Timestamp, VersionName};
 use crate::runtime::spawn_thread;
 
 use command::Leash;
+use url::Opening;
 
 /// Where checks are run. Clones share one thread, which ends with the last of them.
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub struct Subject {
     pub version: VersionName,
     /// Where it can be reached, as a URL without a path or as `unix:/path`: what `{endpoint}` stands for.
     pub endpoint: String,
+    /// What connections to it begin with.
+    pub first: &'static [u8],
 }
 
 /// What is asked.
@@ -192,12 +195,18 @@ async fn answer(subject: &Subject, question: Question, limit: Duration, leash: &
             command::run(subject, &argv, limit, leash).await
         }
         Question::Url { url, status } => {
-            let socket = subject.endpoint.strip_prefix("unix:").zip(url.strip_prefix("{endpoint}"));
+            let own = url.strip_prefix("{endpoint}");
+            let socket = subject.endpoint.strip_prefix("unix:").zip(own);
+            let first = if own.is_some() { subject.first } else { b"" };
             match socket {
                 Some((path, rest)) => {
-                    url::ask(Some(path), &format!("http://localhost{rest}"), status, limit).await
+                    let (to, url) =
+                        (Opening { socket: Some(path), first }, format!("http://localhost{rest}"));
+                    url::ask(to, &url, status, limit).await
                 }
-                None => url::ask(None, &filled(&url, subject), status, limit).await,
+                None => {
+                    url::ask(Opening { socket: None, first }, &filled(&url, subject), status, limit).await
+                }
             }
         }
         Question::Sample { prometheus, query, bounds } => {

@@ -10,6 +10,7 @@ mod fault;
 mod matcher;
 mod minted;
 mod mirror;
+mod proxy_protocol;
 mod publisher;
 mod rate;
 mod recourse;
@@ -30,6 +31,7 @@ pub use matcher::{
 };
 pub use minted::{Minted, MintedCookie};
 pub use mirror::Mirror;
+pub use proxy_protocol::ProxyProtocol;
 pub use publisher::{Publisher, Reader};
 pub use rate::{Rate, RateBy, RateCells, RateLimit};
 pub use recourse::{Covers, Retry, RetryOn, RetryReason, Shield};

@@ -161,3 +161,64 @@ fn haproxy_sees_what_the_gate_sent() {
     let server = Server::start(&haproxy, haproxy_config, &["-db", "-f", "CONFIG"]);
     agrees(&server, || server.log("said").lines().filter(|it| it.starts_with("seen ")).count());
 }
+
+/// Says who it believes the client to be, by the header of the PROXY protocol that it insists on.
+fn nginx_behind(dir: &Path, address: SocketAddr) -> String {
+    let dir = dir.display();
+    let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
+    format!(
+        "{user} daemon off; worker_processes 1; pid {dir}/pid; error_log {dir}/error;
+         events {{ worker_connections 256; }}
+         http {{
+           access_log off;
+           client_body_temp_path {dir}/1; proxy_temp_path {dir}/2; fastcgi_temp_path {dir}/3;
+           uwsgi_temp_path {dir}/4; scgi_temp_path {dir}/5;
+           server {{
+             listen {address} proxy_protocol;
+             location / {{
+               return 200 \"$proxy_protocol_addr:$proxy_protocol_port \
+$proxy_protocol_server_addr:$proxy_protocol_server_port $connection\";
+             }}
+           }}
+         }}"
+    )
+}
+
+fn haproxy_behind(_: &Path, address: SocketAddr) -> String {
+    format!(
+        "global\n  nbthread 1\n  log stdout format raw local0\n\
+         defaults\n  mode http\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n\
+         frontend all\n  bind {address} accept-proxy\n  \
+         http-request return status 200 content-type text/plain \
+         lf-string \"%[src]:%[src_port] %[dst]:%[dst_port] %[fc_http_major]\"\n"
+    )
+}
+
+/// Other people's servers read the header as it is meant.
+fn learns_who_the_client_is(server: &Server) {
+    for form in ["v1", "v2"] {
+        let written = format!("{{endpoints: \"http://{}\", proxy_protocol: {form}}}", server.address);
+        let gate = Gate::start(Setup::default().version_as("v1", written));
+        let mut clients: Vec<Client> = (0..3).map(|_| gate.connect()).collect();
+        for _ in 0..3 {
+            for client in &mut clients {
+                let text = client.get("/").text();
+                let expected = format!("{} {} ", client.wire().local_address(), gate.address());
+                assert!(text.starts_with(&expected), "{form}: {text}, not {expected}");
+            }
+        }
+        assert_eq!(gate.metric("tidegate_upstream_errors_total", &[]), 0.0, "{form}");
+    }
+}
+
+#[test]
+fn nginx_learns_who_the_client_is() {
+    let Some(nginx) = outside::program("nginx") else { return };
+    learns_who_the_client_is(&Server::start(&nginx, nginx_behind, &["-c", "CONFIG"]));
+}
+
+#[test]
+fn haproxy_learns_who_the_client_is() {
+    let Some(haproxy) = outside::program("haproxy") else { return };
+    learns_who_the_client_is(&Server::start(&haproxy, haproxy_behind, &["-db", "-f", "CONFIG"]));
+}

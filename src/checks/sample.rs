@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::url::fetch;
+use super::url::{Opening, fetch};
 use super::{Bounds, Finding, Report};
 
 /// Asks once and compares.
 pub(super) async fn ask(prometheus: &str, query: &str, bounds: &Bounds, limit: Duration) -> Report {
     let url = format!("{}/api/v1/query?query={}", prometheus.trim_end_matches('/'), encoded(query));
     let mut body = Vec::new();
-    let asked = fetch(None, &url, BODY_BYTES_MAX, |piece| body.extend_from_slice(piece));
+    let asked = fetch(Opening::default(), &url, BODY_BYTES_MAX, |piece| body.extend_from_slice(piece));
     let finding = match tokio::time::timeout(limit, asked).await {
         // Prometheus says in the body what is wrong with a query.
         Ok(Ok(status)) => match number(&body, bounds) {

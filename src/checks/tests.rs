@@ -18,6 +18,7 @@ fn subject() -> Subject {
         service: "shop".parse().unwrap(),
         version: "v2".parse().unwrap(),
         endpoint: "http://127.0.0.1:3000".into(),
+        first: b"",
     }
 }
 

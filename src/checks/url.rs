@@ -1,6 +1,7 @@
 //! URLs: one request, the status that comes back, and a little of the body. Redirects are not followed:
 //! whoever answers elsewhere has not answered the question.
 
+use std::io;
 use std::time::Duration;
 
 use http::Request;
@@ -9,17 +10,26 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::output::Output;
 use super::{Finding, Report};
 
-/// Asks once and says how it went. With a `socket` it is asked there, whatever the host in the URL.
-pub(super) async fn ask(socket: Option<&str>, url: &str, expected: u16, limit: Duration) -> Report {
+/// How a connection is opened.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Opening<'a> {
+    /// Where, whatever the host in the URL.
+    pub socket: Option<&'a str>,
+    /// What is sent ahead of everything else.
+    pub first: &'static [u8],
+}
+
+/// Asks once and says how it went.
+pub(super) async fn ask(to: Opening<'_>, url: &str, expected: u16, limit: Duration) -> Report {
     let mut output = Output::default();
-    let fetched = fetch(socket, url, BODY_BYTES_MAX, |piece| output.push(piece));
+    let fetched = fetch(to, url, BODY_BYTES_MAX, |piece| output.push(piece));
     let finding = match timeout(limit, fetched).await {
         Ok(Ok(status)) if status == expected => Finding::Passed,
         Ok(Ok(status)) if (300..400).contains(&status) => {
@@ -34,7 +44,7 @@ pub(super) async fn ask(socket: Option<&str>, url: &str, expected: u16, limit: D
 
 /// The status of the answer to `GET url`; of its body at most `most` bytes are handed over, piece by piece.
 pub(super) async fn fetch(
-    socket: Option<&str>,
+    to: Opening<'_>,
     url: &str,
     most: usize,
     take: impl FnMut(&[u8]),
@@ -45,16 +55,23 @@ pub(super) async fn fetch(
         return Err(format!("`{url}`: only http:// is spoken here"));
     }
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    match socket {
+    match to.socket {
         Some(path) => {
-            let stream = UnixStream::connect(path).await;
+            let stream = begun(UnixStream::connect(path).await, to.first).await;
             talk(stream.map_err(|it| format!("cannot connect to unix:{path}: {it}"))?, &uri, most, take).await
         }
         None => {
             let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await;
+            let stream = begun(stream, to.first).await;
             talk(stream.map_err(|it| format!("cannot connect to {authority}: {it}"))?, &uri, most, take).await
         }
     }
+}
+
+async fn begun<S: AsyncWrite + Unpin>(stream: io::Result<S>, first: &[u8]) -> io::Result<S> {
+    let mut stream = stream?;
+    stream.write_all(first).await?;
+    Ok(stream)
 }
 
 async fn talk(

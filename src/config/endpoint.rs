@@ -62,7 +62,7 @@ fn parse(written: &str) -> Result<(EndpointSpec, bool), (Code, &'static str, Str
     let (host, port) =
         split_port(authority, usual).ok_or((Code::Endpoint, "has an unusable port", example()))?;
     let host = endpoint_host(host).ok_or((Code::Endpoint, "has an unusable host", example()))?;
-    Ok((EndpointSpec { host, port, protocol, tls: None }, secure))
+    Ok((EndpointSpec { host, port, protocol, tls: None, proxy_protocol: None }, secure))
 }
 
 fn unix(written: &str) -> Result<EndpointSpec, (Code, &'static str, String)> {
@@ -79,7 +79,7 @@ fn unix(written: &str) -> Result<EndpointSpec, (Code, &'static str, String)> {
         return refused("has a path of more than 107 bytes, which the kernel refuses");
     }
     let host = EndpointHost::Unix(path.to_owned());
-    Ok(EndpointSpec { host, port: 0, protocol: Protocol::Http1, tls: None })
+    Ok(EndpointSpec { host, port: 0, protocol: Protocol::Http1, tls: None, proxy_protocol: None })
 }
 
 fn split_port(authority: &str, usual: u16) -> Option<(&str, u16)> {

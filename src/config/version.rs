@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::model::{Fingerprint, ServiceName, VersionName};
-use crate::routing::{Checkup, EndpointSpec, VersionIndex, VersionSpec};
+use crate::routing::{Checkup, EndpointSpec, ProxyProtocol, VersionIndex, VersionSpec};
 
 use super::code::Code;
 use super::endpoint::endpoint;
@@ -17,7 +17,7 @@ use super::tls::{self, Credentials};
 use super::yaml::shown;
 
 pub(super) const VERSION: Shape =
-    Shape { name: "Version", what: "a version", keys: &["endpoints", "health", "tls"] };
+    Shape { name: "Version", what: "a version", keys: &["endpoints", "health", "proxy_protocol", "tls"] };
 
 /// A version as far as it could be understood, so that a broken endpoint does not also make every
 /// reference to its version dangle.
@@ -129,17 +129,32 @@ fn parts(
             let health = fields.read("health", problems, health::health);
             let help = "for example endpoints: [http://10.0.1.10:3000]";
             let list = &fields.required("endpoints", help, problems)?.value;
-            Some((endpoints(list, at, fields.entry("tls"), credentials, problems)?, health))
+            let how = Reached {
+                tls: fields.entry("tls"),
+                proxy_protocol: fields.read("proxy_protocol", problems, proxy_protocol),
+            };
+            Some((endpoints(list, at, &how, credentials, problems)?, health))
         }
-        _ => Some((endpoints(node, at, None, credentials, problems)?, None)),
+        _ => Some((endpoints(node, at, &Reached::default(), credentials, problems)?, None)),
     }
+}
+
+/// How the endpoints of a version are called, all alike.
+#[derive(Default)]
+struct Reached<'a> {
+    tls: Option<&'a Entry>,
+    proxy_protocol: Option<ProxyProtocol>,
+}
+
+fn proxy_protocol(node: &Node, problems: &mut Problems) -> Option<ProxyProtocol> {
+    fields::choice(node, &[("v1", ProxyProtocol::V1), ("v2", ProxyProtocol::V2)], problems)
 }
 
 /// A URL or a list of them.
 fn endpoints(
     list: &Node,
     at: At,
-    tls: Option<&Entry>,
+    how: &Reached<'_>,
     credentials: &mut Credentials<'_>,
     problems: &mut Problems,
 ) -> Option<Vec<EndpointSpec>> {
@@ -149,7 +164,7 @@ fn endpoints(
         problems.push(Report::error(Code::NoVersions, at, "a version needs at least one endpoint"));
         return None;
     }
-    let mut trust = tls.map(|it| tls::trust(&it.value, credentials, problems));
+    let mut trust = how.tls.map(|it| tls::trust(&it.value, credentials, problems));
     let (mut secure, mut first) = (false, HashMap::<EndpointSpec, At>::new());
     let mut found = Vec::new();
     let mut complete = true;
@@ -158,6 +173,7 @@ fn endpoints(
             complete = false;
             continue;
         };
+        spec.proxy_protocol = how.proxy_protocol;
         if wants_tls {
             secure = true;
             let trust = trust.get_or_insert_with(|| tls::usual(item.at, credentials, problems));
@@ -172,7 +188,7 @@ fn endpoints(
         first.entry(spec.clone()).or_insert(item.at);
         found.push(spec);
     }
-    if let (Some(tls), false) = (tls, secure) {
+    if let (Some(tls), false) = (how.tls, secure) {
         let report = Report::error(Code::Tls, tls.key.at, "no endpoint of this version is reached over TLS");
         problems.push(report.help("write https:// (or h2://) in front of those that are"));
         return None;
@@ -184,7 +200,10 @@ fn endpoints(
 fn fingerprint(endpoints: &[EndpointSpec]) -> Fingerprint {
     // Who it must be is a part of what it is; a renewed authority is not.
     let name = |it: &EndpointSpec| it.tls.as_ref().map(|it| format!(" {}", it.server_name.to_str()));
-    let line = |it: &EndpointSpec| format!("{}{}\n", it.url(), name(it).unwrap_or_default());
+    let told = |it: &EndpointSpec| it.proxy_protocol.map(|it| format!(" {it:?}"));
+    let line = |it: &EndpointSpec| {
+        format!("{}{}{}\n", it.url(), name(it).unwrap_or_default(), told(it).unwrap_or_default())
+    };
     let mut lines: Vec<String> = endpoints.iter().map(line).collect();
     lines.sort();
     Fingerprint::of(lines.concat().as_bytes())

@@ -78,8 +78,12 @@ impl Readiness {
             }
             self.number += 1;
             let number = self.number;
-            let subject =
-                Subject { service: service.clone(), version: version.clone(), endpoint: String::new() };
+            let subject = Subject {
+                service: service.clone(),
+                version: version.clone(),
+                endpoint: String::new(),
+                first: b"",
+            };
             let (told, service) = (laboratory.said.clone(), service.clone());
             let asked = Question::Reachable(endpoints);
             lane.number = number;

@@ -120,7 +120,13 @@ fn config(live: &str, versions: &[&str], plan_text: &str) -> Config {
         let host = EndpointHost::Name(format!("{name}.example"));
         VersionSpec {
             name: name.parse().unwrap(),
-            endpoints: vec![EndpointSpec { host, port: 80, protocol: Default::default(), tls: None }],
+            endpoints: vec![EndpointSpec {
+                host,
+                port: 80,
+                protocol: Default::default(),
+                tls: None,
+                proxy_protocol: None,
+            }],
             fingerprint: Fingerprint::of(it.as_bytes()),
             health: None,
         }

@@ -79,8 +79,12 @@ impl Vetoes {
             self.number += 1;
             (asked.number, asked.at) = (self.number, Some(now));
             let (number, name, told) = (self.number, service.clone(), laboratory.said.clone());
-            let subject =
-                Subject { service: name.clone(), version: about.version.clone(), endpoint: String::new() };
+            let subject = Subject {
+                service: name.clone(),
+                version: about.version.clone(),
+                endpoint: String::new(),
+                first: b"",
+            };
             let answered = move |it: Report| {
                 // A controller that has ended has no use for it.
                 let _ = told.send(Said::Answered(Answered { service: name, number, finding: it.finding }));

@@ -2,11 +2,11 @@
 //! [`forward`], and closes in a way that lets the client read the last answer.
 
 mod answers;
+mod peer;
 mod streams;
 
 use std::future::poll_fn;
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncWrite;
 
-use crate::config::{IpNetwork, ListenerSpec};
+use crate::config::ListenerSpec;
 use crate::model::ClientShard;
 
 use super::buffer::{BUFFER_BYTES, Buffer};
@@ -38,6 +38,7 @@ const LINGER_BYTES_MAX: usize = 256 * 1024;
 const LINGER_TIME_MAX: Duration = Duration::from_secs(2);
 
 pub use answers::base;
+pub use peer::{Ends, Peer};
 
 /// A client connection.
 pub struct Client {
@@ -59,20 +60,6 @@ pub struct Client {
     served: u64,
     until_ms: u64,
     scanner: HeadScanner,
-}
-
-/// Who is at the other end.
-pub struct Peer {
-    /// Address.
-    pub address: IpAddr,
-    /// The same as text, written once for each connection.
-    pub text: Box<str>,
-    /// How the URLs begin that it asks for: `http` or `https`.
-    pub scheme: &'static str,
-    /// Whether it may say for whom it asks.
-    pub trusted: bool,
-    /// The shard its requests count for.
-    pub shard: ClientShard,
 }
 
 /// What happens after an exchange.
@@ -103,11 +90,11 @@ pub async fn serve(
     local: &Rc<Local>,
     spec: Arc<ListenerSpec>,
     stream: Stream,
-    peer: SocketAddr,
+    ends: Ends,
 ) {
     // A socket that refuses this has already been closed by its client.
     let _ = stream.set_nodelay();
-    let mut client = Client::new(worker, local, spec, stream, peer);
+    let mut client = Client::new(worker, local, spec, stream, ends);
     let mut by_h2 = client.stream.protocol() == Some(b"h2");
     if !by_h2 && client.spec.h2c {
         match client.begins_with_preface(worker).await {
@@ -137,19 +124,13 @@ pub async fn serve(
 }
 
 impl Client {
-    fn new(
-        worker: &Worker,
-        local: &Rc<Local>,
-        spec: Arc<ListenerSpec>,
-        stream: Stream,
-        peer: SocketAddr,
-    ) -> Self {
+    fn new(worker: &Worker, local: &Rc<Local>, spec: Arc<ListenerSpec>, stream: Stream, ends: Ends) -> Self {
         let age_ms = spec.limits.age.as_millis() as u64;
         // Connections that began together do not end together.
         let spread = age_ms / 5;
         let jitter = if spread == 0 { 0 } else { worker.bits() % spread };
         Self {
-            peer: Rc::new(Peer::new(peer.ip().to_canonical(), &stream, &spec.trust)),
+            peer: Rc::new(Peer::new(ends, &stream, &spec.trust)),
             stream,
             buffer: None,
             deadline: worker.deadlines.slot(),
@@ -338,16 +319,5 @@ impl Client {
             }
         }
         self.buffer = Some(buffer);
-    }
-}
-
-impl Peer {
-    fn new(address: IpAddr, stream: &Stream, trust: &[IpNetwork]) -> Self {
-        let shard = match address {
-            IpAddr::V4(it) => ClientShard::of(&it.octets()),
-            IpAddr::V6(it) => ClientShard::of(&it.octets()),
-        };
-        let trusted = trust.iter().any(|it| it.contains(address));
-        Self { address, text: address.to_string().into(), scheme: stream.scheme(), trusted, shard }
     }
 }

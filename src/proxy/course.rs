@@ -140,11 +140,11 @@ impl Exchange<'_> {
             };
             let now_ms = worker.deadlines.recent_ms();
             if !course.fresh_only
-                && let Some(checkout) = endpoint.checkout(now_ms)
+                && let Some(checkout) = endpoint.checkout(&self.peer, now_ms)
             {
                 return Ok((Rc::clone(endpoint), checkout));
             }
-            match endpoint.reach(&worker, spec.timeouts.connect).await {
+            match endpoint.reach(&worker, &self.peer, spec.timeouts.connect).await {
                 Ok(Checkout { stream, reused }) => {
                     // Whoever wants a fresh one has been disappointed once, and is not twice.
                     let reused = reused && !course.fresh_only;

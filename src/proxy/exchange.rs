@@ -12,11 +12,9 @@ pub use again::{Aside, Spared};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use crate::config::ListenerSpec;
-
 use super::attempt::Attempt;
 use super::buffer::Buffer;
-use super::connection::{Client, Next};
+use super::connection::{Client, Next, Peer};
 use super::failure::Failure;
 use super::forward::Job;
 use super::grpc::Call;
@@ -65,6 +63,8 @@ pub struct Exchange<'a> {
     pub worker: &'a Rc<Worker>,
     /// The listener it came from.
     pub local: &'a Rc<Local>,
+    /// Who asks.
+    pub peer: Rc<Peer>,
     /// What is to be done.
     pub job: Job,
     /// What is counted.
@@ -105,19 +105,20 @@ impl<'a> Exchange<'a> {
     pub fn new(
         worker: &'a Rc<Worker>,
         local: &'a Rc<Local>,
-        listener: &ListenerSpec,
+        client: &Client,
         job: Job,
         attempt: Attempt,
     ) -> Self {
         let download = Pump::new(worker.stock.head());
         let now_us = attempt.began_us();
-        let patience = Patience::new(&job.spec.timeouts, listener, now_us / 1000);
+        let patience = Patience::new(&job.spec.timeouts, &client.spec, now_us / 1000);
         Self {
             held_since_ms: None,
             first_pass: false,
             now_us,
             worker,
             local,
+            peer: Rc::clone(&client.peer),
             job,
             attempt,
             response_begun: false,
@@ -269,7 +270,7 @@ impl<'a> Exchange<'a> {
             && drained
             && let Some(upstream) = self.upstream.take()
         {
-            endpoint.put_back(upstream, self.now_us / 1000);
+            endpoint.put_back(&self.peer, upstream, self.now_us / 1000);
         }
         self.give_back();
         next

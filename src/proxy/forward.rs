@@ -113,7 +113,7 @@ async fn answered(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client, l
 async fn forward(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client, job: Job) -> Next {
     let mut attempt = Attempt::begin(worker, local, &job.version, job.evidence);
     attempt.trail = client.trail.clone();
-    let mut exchange = Exchange::new(worker, local, &client.spec, job, attempt);
+    let mut exchange = Exchange::new(worker, local, client, job, attempt);
     let mut course = Course::new(exchange.job.key);
     loop {
         exchange.spared = exchange.spared(&course);

@@ -19,7 +19,7 @@ use crate::model::ListenerName;
 use crate::telemetry::{ListenerCells, RejectReason};
 
 use super::admission::{Place, Shared};
-use super::connection;
+use super::connection::{self, Ends};
 use super::preface::{self, Source};
 use super::stream::Stream;
 use super::tls::{self, Acceptor, TlsStream};
@@ -250,11 +250,13 @@ fn begin(worker: &Rc<Worker>, local: &Rc<Local>, stream: TcpStream, peer: Socket
     let spec = local.spec();
     let (worker, local) = (Rc::clone(worker), Rc::clone(local));
     spawn_local(async move {
-        let (mut tcp, mut peer) = (stream, peer);
+        let mut tcp = stream;
+        // A socket that cannot say it has been closed by its client.
+        let mut ends = Ends { from: peer, to: tcp.local_addr().unwrap_or(local.shared.spec.address) };
         if spec.proxy_protocol {
             // On the heap, so that other connections need no room for it.
-            match Box::pin(open.introduce(&spec, &mut tcp, peer)).await {
-                Ok(client) => peer = client,
+            match Box::pin(open.introduce(&spec, &mut tcp, ends)).await {
+                Ok(told) => ends = told,
                 Err(reason) => return local.cells().rejected(reason),
             }
         }
@@ -266,7 +268,7 @@ fn begin(worker: &Rc<Worker>, local: &Rc<Local>, stream: TcpStream, peer: Socket
                 None => return,
             },
         };
-        connection::serve(&worker, &local, spec, stream, peer).await;
+        connection::serve(&worker, &local, spec, stream, ends).await;
         drop(open);
     });
 }
@@ -310,13 +312,15 @@ impl Open {
         &mut self,
         spec: &ListenerSpec,
         stream: &mut TcpStream,
-        peer: SocketAddr,
-    ) -> Result<SocketAddr, RejectReason> {
+        ends: Ends,
+    ) -> Result<Ends, RejectReason> {
         let deadline = self.worker.deadlines.slot();
         deadline.set(spec.timeouts.head);
         match preface::receive(stream, &deadline).await {
-            Ok(Source::Own) => Ok(peer),
-            Ok(Source::Client(client)) => self.place.count_for(client.ip(), spec).map(|()| client),
+            Ok(Source::Own) => Ok(ends),
+            Ok(Source::Client { from, to }) => {
+                self.place.count_for(from.ip(), spec).map(|()| Ends { from, to })
+            }
             Err(preface::NoHeader) => Err(RejectReason::ProxyProtocol),
         }
     }

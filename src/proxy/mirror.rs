@@ -19,6 +19,7 @@ use crate::telemetry::Mirrored;
 
 use super::buffer::Buffer;
 use super::choice::{Choice, Line};
+use super::connection::Peer;
 use super::h1::{self, Asked, BodyReader, HeadScanner, ResponseLimits};
 use super::message::{Field, Framing, MethodKind, OwnLine};
 use super::pump::{Flow, Pump};
@@ -49,6 +50,8 @@ pub fn edits(of_route: &HeaderEdits, credentials: bool) -> Cow<'_, [HeaderEdit]>
 pub struct Copy {
     /// Who gets it.
     pub to: Rc<VersionView>,
+    /// Whose request it is a copy of.
+    pub client: Rc<Peer>,
     /// The service's settings.
     pub spec: Arc<ServiceSpec>,
     /// What chooses the endpoint, if the service's balance goes by something.
@@ -92,9 +95,12 @@ impl Copy {
         else {
             return Err(nobody());
         };
-        let checkout = match endpoint.checkout(worker.deadlines.recent_ms()) {
+        let checkout = match endpoint.checkout(&self.client, worker.deadlines.recent_ms()) {
             Some(it) => it,
-            None => endpoint.reach(worker, self.spec.timeouts.connect).await.map_err(|_| nobody())?,
+            None => {
+                let reached = endpoint.reach(worker, &self.client, self.spec.timeouts.connect).await;
+                reached.map_err(|_| nobody())?
+            }
         };
         let Checkout { mut stream, .. } = checkout;
         self.put(&mut stream, input).await?;
@@ -103,7 +109,7 @@ impl Copy {
         worker.stock.put_buffer(buffer);
         let (status, reusable) = done?;
         if reusable {
-            endpoint.put_back(stream, worker.deadlines.recent_ms());
+            endpoint.put_back(&self.client, stream, worker.deadlines.recent_ms());
         }
         Ok(status)
     }

@@ -207,7 +207,8 @@ fn choose(
         write(&[id, hops, parent, state, mirror::MARK], &edits, it.to, &mut head);
         let to = Rc::clone(&versions[it.to.0]);
         let framing = (from, request.framing);
-        Box::new(Copy { to, spec: Arc::clone(spec), key, kind: request.kind, head, framing })
+        let client = Rc::clone(&client.peer);
+        Box::new(Copy { to, client, spec: Arc::clone(spec), key, kind: request.kind, head, framing })
     });
     if !request.framing.is_empty() {
         upload.reader = BodyReader::new(from, request.framing);

@@ -35,7 +35,12 @@ pub enum Source {
     /// The peer speaks for itself, as in a health check.
     Own,
     /// It speaks for this client.
-    Client(SocketAddr),
+    Client {
+        /// Who that is.
+        from: SocketAddr,
+        /// Where it has connected to.
+        to: SocketAddr,
+    },
 }
 
 /// A connection does not begin as it must.
@@ -138,12 +143,12 @@ fn first_version(line: &[u8]) -> Result<Source, NoHeader> {
             _ => Err(NoHeader),
         }
     };
-    let (from, _) = (address(from)?, address(to)?);
-    let (port, _) = (port(word()?)?, port(word()?)?);
+    let (from, to) = (address(from)?, address(to)?);
+    let (from, to) = (SocketAddr::new(from, port(word()?)?), SocketAddr::new(to, port(word()?)?));
     if words.next().is_some() {
         return Err(NoHeader);
     }
-    Ok(Source::Client(SocketAddr::new(from, port)))
+    Ok(Source::Client { from, to })
 }
 
 fn port(text: &str) -> Result<u16, NoHeader> {
@@ -160,14 +165,14 @@ fn second(about: u8, family: u8, block: &[u8]) -> Result<Source, NoHeader> {
         (0x21, 0x00) => return Ok(Source::Own),
         (0x21, 0x11) => {
             let (it, rest) = block.split_first_chunk::<12>().ok_or(NoHeader)?;
-            let address = Ipv4Addr::new(it[0], it[1], it[2], it[3]);
-            (Source::Client(SocketAddr::from((address, u16::from_be_bytes([it[8], it[9]])))), rest)
+            let [a, b, c, d, e, f, g, h, ports @ ..] = *it;
+            (client([a, b, c, d].into(), [e, f, g, h].into(), ports), rest)
         }
         (0x21, 0x21) => {
-            let (it, rest) = block.split_first_chunk::<36>().ok_or(NoHeader)?;
-            let address = it.first_chunk::<16>().expect("16 of 36");
-            let port = u16::from_be_bytes([it[32], it[33]]);
-            (Source::Client(SocketAddr::from((Ipv6Addr::from(*address), port))), rest)
+            let (from, rest) = block.split_first_chunk::<16>().ok_or(NoHeader)?;
+            let (to, rest) = rest.split_first_chunk::<16>().ok_or(NoHeader)?;
+            let (ports, rest) = rest.split_first_chunk::<4>().ok_or(NoHeader)?;
+            (client((*from).into(), (*to).into(), *ports), rest)
         }
         // A Unix socket has no address that a client could be known by.
         (0x21, 0x31) => (Source::Own, block.get(216..).ok_or(NoHeader)?),
@@ -175,6 +180,12 @@ fn second(about: u8, family: u8, block: &[u8]) -> Result<Source, NoHeader> {
     };
     extensions(rest)?;
     Ok(source)
+}
+
+fn client(from: IpAddr, to: IpAddr, [a, b, c, d]: [u8; 4]) -> Source {
+    let (from, to) =
+        (SocketAddr::new(from, u16::from_be_bytes([a, b])), SocketAddr::new(to, u16::from_be_bytes([c, d])));
+    Source::Client { from, to }
 }
 
 /// Type, length, value, and again, up to the last byte.
@@ -193,18 +204,20 @@ mod tests {
 
     use super::*;
 
-    fn client(text: &str) -> Result<Source, NoHeader> {
-        Ok(Source::Client(text.parse().unwrap()))
+    fn client(from: &str, to: &str) -> Result<Source, NoHeader> {
+        Ok(Source::Client { from: from.parse().unwrap(), to: to.parse().unwrap() })
     }
+
+    const LONGEST: &str = "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535";
 
     #[test]
     fn lines() {
         let longest = "PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff \
                        ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n";
         for (line, expected) in [
-            ("PROXY TCP4 192.0.2.1 192.0.2.2 5000 443\r\n", client("192.0.2.1:5000")),
-            ("PROXY TCP6 2001:db8::1 ::1 0 443\r\n", client("[2001:db8::1]:0")),
-            (longest, client("[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535")),
+            ("PROXY TCP4 192.0.2.1 192.0.2.2 5000 443\r\n", client("192.0.2.1:5000", "192.0.2.2:443")),
+            ("PROXY TCP6 2001:db8::1 ::1 0 443\r\n", client("[2001:db8::1]:0", "[::1]:443")),
+            (longest, client(LONGEST, LONGEST)),
             ("PROXY UNKNOWN\r\n", Ok(Source::Own)),
             ("PROXY UNKNOWN ffff::1 whatever\r\n", Ok(Source::Own)),
             ("PROXY TCP4 192.0.2.1 192.0.2.2 5000 443\n", Err(NoHeader)),
@@ -232,16 +245,16 @@ mod tests {
         let four = [192, 0, 2, 1, 192, 0, 2, 2, 0x13, 0x88, 1, 0xbb];
         let with = |rest: &[u8]| [&four[..], rest].concat();
         for (about, family, block, expected) in [
-            (0x21, 0x11, with(&[]), client("192.0.2.1:5000")),
-            (0x21, 0x11, with(&[4, 0, 1, 0]), client("192.0.2.1:5000")),
-            (0x21, 0x11, with(&[4, 0, 0, 4, 0, 2, 9, 9]), client("192.0.2.1:5000")),
+            (0x21, 0x11, with(&[]), client("192.0.2.1:5000", "192.0.2.2:443")),
+            (0x21, 0x11, with(&[4, 0, 1, 0]), client("192.0.2.1:5000", "192.0.2.2:443")),
+            (0x21, 0x11, with(&[4, 0, 0, 4, 0, 2, 9, 9]), client("192.0.2.1:5000", "192.0.2.2:443")),
             (0x21, 0x11, four[..11].to_vec(), Err(NoHeader)),
             // Lengths of extensions that do not add up.
             (0x21, 0x11, with(&[4]), Err(NoHeader)),
             (0x21, 0x11, with(&[4, 0]), Err(NoHeader)),
             (0x21, 0x11, with(&[4, 0, 2, 0]), Err(NoHeader)),
             (0x21, 0x11, with(&[4, 0xff, 0xff, 0]), Err(NoHeader)),
-            (0x21, 0x21, vec![0; 36], client("[::]:0")),
+            (0x21, 0x21, vec![0; 36], client("[::]:0", "[::]:0")),
             (0x21, 0x21, vec![0; 35], Err(NoHeader)),
             (0x21, 0x31, vec![0; 216], Ok(Source::Own)),
             (0x21, 0x31, vec![0; 215], Err(NoHeader)),

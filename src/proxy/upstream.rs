@@ -11,6 +11,7 @@ mod health;
 mod names;
 mod open;
 mod probe;
+mod shelf;
 mod site;
 mod ward;
 
@@ -20,4 +21,5 @@ pub use endpoint::{Checkout, Endpoint};
 pub use health::{Board, Health, Word};
 pub use names::Names;
 pub use probe::{Probed, probe};
+pub use shelf::Shelf;
 pub use site::{Place, Site};

@@ -10,6 +10,7 @@ use super::care::{Care, Checkup};
 use super::matcher::{HeaderCondition, HeaderLookup};
 use super::minted::MintedCookie;
 use super::mirror::Mirror;
+use super::proxy_protocol::ProxyProtocol;
 use super::recourse::{Retry, Shield};
 use super::secured::EndpointTls;
 use super::table::VersionIndex;
@@ -73,6 +74,8 @@ pub struct EndpointSpec {
     pub protocol: Protocol,
     /// How it is secured; `None` is plain text.
     pub tls: Option<EndpointTls>,
+    /// How it is told for whom a connection was opened; `None`: it is not.
+    pub proxy_protocol: Option<ProxyProtocol>,
 }
 
 /// What is spoken with an endpoint.

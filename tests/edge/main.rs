@@ -5,6 +5,7 @@
     reason = "real programs in real time, and a test may fail by panicking"
 )]
 
+mod introduced;
 mod proxy_protocol;
 mod rates;
 mod shortage;

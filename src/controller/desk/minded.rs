@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::checks::Subject;
 use crate::model::{ServiceName, Timestamp, VersionName};
 use crate::release::{Actor, Entry, Event as Input, Permit, What};
-use crate::routing::{EndpointSpec, ServiceSpec};
+use crate::routing::{EndpointSpec, ProxyProtocol, ServiceSpec};
 use crate::store::{Freeze, Line};
 
 use super::super::calendar::permit;
@@ -59,8 +59,13 @@ impl Desk {
     pub(super) fn mind_checks(&mut self, world: &World<'_>) {
         let errand = self.state.errand(&self.plan).filter(|_| self.present);
         let wanted = errand.and_then(|it| {
-            let endpoint = endpoints(self.spec.as_ref(), &it.canary.name).next()?.url();
-            let subject = Subject { service: self.name.clone(), version: it.canary.name.clone(), endpoint };
+            let spec = endpoints(self.spec.as_ref(), &it.canary.name).next()?;
+            let subject = Subject {
+                service: self.name.clone(),
+                version: it.canary.name.clone(),
+                endpoint: spec.url(),
+                first: spec.proxy_protocol.map_or(b"", ProxyProtocol::own),
+            };
             Some((it, subject, self.state.trial().is_some()))
         });
         self.errands.follow(wanted, world.laboratory, world.now);

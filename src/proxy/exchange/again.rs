@@ -92,7 +92,7 @@ impl Exchange<'_> {
     pub fn drop_aside(&self, aside: Aside, endpoint: &Endpoint) {
         let (Some(upstream), Some(buffer)) = (aside.upstream, aside.buffer) else { return };
         if self.is_whole(&buffer) {
-            endpoint.put_back(upstream, self.now_ms());
+            endpoint.put_back(&self.peer, upstream, self.now_ms());
         }
         self.worker.stock.put_buffer(buffer);
     }

@@ -194,6 +194,13 @@ impl Pool {
     }
 }
 
+impl Pool {
+    /// Lets go of all of them: each ends with the last request that is under way on it.
+    pub fn clear(&self) {
+        self.open.borrow_mut().clear();
+    }
+}
+
 /// Counts one more until it is dropped.
 struct Counted<'a>(&'a Cell<usize>);
 

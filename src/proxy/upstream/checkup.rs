@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::routing::{Checkup, CheckupKind, Protocol};
+use crate::routing::{Checkup, CheckupKind, Protocol, ProxyProtocol};
 
 use super::super::stream::Stream;
 use super::connect::connect;
@@ -38,7 +38,8 @@ pub(super) async fn ask(site: &Site, checkup: &Checkup, names: &Names) -> Result
 }
 
 async fn open(site: &Site, limit: Duration, names: &Names) -> Result<Stream, String> {
-    connect(site, limit, names, 0).await.map_err(|error| {
+    let first = site.spec.proxy_protocol.map_or(&b""[..], ProxyProtocol::own);
+    connect(site, first, limit, names, 0).await.map_err(|error| {
         use std::error::Error;
         match error.source() {
             Some(source) => format!("cannot connect: {source}"),

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustix::io::Errno;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::routing::{EndpointHost, EndpointSpec};
@@ -56,9 +57,10 @@ pub enum ConnectError {
     },
 }
 
-/// Opens a connection within `limit`.
+/// Opens a connection within `limit`, on which `first` is sent ahead of everything else.
 pub async fn connect(
     site: &Site,
+    first: &[u8],
     limit: Duration,
     names: &Names,
     now_ms: u64,
@@ -78,15 +80,21 @@ pub async fn connect(
         let address = match (&spec.host, site.address) {
             // Looked up by its path each time, so that one that was deleted and made again is found.
             (EndpointHost::Unix(path), _) => {
-                let stream = UnixStream::connect(path).await?;
-                return admission::leave_some(&stream).map(|()| Stream::Unix(stream));
+                let mut stream = UnixStream::connect(path).await?;
+                admission::leave_some(&stream)?;
+                stream.write_all(first).await?;
+                return Ok(Stream::Unix(stream));
             }
             (EndpointHost::Address(address), _) => *address,
             (EndpointHost::Name(_), Some(address)) => address,
             (EndpointHost::Name(name), None) => names.address(name).await?,
         };
-        let tcp = TcpStream::connect(SocketAddr::new(address, spec.port)).await?;
+        let mut tcp = TcpStream::connect(SocketAddr::new(address, spec.port)).await?;
         admission::leave_some(&tcp)?;
+        if !first.is_empty() {
+            tcp.set_nodelay(true)?;
+            tcp.write_all(first).await?;
+        }
         reached.set(spec.tls.is_some());
         let stream = secured(tcp, spec, now_ms).await?;
         stream.set_nodelay()?;

@@ -4,21 +4,21 @@
 //! endpoint is known by its version and address, so its connections outlive every reload that still names it.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::routing::{Anchor, Protocol};
 
-use super::super::h2::Pool;
+use super::super::connection::Peer;
 use super::super::stream::Stream;
 use super::connect::{ConnectError, connect};
 use super::health::Health;
 use super::names::Names;
+use super::shelf::Shelf;
 use super::site::Site;
-
-/// Unused connections kept for each endpoint and worker. More are closed.
-const IDLE_MAX: usize = 1024;
 
 /// An endpoint and its unused connections.
 pub struct Endpoint {
@@ -30,16 +30,18 @@ pub struct Endpoint {
     pub name: Box<str>,
     /// The same as a number, for a balance by hash.
     pub anchor: Anchor,
-    /// Connections on which HTTP/2 is spoken.
-    pub(super) streams: Pool,
-    idle: RefCell<Vec<Idle>>,
+    /// Connections that serve anybody.
+    pub(super) shared: Rc<Shelf>,
+    /// Connections that serve one client's connection, by who that is. As long as an entry is here its key
+    /// is nobody else's.
+    of_clients: RefCell<HashMap<*const Peer, OfClient>>,
     in_flight: Cell<usize>,
     keep_alive: Cell<Duration>,
 }
 
-struct Idle {
-    stream: Stream,
-    since_ms: u64,
+struct OfClient {
+    client: Weak<Peer>,
+    shelf: Rc<Shelf>,
 }
 
 /// A connection to an endpoint.
@@ -53,18 +55,36 @@ pub struct Checkout {
 impl Endpoint {
     /// Knows nothing yet.
     pub fn new(site: Site, health: Arc<Health>, keep_alive: Duration) -> Self {
-        let (idle, in_flight) = (RefCell::default(), Cell::new(0));
         let name = match site.address {
             Some(address) => SocketAddr::new(address, site.spec.port).to_string(),
             None => site.spec.to_string(),
         };
-        let (anchor, name, streams) = (Anchor::of(&name), name.into(), Pool::default());
-        Self { site, health, name, anchor, streams, idle, in_flight, keep_alive: Cell::new(keep_alive) }
+        Self {
+            site,
+            health,
+            anchor: Anchor::of(&name),
+            name: name.into(),
+            shared: Rc::default(),
+            of_clients: RefCell::default(),
+            in_flight: Cell::new(0),
+            keep_alive: Cell::new(keep_alive),
+        }
     }
 
-    /// Opens a connection, and tells how that went.
-    pub async fn open(&self, limit: Duration, names: &Names, now_ms: u64) -> Result<Stream, ConnectError> {
-        let opened = connect(&self.site, limit, names, now_ms).await;
+    /// Opens a connection, and tells how that went. Where an endpoint is told for whom it is called, that is
+    /// `client`.
+    pub async fn open(
+        &self,
+        client: Option<&Peer>,
+        limit: Duration,
+        names: &Names,
+        now_ms: u64,
+    ) -> Result<Stream, ConnectError> {
+        let first = self.site.spec.proxy_protocol.map(|it| match client {
+            Some(client) => it.of(client.ends.from, client.ends.to),
+            None => it.own().to_vec(),
+        });
+        let opened = connect(&self.site, &first.unwrap_or_default(), limit, names, now_ms).await;
         match &opened {
             Ok(_) => self.health.connected(),
             // Not its fault.
@@ -79,45 +99,48 @@ impl Endpoint {
         self.keep_alive.set(keep_alive);
     }
 
-    /// The connection that was used last, if one is still good: open and silent. Bytes that nobody
-    /// asked for would be taken for the answer to the next request (response splitting).
-    pub fn checkout(&self, now_ms: u64) -> Option<Checkout> {
-        if self.site.spec.protocol == Protocol::Http2 {
-            return self.streams.take().map(|stream| Checkout { stream, reused: true });
+    /// Whose connections a request of `client` may use.
+    pub(super) fn shelf(&self, client: &Rc<Peer>) -> Rc<Shelf> {
+        if self.site.spec.proxy_protocol.is_none() {
+            return Rc::clone(&self.shared);
         }
-        let keep_ms = self.keep_alive.get().as_millis() as u64;
-        let mut idle = self.idle.borrow_mut();
-        while let Some(Idle { mut stream, since_ms }) = idle.pop() {
-            if now_ms.saturating_sub(since_ms) < keep_ms && stream.is_silent() {
-                return Some(Checkout { stream, reused: true });
-            }
-        }
-        None
+        let mut of_clients = self.of_clients.borrow_mut();
+        let own = of_clients.entry(Rc::as_ptr(client)).or_insert_with(|| {
+            let shelf = Rc::default();
+            client.owns(&shelf);
+            OfClient { client: Rc::downgrade(client), shelf }
+        });
+        Rc::clone(&own.shelf)
     }
 
-    /// Takes back a connection whose exchange ended at a message boundary with nothing left to read.
-    pub fn put_back(&self, mut stream: Stream, now_ms: u64) {
-        let mut idle = self.idle.borrow_mut();
-        if idle.len() < IDLE_MAX && stream.is_silent() {
-            idle.push(Idle { stream, since_ms: now_ms });
-        }
+    /// An unused connection that a request of `client` may use.
+    pub fn checkout(&self, client: &Rc<Peer>, now_ms: u64) -> Option<Checkout> {
+        let shelf = self.shelf(client);
+        let stream = match self.site.spec.protocol {
+            Protocol::Http1 => shelf.take(self.keep_alive.get(), now_ms),
+            Protocol::Http2 => shelf.streams.take(),
+        };
+        stream.map(|stream| Checkout { stream, reused: true })
     }
 
-    /// Closes what is too old or was closed by the other side.
+    /// Takes back a connection that has served `client`.
+    pub fn put_back(&self, client: &Rc<Peer>, stream: Stream, now_ms: u64) {
+        self.shelf(client).put(stream, now_ms);
+    }
+
+    /// Closes what is too old or was closed by the other side, or by whose client is gone.
     pub fn prune(&self, now_ms: u64) {
-        self.streams.prune(self.keep_alive.get(), now_ms);
-        let keep_ms = self.keep_alive.get().as_millis() as u64;
-        self.idle
-            .borrow_mut()
-            .retain_mut(|it| now_ms.saturating_sub(it.since_ms) < keep_ms && it.stream.is_silent());
+        self.shared.prune(self.keep_alive.get(), now_ms);
+        self.of_clients.borrow_mut().retain(|_, own| {
+            own.shelf.prune(self.keep_alive.get(), now_ms);
+            own.client.strong_count() > 0
+        });
     }
 
-    /// Whether there is no unused connection.
+    /// Whether there is no unused connection where there could be one: nobody calls for a client that has
+    /// not come yet.
     pub fn is_cold(&self) -> bool {
-        match self.site.spec.protocol {
-            Protocol::Http1 => self.idle.borrow().is_empty(),
-            Protocol::Http2 => self.streams.is_cold(),
-        }
+        self.site.spec.proxy_protocol.is_none() && self.shared.is_empty()
     }
 
     /// Exchanges under way.

@@ -82,6 +82,18 @@ pub(in super::super) struct Version {
     /// How its `https` endpoints prove who they are, and how tidegate does. Default: their certificates are
     /// verified for the host of the URL by the authorities that this system believes.
     tls: Option<VersionTls>,
+    /// `v1` or `v2`: every connection to an endpoint begins with a header of the PROXY protocol, which says who
+    /// the client is and where it has connected to (the same that a listener with `proxy_protocol` was told).
+    /// Such a connection serves one client's connection and is closed with it. Checkups say that they are
+    /// nobody's. Default: none.
+    proxy_protocol: Option<ProxyProtocol>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+pub(in super::super) enum ProxyProtocol {
+    V1,
+    V2,
 }
 
 /// TLS with endpoints. Certificates are always verified. Files are in PEM, are relative to the file that names

@@ -8,6 +8,7 @@ fn spec(name: &str) -> EndpointSpec {
         port: 80,
         protocol: crate::routing::Protocol::default(),
         tls: None,
+        proxy_protocol: None,
     }
 }
 

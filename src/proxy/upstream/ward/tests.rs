@@ -14,8 +14,13 @@ struct Play {
 }
 
 fn place(port: u16) -> Place {
-    let spec =
-        EndpointSpec { host: EndpointHost::Name("a".into()), port, protocol: Default::default(), tls: None };
+    let spec = EndpointSpec {
+        host: EndpointHost::Name("a".into()),
+        port,
+        protocol: Default::default(),
+        tls: None,
+        proxy_protocol: None,
+    };
     Place {
         service: "shop".parse::<ServiceName>().unwrap(),
         version: "v1".parse::<VersionName>().unwrap(),

@@ -1,0 +1,70 @@
+//! Who is at the other end of a client's connection, and what is kept for that client alone.
+
+use std::cell::RefCell;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::{Rc, Weak};
+
+use crate::config::IpNetwork;
+use crate::model::ClientShard;
+
+use super::super::stream::Stream;
+use super::super::upstream::Shelf;
+
+/// The two ends of a client's connection, as the kernel says or a load balancer that is believed.
+#[derive(Clone, Copy, Debug)]
+pub struct Ends {
+    /// The client.
+    pub from: SocketAddr,
+    /// Where it has connected to.
+    pub to: SocketAddr,
+}
+
+/// Who is at the other end. One for each connection, so that being the same one is being the same client.
+pub struct Peer {
+    /// Address.
+    pub address: IpAddr,
+    /// The same as text, written once for each connection.
+    pub text: Box<str>,
+    /// How the URLs begin that it asks for: `http` or `https`.
+    pub scheme: &'static str,
+    /// Whether it may say for whom it asks.
+    pub trusted: bool,
+    /// The shard its requests count for.
+    pub shard: ClientShard,
+    /// What endpoints are told that want to know for whom they are called.
+    pub ends: Ends,
+    /// Connections that speak for this one and end with it.
+    shelves: RefCell<Vec<Weak<Shelf>>>,
+}
+
+impl Peer {
+    /// Knows both ends.
+    pub(super) fn new(ends: Ends, stream: &Stream, trust: &[IpNetwork]) -> Self {
+        let plain = |it: SocketAddr| SocketAddr::new(it.ip().to_canonical(), it.port());
+        let ends = Ends { from: plain(ends.from), to: plain(ends.to) };
+        let address = ends.from.ip();
+        let shard = match address {
+            IpAddr::V4(it) => ClientShard::of(&it.octets()),
+            IpAddr::V6(it) => ClientShard::of(&it.octets()),
+        };
+        let trusted = trust.iter().any(|it| it.contains(address));
+        let text = address.to_string().into();
+        Self { address, text, scheme: stream.scheme(), trusted, shard, ends, shelves: RefCell::default() }
+    }
+
+    /// What lies on this shelf speaks for this client.
+    pub fn owns(&self, shelf: &Rc<Shelf>) {
+        let mut shelves = self.shelves.borrow_mut();
+        // Those of endpoints that are gone.
+        shelves.retain(|it| it.strong_count() > 0);
+        shelves.push(Rc::downgrade(shelf));
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        for shelf in self.shelves.get_mut().iter().filter_map(Weak::upgrade) {
+            shelf.clear();
+        }
+    }
+}
