@@ -121,8 +121,88 @@ fn an_unknown_name_can_be_refused() {
         let refused = hello.try_connect(gate.address()).map(|_| ()).unwrap_err().to_string();
         assert!(refused.contains("UnrecognisedName"), "{refused}");
     }
-    assert_eq!(Hello::to("a.test", &ca).connect(gate.address()).get("/").status, 200);
+    let mut known = Hello::to("a.test", &ca).connect(gate.address());
+    assert_eq!(known.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").response().status, 200);
     assert_eq!(gate.metric("tidegate_tls_handshake_errors_total", &[("reason", "name")]), 2.0);
+}
+
+/// Row d16, and RFC 9110 section 7.4: nobody reaches a host behind the name of another one.
+#[test]
+fn a_connection_is_for_the_hosts_of_its_certificate() {
+    let (ca, dir) = (Ca::new("ca"), TempDir::new().unwrap());
+    let pairs =
+        [ca.issue(&["a.test", "also-a.test"]), ca.issue(&["b.test", "*.b.test"]), ca.issue(&["own.b.test"])];
+    let upstream = Upstream::answering("fine");
+    for (unknown, refused) in [("", false), (", unknown_name: refuse", true)] {
+        let gate = secured(&upstream, &dir, &[&pairs[0], &pairs[1], &pairs[2]], unknown);
+        let (mut misdirected, mut served, before) = (0.0, 0, upstream.count());
+        for (name, host, status) in [
+            ("a.test", "a.test", 200),
+            ("a.test", "A.Test.:443", 200),
+            ("a.test", "also-a.test", 200),
+            ("a.test", "b.test", 421),
+            ("a.test", "x.b.test", 421),
+            ("b.test", "a.test", 421),
+            ("x.b.test", "b.test", 200),
+            ("x.b.test", "y.b.test", 200),
+            // It has a certificate of its own, whatever the wildcard says.
+            ("x.b.test", "own.b.test", 421),
+            ("own.b.test", "x.b.test", 421),
+            ("a.test", "unknown.test", if refused { 421 } else { 200 }),
+            ("b.test", "127.0.0.1", if refused { 421 } else { 200 }),
+        ] {
+            for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+                let hello = Hello::made(name, &ca, None, &[version]);
+                // The second one resumes the session of the first.
+                for _ in 0..2 {
+                    let mut client = hello.connect(gate.address());
+                    let ask = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+                    let answer = client.send(ask).response();
+                    assert_eq!(answer.status, status, "{name}, {host}{unknown}: {answer:?}");
+                    let marked = (status == 421).then_some("misdirected");
+                    assert_eq!(answer.error(), marked);
+                    misdirected += f64::from(u8::from(status == 421));
+                    served += 1 + usize::from(status == 200);
+                    // The connection is as good as before for what it was opened for.
+                    let own = format!("GET / HTTP/1.1\r\nHost: {name}\r\n\r\n");
+                    assert_eq!(client.send(own).response().status, 200, "{name} after {host}");
+                }
+            }
+        }
+        assert_eq!(gate.metric("tidegate_rejected_total", &[("reason", "misdirected")]), misdirected);
+        assert_eq!(upstream.count() - before, served);
+        if !refused {
+            // Whoever asks for a name of none, or for no name, was promised nothing.
+            let stranger = Hello::to("a.test", &ca).unnamed().connect(gate.address()).get("/").status;
+            assert_eq!(stranger, 200);
+        }
+        over_http_2(&gate, &ca, &dir);
+    }
+    // With one certificate for everybody there is nothing to tell apart.
+    let gate = secured(&upstream, &dir, &[&pairs[1]], "");
+    let mut client = Hello::to("b.test", &ca).connect(gate.address());
+    assert_eq!(client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").response().status, 200);
+}
+
+/// A client that uses its connection for whatever its certificate seems to allow.
+fn over_http_2(gate: &Gate, ca: &Ca, dir: &TempDir) {
+    let Some(curl) = outside::program("curl") else { return };
+    let roots = support::tls::put(&dir.path().join("ca.pem"), ca.pem(), 0o644);
+    let port = gate.address().port();
+    for (name, host, status) in [("x.b.test", "y.b.test", "200"), ("x.b.test", "own.b.test", "421")] {
+        let output = std::process::Command::new(&curl)
+            .args(["-sS", "--http2", "-o", "/dev/null", "-w", "%{http_version} %{http_code}", "--cacert"])
+            .arg(&roots)
+            .args(["--resolve", &format!("{name}:{port}:{}", gate.ip()), "-H", &format!("Host: {host}")])
+            .arg(format!("https://{name}:{port}/"))
+            .output()
+            .unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            format!("2 {status}"),
+            "{name}, {host}: {output:?}"
+        );
+    }
 }
 
 #[test]

@@ -38,7 +38,7 @@ const LINGER_BYTES_MAX: usize = 256 * 1024;
 const LINGER_TIME_MAX: Duration = Duration::from_secs(2);
 
 pub use answers::base;
-pub use peer::{Ends, Peer};
+pub use peer::{Begun, Ends, Peer};
 
 /// A client connection.
 pub struct Client {
@@ -85,16 +85,10 @@ enum Head {
 }
 
 /// Serves a connection to its end.
-pub async fn serve(
-    worker: &Rc<Worker>,
-    local: &Rc<Local>,
-    spec: Arc<ListenerSpec>,
-    stream: Stream,
-    ends: Ends,
-) {
+pub async fn serve(worker: &Rc<Worker>, local: &Rc<Local>, spec: Arc<ListenerSpec>, begun: Begun) {
     // A socket that refuses this has already been closed by its client.
-    let _ = stream.set_nodelay();
-    let mut client = Client::new(worker, local, spec, stream, ends);
+    let _ = begun.stream.set_nodelay();
+    let mut client = Client::new(worker, local, spec, begun);
     let mut by_h2 = client.stream.protocol() == Some(b"h2");
     if !by_h2 && client.spec.h2c {
         match client.begins_with_preface(worker).await {
@@ -124,13 +118,14 @@ pub async fn serve(
 }
 
 impl Client {
-    fn new(worker: &Worker, local: &Rc<Local>, spec: Arc<ListenerSpec>, stream: Stream, ends: Ends) -> Self {
+    fn new(worker: &Worker, local: &Rc<Local>, spec: Arc<ListenerSpec>, begun: Begun) -> Self {
+        let Begun { stream, ends, authority } = begun;
         let age_ms = spec.limits.age.as_millis() as u64;
         // Connections that began together do not end together.
         let spread = age_ms / 5;
         let jitter = if spread == 0 { 0 } else { worker.bits() % spread };
         Self {
-            peer: Rc::new(Peer::new(ends, &stream, &spec.trust)),
+            peer: Rc::new(Peer::new(ends, authority, &stream, &spec.trust)),
             stream,
             buffer: None,
             deadline: worker.deadlines.slot(),

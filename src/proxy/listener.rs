@@ -19,10 +19,10 @@ use crate::model::ListenerName;
 use crate::telemetry::{ListenerCells, RejectReason};
 
 use super::admission::{Place, Shared};
-use super::connection::{self, Ends};
+use super::connection::{self, Begun, Ends};
 use super::preface::{self, Source};
 use super::stream::Stream;
-use super::tls::{self, Acceptor, TlsStream};
+use super::tls::{self, Acceptor, Authority, TlsStream};
 use super::worker::{Order, Worker};
 
 /// How long accepting pauses when the process is out of file descriptors. Trying again at once would
@@ -260,15 +260,15 @@ fn begin(worker: &Rc<Worker>, local: &Rc<Local>, stream: TcpStream, peer: Socket
                 Err(reason) => return local.cells().rejected(reason),
             }
         }
-        let stream = match local.shared.tls.load_full() {
-            None => Stream::Tcp(tcp),
+        let (stream, authority) = match local.shared.tls.load_full() {
+            None => (Stream::Tcp(tcp), None),
             // On the heap: a connection does not keep the place of its handshake.
             Some(acceptor) => match Box::pin(shake_hands(&worker, &local, &spec, &acceptor, tcp)).await {
-                Some(stream) => Stream::Tls(Box::new(stream)),
+                Some((stream, authority)) => (Stream::Tls(Box::new(stream)), authority),
                 None => return,
             },
         };
-        connection::serve(&worker, &local, spec, stream, ends).await;
+        connection::serve(&worker, &local, spec, Begun { stream, ends, authority }).await;
         drop(open);
     });
 }
@@ -280,17 +280,17 @@ async fn shake_hands(
     spec: &ListenerSpec,
     acceptor: &Acceptor,
     stream: TcpStream,
-) -> Option<TlsStream> {
+) -> Option<(TlsStream, Option<Authority>)> {
     // A socket that refuses this has already been closed by its client.
     let _ = stream.set_nodelay(true);
     worker.deadlines.now_us();
     let deadline = worker.deadlines.slot();
     deadline.set(spec.timeouts.handshake);
     match tls::accept(acceptor, stream, &deadline).await {
-        Ok(stream) => {
+        Ok((stream, authority)) => {
             let (version, resumed) = stream.version();
             local.cells().handshake(version == Some(ProtocolVersion::TLSv1_3), resumed);
-            Some(stream)
+            Some((stream, authority))
         }
         Err(why) => {
             local.cells().handshake_failed(why);

@@ -112,6 +112,11 @@ fn choose(
     };
     client.trail.known_as(marks.id());
     client.trail.traced(marks.trace());
+    if client.peer.authority.as_ref().is_some_and(|it| !it.covers(target.host())) {
+        local.cells().rejected(RejectReason::Misdirected);
+        let text = "this connection was opened for another host: ask on one of its own\n";
+        return answer.with(421, Some("misdirected"), text);
+    }
     let header = |name: &str, each: &mut dyn FnMut(&[u8])| head.values(buf, name).for_each(each);
     let facts = RequestFacts {
         host: target.host(),

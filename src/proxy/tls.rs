@@ -16,4 +16,5 @@ mod stream;
 
 pub use acceptor::Acceptor;
 pub use handshake::{accept, connect};
+pub use names::Authority;
 pub use stream::{Broken, TlsStream};

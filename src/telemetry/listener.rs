@@ -138,6 +138,8 @@ reasons! {
     RateLimited = "rate_limited",
     /// The service's limit of requests under way was reached.
     Overloaded = "overloaded",
+    /// The request is for a host of another certificate than the one that its connection was opened with.
+    Misdirected = "misdirected",
     /// The request has passed too many gates: a route leads back to where it came from.
     Loop = "loop",
     /// The process is shutting down.

@@ -8,6 +8,7 @@ use crate::config::IpNetwork;
 use crate::model::ClientShard;
 
 use super::super::stream::Stream;
+use super::super::tls::Authority;
 use super::super::upstream::Shelf;
 
 /// The two ends of a client's connection, as the kernel says or a load balancer that is believed.
@@ -17,6 +18,16 @@ pub struct Ends {
     pub from: SocketAddr,
     /// Where it has connected to.
     pub to: SocketAddr,
+}
+
+/// A connection whose client may ask now.
+pub struct Begun {
+    /// The connection.
+    pub stream: Stream,
+    /// Who it is between.
+    pub ends: Ends,
+    /// What its client has asked for, if that bounds what it may ask for now.
+    pub authority: Option<Authority>,
 }
 
 /// Who is at the other end. One for each connection, so that being the same one is being the same client.
@@ -33,13 +44,20 @@ pub struct Peer {
     pub shard: ClientShard,
     /// What endpoints are told that want to know for whom they are called.
     pub ends: Ends,
+    /// Which hosts it may ask for; `None`: all.
+    pub authority: Option<Authority>,
     /// Connections that speak for this one and end with it.
     shelves: RefCell<Vec<Weak<Shelf>>>,
 }
 
 impl Peer {
     /// Knows both ends.
-    pub(super) fn new(ends: Ends, stream: &Stream, trust: &[IpNetwork]) -> Self {
+    pub(super) fn new(
+        ends: Ends,
+        authority: Option<Authority>,
+        stream: &Stream,
+        trust: &[IpNetwork],
+    ) -> Self {
         let plain = |it: SocketAddr| SocketAddr::new(it.ip().to_canonical(), it.port());
         let ends = Ends { from: plain(ends.from), to: plain(ends.to) };
         let address = ends.from.ip();
@@ -49,7 +67,16 @@ impl Peer {
         };
         let trusted = trust.iter().any(|it| it.contains(address));
         let text = address.to_string().into();
-        Self { address, text, scheme: stream.scheme(), trusted, shard, ends, shelves: RefCell::default() }
+        Self {
+            address,
+            text,
+            scheme: stream.scheme(),
+            trusted,
+            shard,
+            ends,
+            authority,
+            shelves: RefCell::default(),
+        }
     }
 
     /// What lies on this shelf speaks for this client.

@@ -16,6 +16,7 @@ const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 /// Begins handshakes of one listener. Shared by all workers, and replaced as a whole when a certificate is.
 pub struct Acceptor {
     config: Arc<ServerConfig>,
+    pub(super) certificates: Arc<Certificates>,
     settings: Arc<ListenerTls>,
 }
 
@@ -33,7 +34,8 @@ impl Acceptor {
             Some(clients) => builder.with_client_cert_verifier(Arc::clone(&clients.verifier)),
             None => builder.with_no_client_auth(),
         };
-        let mut config = builder.with_cert_resolver(Arc::new(Certificates::new(settings)));
+        let certificates = Arc::new(Certificates::new(settings));
+        let mut config = builder.with_cert_resolver(Arc::clone(&certificates) as _);
         let offered = PROTOCOLS.iter().filter(|it| settings.http2 || **it != b"h2");
         config.alpn_protocols = offered.map(|it| it.to_vec()).collect();
         // Sessions live in tickets alone: nothing to lock, nothing that grows, and one policy for all.
@@ -46,7 +48,7 @@ impl Acceptor {
             Some(ticketer) => config.ticketer = ticketer,
             None => tracing::warn!("no random numbers for tickets: every handshake is a full one"),
         }
-        Self { config: Arc::new(config), settings: Arc::clone(settings) }
+        Self { config: Arc::new(config), certificates, settings: Arc::clone(settings) }
     }
 
     /// A connection that has not begun.

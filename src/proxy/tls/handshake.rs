@@ -16,6 +16,7 @@ use crate::telemetry::HandshakeFailure;
 
 use super::super::deadline::Deadline;
 use super::acceptor::Acceptor;
+use super::names::Authority;
 use super::session::Session;
 use super::stream::{Broken, TlsStream};
 
@@ -31,15 +32,21 @@ pub async fn accept(
     acceptor: &Acceptor,
     tcp: TcpStream,
     deadline: &Deadline,
-) -> Result<TlsStream, HandshakeFailure> {
+) -> Result<(TlsStream, Option<Authority>), HandshakeFailure> {
     let begun = acceptor.begin().and_then(|it| TlsStream::new(tcp, Session::Server(it)));
     let mut stream = begun.map_err(|error| failure_of(&error))?;
-    let done = poll_fn(|cx| match stream.poll_handshake(cx) {
-        Poll::Ready(done) => Poll::Ready(Some(done)),
-        Poll::Pending => deadline.poll(cx).map(|()| None),
+    let mut asked = None;
+    let done = poll_fn(|cx| {
+        let polled = stream.poll_handshake(cx);
+        // At once: the next hello that is read here is another client's.
+        asked = acceptor.certificates.take_asked().or(asked.take());
+        match polled {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending => deadline.poll(cx).map(|()| None),
+        }
     });
     match done.await {
-        Some(Ok(())) => Ok(stream),
+        Some(Ok(())) => Ok((stream, asked)),
         None => Err(HandshakeFailure::Timeout),
         Some(Err(Broken::Io(error))) => {
             tracing::debug!(%error, "a client left in the middle of its handshake");
