@@ -8,6 +8,7 @@
 //! Not here: watching files, permissions of files, opening addresses.
 
 mod access_log;
+mod admin;
 mod balance;
 mod check;
 mod code;
@@ -35,32 +36,37 @@ mod request_id;
 mod rollout;
 mod route;
 mod schema;
+mod secret;
 mod service;
 mod similar;
 mod source;
 mod step;
 mod text;
 mod tls;
+mod token;
 mod trace;
 mod version;
 mod written;
 mod yaml;
 
 pub use access_log::{AccessLogSpec, LogFormat, LogTarget};
+pub use admin::{AdminAccess, AdminSpec, Role, SecretSource, TokenSpec};
 pub use code::{Code, explain};
 pub use difference::{Change, ChangeKind, Situation, Standing, differences};
 pub use domain::{
-    AdminSpec, Config, EscapedSlashes, IpNetwork, KeepIds, ListenerLimits, ListenerSpec, ListenerTimeouts,
-    Memory, Query, RequestIds, ServiceConfig, Underscores,
+    Config, EscapedSlashes, IpNetwork, KeepIds, ListenerLimits, ListenerSpec, ListenerTimeouts, Memory,
+    Query, RequestIds, ServiceConfig, Underscores,
 };
 pub use load::{Doors, Loaded, load};
 pub use problem::{Problem, Problems, Severity};
 pub use schema::schema;
+pub use secret::Secret;
 pub use similar::closest;
 pub use source::{Files, MemoryFiles, Place, name_matches};
 /// Durations and shares as people write them, wherever they do.
 pub use text::{duration as parse_duration, weight as parse_weight};
-pub use tls::{ClientAuth, Identity, ListenerTls, TlsVersion, UnknownName, crypto_provider};
+pub use tls::{AdminTls, ClientAuth, Identity, ListenerTls, TlsVersion, UnknownName, crypto_provider};
+pub use token::{TokenHash, Weak, token_strength};
 pub use trace::{ExportTo, TraceSpec};
 pub use written::{Line, Since, Written};
 

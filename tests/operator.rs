@@ -105,7 +105,7 @@ fn the_admin_listener_answers_only_for_itself() {
     let upstream = Upstream::answering("fine");
     let gate = Setup::to(&upstream).start();
     let ask = |request: &str| support::Client::connect(gate.admin_address()).send(request).response().status;
-    assert_eq!(ask("GET /readyz HTTP/1.1\r\nHost: evil.test\r\nConnection: close\r\n\r\n"), 403);
+    assert_eq!(ask("GET /readyz HTTP/1.1\r\nHost: evil.test\r\nConnection: close\r\n\r\n"), 421);
     let own = gate.admin_address();
     assert_eq!(
         ask(&format!(

@@ -2,14 +2,17 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, USER_AGENT};
+use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::request::Parts;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 
 use crate::controller::{Actor, Via};
+use crate::model::Timestamp;
 
+use super::access::Keys;
+use super::names::OwnNames;
+use super::paths;
 use super::reply::Problem;
-use super::token::Token;
 
 /// The way somebody came in.
 #[derive(Clone, Debug)]
@@ -19,100 +22,76 @@ pub(super) enum Door {
         /// By number; `None` if the system does not say.
         user: Option<u32>,
     },
-    /// Through loopback TCP.
+    /// Through TCP.
     Tcp {
-        /// Where we listen.
+        /// Where the connection came to.
         own: SocketAddr,
+        /// Where it came from.
+        peer: IpAddr,
+        /// Whether it is TLS.
+        secure: bool,
     },
 }
 
-impl Door {
-    /// Lets a request in, or says why not.
-    pub(super) fn admit(&self, request: &Parts, token: Option<&Token>) -> Result<(), Problem> {
-        if let Self::Tcp { own } = self {
-            admit_names(request, *own)?;
-        }
-        let changes = !matches!(request.method, Method::GET | Method::HEAD);
-        if changes {
-            demand_json(&request.headers)?;
-            if matches!(self, Self::Tcp { .. }) {
-                demand_token(&request.headers, token)?;
-            }
-        }
-        Ok(())
-    }
+/// Who asks.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Caller {
+    /// A user of this machine, by number; `None` if the system does not say.
+    User(Option<u32>),
+    /// Whoever has the token of that name.
+    Token(Box<str>),
+    /// Somebody who did not say, and need not.
+    Nobody,
+}
 
+impl Door {
+    /// Lets a request in, or says why not. What is asked for, and by which name, comes before who asks: neither
+    /// tells anything, and a page of another site does not get to try tokens.
+    pub(super) fn admit(&self, request: &Parts, keys: &Keys, now: Timestamp) -> Result<Caller, Problem> {
+        let path = paths::find(request.uri.path())?;
+        if let Self::Tcp { own, secure, .. } = self {
+            let access = keys.access.load();
+            let own = OwnNames { address: *own, names: &access.names, secure: *secure };
+            own.admit(request, path)?;
+        }
+        path.admit(&request.method)?;
+        let caller = match (self, path.needs) {
+            (Self::Socket { user }, _) => Caller::User(*user),
+            (Self::Tcp { .. }, None) => Caller::Nobody,
+            (Self::Tcp { peer, .. }, Some(role)) => keys.caller(role, &request.headers, *peer, now)?,
+        };
+        if path.writes {
+            demand_json(&request.headers)?;
+        }
+        Ok(caller)
+    }
+}
+
+impl Caller {
     /// Who it is, for the journal.
     pub(super) fn actor(&self, headers: &HeaderMap) -> Actor {
         let agent = headers.get(USER_AGENT).and_then(|it| it.to_str().ok()).unwrap_or_default();
         let via = if agent.starts_with("tidegate-cli/") { Via::Cli } else { Via::Api };
         let name = match self {
-            Self::Socket { user: Some(number) } => user_name(*number),
-            Self::Socket { user: None } => "somebody".to_owned(),
-            Self::Tcp { .. } => "token".to_owned(),
+            Self::User(Some(number)) => user_name(*number),
+            Self::User(None) => "somebody".to_owned(),
+            Self::Token(name) => name.to_string(),
+            Self::Nobody => "nobody".to_owned(),
         };
         Actor { name, via }
     }
 }
 
-/// Refuses names that are not ours: a web page that makes a browser resolve its own name to our address
-/// (DNS rebinding) still sends that name.
-fn admit_names(request: &Parts, own: SocketAddr) -> Result<(), Problem> {
-    let forbidden = |detail: &str| Problem::new(StatusCode::FORBIDDEN, "foreign_name", detail);
-    let mut hosts = request.headers.get_all(HOST).iter();
-    let host = hosts.next().and_then(|it| it.to_str().ok());
-    let authority = request.uri.authority().map(|it| it.as_str()).or(host);
-    if hosts.next().is_some() || !authority.is_some_and(|it| is_own(it, own)) {
-        return Err(forbidden("`Host` is not a name of this server: use its address or `localhost`"));
-    }
-    for origin in request.headers.get_all(ORIGIN) {
-        let text = origin.to_str().unwrap_or_default();
-        let authority = text.strip_prefix("http://").or(text.strip_prefix("https://"));
-        if !authority.is_some_and(|it| is_own(it, own)) {
-            return Err(forbidden("`Origin` is another site"));
-        }
-    }
-    Ok(())
-}
-
-/// Whether an authority means this server. The port is free: a forwarded one is legitimate, and says
-/// nothing about who asks.
-fn is_own(authority: &str, own: SocketAddr) -> bool {
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|it| it.is_ascii_digit()) => host,
-        _ => authority,
-    };
-    let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(host);
-    match bare.parse::<IpAddr>() {
-        Ok(address) => address.is_loopback() || address == own.ip(),
-        Err(_) => host.eq_ignore_ascii_case("localhost"),
-    }
-}
-
 /// A form on somebody's web page cannot send this type without asking first.
 fn demand_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let text = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
+    let mut kinds = headers.get_all(CONTENT_TYPE).iter();
+    let text = kinds.next().and_then(|it| it.to_str().ok()).unwrap_or_default();
     let kind = text.split(';').next().unwrap_or_default().trim();
-    if kind.eq_ignore_ascii_case("application/json") {
+    if kind.eq_ignore_ascii_case("application/json") && kinds.next().is_none() {
         return Ok(());
     }
     let detail = "send `Content-Type: application/json`, with `{}` if there is nothing to say";
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "json_only", detail))
-}
-
-fn demand_token(headers: &HeaderMap, token: Option<&Token>) -> Result<(), Problem> {
-    let offered = headers.get(AUTHORIZATION).map(|it| it.as_bytes());
-    let bearer = offered.and_then(|it| {
-        let (scheme, rest) = it.split_at_checked("Bearer ".len())?;
-        scheme.eq_ignore_ascii_case(b"Bearer ").then_some(rest)
-    });
-    match (token, bearer) {
-        (Some(token), Some(offered)) if token.is(offered) => Ok(()),
-        _ => {
-            let detail = "changes over TCP need `Authorization: Bearer` with the token from `admin-token` in the state directory; the Unix socket needs none";
-            Err(Problem::new(StatusCode::UNAUTHORIZED, "token_needed", detail))
-        }
-    }
 }
 
 /// The name of a user, from the local list; networks of users are not asked.
@@ -128,72 +107,91 @@ fn user_name(number: u32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arc_swap::ArcSwap;
+
+    use super::super::access::Access;
     use super::*;
+    use crate::admin::Token;
+    use crate::config::AdminAccess;
 
     const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-    fn door() -> Door {
-        Door::Tcp { own: "127.0.0.1:9900".parse().unwrap() }
+    fn keys() -> Keys {
+        let state = tempfile::tempdir().unwrap();
+        let file = state.path().join("admin-token");
+        std::fs::write(&file, TOKEN).unwrap();
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&file, private).unwrap();
+        assert!(Token::load(state.path()).is_ok());
+        let access = Access::new(&AdminAccess::default(), state.path()).unwrap();
+        Keys::new(Arc::new(ArcSwap::from_pointee(access)))
     }
 
-    /// `METHOD`, then `Name: value` pairs separated by `|`; answers with the code of the refusal.
-    fn admitted(door: &Door, method: &str, headers: &str) -> String {
-        let mut request = http::Request::builder().method(method).uri("/livez");
+    /// `METHOD path`, then `Name: value` pairs separated by `|`; answers with who it is, or with the code of
+    /// the refusal.
+    fn admitted(door: &Door, line: &str, headers: &str) -> String {
+        let (method, path) = line.split_once(' ').unwrap();
+        let mut request = http::Request::builder().method(method).uri(path);
         for line in headers.split('|').filter(|it| !it.is_empty()) {
             let (name, value) = line.split_once(": ").unwrap();
             request = request.header(name, value);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        match door.admit(&parts, Token::parse(TOKEN).as_ref()) {
-            Ok(()) => format!("ok {}", door.actor(&parts.headers).via.as_str()),
+        match door.admit(&parts, &keys(), Timestamp(0)) {
+            Ok(caller) => {
+                let actor = caller.actor(&parts.headers);
+                format!("{} via {}", actor.name, actor.via.as_str())
+            }
             Err(problem) => problem.code.to_owned(),
         }
     }
 
     #[test]
-    fn only_our_own_names_over_tcp() {
-        for (headers, said) in [
-            ("Host: 127.0.0.1:9900", "ok api"),
-            ("Host: localhost:9900", "ok api"),
-            ("Host: LOCALHOST", "ok api"),
-            ("Host: [::1]:80", "ok api"),
-            ("Host: 127.0.0.1:12345", "ok api"),
-            ("", "foreign_name"),
-            ("Host: evil.example", "foreign_name"),
-            ("Host: localhost.evil.example", "foreign_name"),
-            ("Host: 127.0.0.1.evil.example", "foreign_name"),
-            ("Host: 10.0.0.1:9900", "foreign_name"),
-            ("Host: localhost|Host: evil.example", "foreign_name"),
-            ("Host: localhost|Origin: http://localhost:9900", "ok api"),
-            ("Host: localhost|Origin: http://evil.example", "foreign_name"),
-            ("Host: localhost|Origin: null", "foreign_name"),
-            ("Host: localhost|User-Agent: tidegate-cli/0.1.0", "ok cli"),
+    fn changes_over_tcp_need_the_token_and_json() {
+        let door = Door::Tcp {
+            own: "127.0.0.1:9900".parse().unwrap(),
+            peer: "127.0.0.1".parse().unwrap(),
+            secure: false,
+        };
+        let (freeze, json) = ("POST /api/v1/freeze", "Host: localhost|Content-Type: application/json");
+        let token = format!("Host: localhost|Authorization: Bearer {TOKEN}");
+        for (line, headers, said) in [
+            ("GET /livez", "Host: localhost".to_owned(), "nobody via api"),
+            ("GET /api/v1/status", "Host: localhost".to_owned(), "nobody via api"),
+            ("GET /api/v1/status", token.clone(), "token via api"),
+            ("GET /nothing", "Host: localhost".to_owned(), "not_found"),
+            ("GET /livez", "Host: evil.test".to_owned(), "foreign_name"),
+            ("POST /livez", json.to_owned(), "method"),
+            ("GET /api/v1/freeze", token.clone(), "method"),
+            ("OPTIONS /api/v1/freeze", token.clone(), "method"),
+            (freeze, "Host: localhost".to_owned(), "token_needed"),
+            (freeze, json.to_owned(), "token_needed"),
+            (freeze, format!("{json}|Authorization: Bearer wrong"), "token_needed"),
+            (freeze, token.clone(), "json_only"),
+            (freeze, format!("{token}|Content-Type: text/plain"), "json_only"),
+            (freeze, format!("{token}|Content-Type: application/json|Content-Type: text/plain"), "json_only"),
+            (freeze, format!("{token}|Content-Type: application/json; charset=utf-8"), "token via api"),
+            (
+                freeze,
+                format!("{token}|Content-Type: application/json|User-Agent: tidegate-cli/0.1.0"),
+                "token via cli",
+            ),
         ] {
-            assert_eq!(admitted(&door(), "GET", headers), said, "{headers}");
-        }
-    }
-
-    #[test]
-    fn changes_need_json_and_the_token() {
-        let json = "Host: localhost|Content-Type: application/json";
-        for (headers, said) in [
-            ("Host: localhost".to_owned(), "json_only"),
-            ("Host: localhost|Content-Type: text/plain".to_owned(), "json_only"),
-            (json.to_owned(), "token_needed"),
-            (format!("{json}|Authorization: Bearer wrong"), "token_needed"),
-            (format!("{json}|Authorization: Basic {TOKEN}"), "token_needed"),
-            (format!("{json}; charset=utf-8|Authorization: bearer {TOKEN}"), "ok api"),
-        ] {
-            assert_eq!(admitted(&door(), "POST", &headers), said, "{headers}");
+            assert_eq!(admitted(&door, line, &headers), said, "{line} {headers}");
         }
     }
 
     #[test]
     fn the_socket_needs_neither_name_nor_token() {
         let socket = Door::Socket { user: Some(0) };
-        assert_eq!(admitted(&socket, "GET", ""), "ok api");
-        assert_eq!(admitted(&socket, "POST", "Content-Type: application/json"), "ok api");
-        assert_eq!(admitted(&socket, "POST", ""), "json_only");
+        assert_eq!(admitted(&socket, "GET /livez", ""), "root via api");
+        assert_eq!(
+            admitted(&socket, "POST /api/v1/upgrade", "Content-Type: application/json"),
+            "root via api"
+        );
+        assert_eq!(admitted(&socket, "POST /api/v1/upgrade", ""), "json_only");
         assert_eq!(user_name(0), "root");
         assert_eq!(user_name(u32::MAX - 7), format!("uid {}", u32::MAX - 7));
     }

@@ -3,11 +3,17 @@
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwap;
 use tokio::sync::watch;
+
+use crate::config::AdminAccess;
+
+use super::access::Access;
+use super::token::TokenError;
 
 /// Doors that are open already.
 #[derive(Debug, Default)]
@@ -53,15 +59,41 @@ pub enum Entry {
     Given,
 }
 
-/// The switch, for whoever hands the doors over.
-#[derive(Clone, Debug, Default)]
+/// Says who is let in: for whoever hands the doors over, and whoever loads another file.
+#[derive(Clone, Debug)]
 pub struct Doorman {
     entry: watch::Sender<Entry>,
     /// Whether the file of the Unix socket is to be removed in the end.
     pub(super) ours: Arc<AtomicBool>,
+    /// Who may do what over TCP.
+    pub(super) access: Arc<ArcSwap<Access>>,
+    /// Where the token is that counts when the file names nobody; `None` without TCP.
+    state: Option<Arc<Path>>,
 }
 
 impl Doorman {
+    /// Lets in whom the file names. `state` is where the token is kept that counts when it names nobody.
+    pub(super) fn new(spec: &AdminAccess, state: Option<&Path>) -> Result<Self, TokenError> {
+        let it = Self {
+            entry: watch::Sender::default(),
+            ours: Arc::default(),
+            access: Arc::default(),
+            state: state.map(Into::into),
+        };
+        it.let_in(it.prepare(spec)?);
+        Ok(it)
+    }
+
+    /// What the file says about who may do what, ready to be put in place.
+    pub fn prepare(&self, spec: &AdminAccess) -> Result<Access, TokenError> {
+        self.state.as_deref().map_or_else(|| Ok(Access::default()), |it| Access::new(spec, it))
+    }
+
+    /// From the next request on, these may do what is theirs.
+    pub fn let_in(&self, access: Access) {
+        self.access.store(Arc::new(access));
+    }
+
     /// From now on. Who gives the doors away leaves the socket's file where it is.
     pub fn set(&self, entry: Entry) {
         self.entry.send_replace(entry);

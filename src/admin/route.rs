@@ -31,7 +31,7 @@ pub(super) async fn answer(house: &Arc<House>, door: &Door, request: Request<Inc
 
 async fn try_answer(house: &Arc<House>, door: &Door, request: Request<Incoming>) -> Result<Reply, Problem> {
     let (head, body) = request.into_parts();
-    door.admit(&head, house.token.as_ref())?;
+    let caller = door.admit(&head, &house.keys, house.clock.now())?;
     let path: Vec<&str> = head.uri.path().split('/').skip(1).collect();
     let query = head.uri.query();
     match path.as_slice() {
@@ -68,18 +68,18 @@ async fn try_answer(house: &Arc<House>, door: &Door, request: Request<Incoming>)
             let asked: CommandAsk = ask::body(body).await?;
             let made = make(&asked, house.clock.now())?;
             verbs::concerns(&asked, &house.control.status(), name)?;
-            command(house, name, made, door.actor(&head.headers), asked.step).await
+            command(house, name, made, caller.actor(&head.headers), asked.step).await
         }
         ["api", "v1", "freeze"] => {
             write(&head.method)?;
             let asked: FreezeAsk = ask::body(body).await?;
-            let freeze = verbs::freeze(&asked, door.actor(&head.headers), house.clock.now())?;
+            let freeze = verbs::freeze(&asked, caller.actor(&head.headers), house.clock.now())?;
             freeze_or_not(house, Ok(freeze)).await
         }
         ["api", "v1", "unfreeze"] => {
             write(&head.method)?;
             let NothingAsk {} = ask::body(body).await?;
-            freeze_or_not(house, Err(door.actor(&head.headers))).await
+            freeze_or_not(house, Err(caller.actor(&head.headers))).await
         }
         ["api", "v1", "events"] => {
             read(&head.method)?;

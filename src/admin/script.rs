@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::config::{Config, Loaded, MemoryFiles, load};
+use crate::config::{AdminSpec, Config, Loaded, MemoryFiles, load};
 use crate::controller::{
     Actor, Answer, Command, Event, EvidenceLine, Freeze, GuardStatus, LaneStatus, RefusalCode, Refused,
     ServiceStatus, Status, StepStatus, Via, What,
@@ -47,9 +47,8 @@ impl Running {
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         let state = tempfile::Builder::new().permissions(private).tempdir().unwrap();
         let socket = state.path().join("admin.sock");
-        let listen = "127.0.0.1:0".parse().unwrap();
-        let server =
-            Server::bind(Some(listen), Some(&socket), state.path(), super::GivenDoors::default()).unwrap();
+        let spec = AdminSpec { listen: Some("127.0.0.1:0".parse().unwrap()), ..AdminSpec::default() };
+        let server = Server::bind(&spec, Some(&socket), state.path(), super::GivenDoors::default()).unwrap();
         let address = server.address().unwrap();
         let house = Arc::new(Scripted {
             status: watch::Sender::new(Arc::new(canary())),

@@ -13,13 +13,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::config::AdminSpec;
 use crate::runtime::{Clock, ShutdownWatch};
 use crate::telemetry::Registry;
 
+use super::access::Keys;
 use super::control::{Control, Reload, Upgrade};
 use super::door::Door;
 use super::doors::{self, Doorman, Entry, GivenDoors, GivenSocket};
@@ -27,7 +29,7 @@ use super::patience::Patient;
 use super::route;
 use super::socket::{OwnSocket, SocketError};
 use super::stream::{self, Streams};
-use super::token::{Token, TokenError};
+use super::token::TokenError;
 
 /// A server that has its sockets and its token and is ready to [`run`](Self::run).
 #[derive(Debug)]
@@ -35,7 +37,6 @@ pub struct Server {
     tcp: Option<std::net::TcpListener>,
     address: Option<SocketAddr>,
     socket: Option<OwnSocket>,
-    token: Option<Token>,
     doorman: Doorman,
 }
 
@@ -67,9 +68,7 @@ pub enum BindError {
         source: io::Error,
     },
     /// Anybody could reach it.
-    #[error(
-        "admin requests are not answered on {0}: it is no loopback address, and there is no TLS for them"
-    )]
+    #[error("admin requests are not answered on {0}: others can reach it, and there is no TLS or no token")]
     Public(SocketAddr),
     /// The socket cannot be made.
     #[error(transparent)]
@@ -87,31 +86,32 @@ pub(super) struct House {
     pub(super) registry: Arc<Registry>,
     pub(super) shutdown: ShutdownWatch,
     pub(super) clock: Clock,
-    pub(super) token: Option<Token>,
     pub(super) streams: Streams,
+    pub(super) keys: Keys,
 }
 
 impl Server {
-    /// Takes the sockets: `listen` for loopback TCP, `socket` for the Unix socket. With TCP, the token
-    /// is read from the state directory, or made there. What is given is open already.
+    /// Takes the sockets: the TCP address that `spec` names, and `socket` for the Unix socket. With TCP and
+    /// without any token in `spec`, the one in the state directory is read, or made there. What is given is
+    /// open already.
     pub fn bind(
-        listen: Option<SocketAddr>,
+        spec: &AdminSpec,
         socket: Option<&Path>,
         state: &Path,
         given: GivenDoors,
     ) -> Result<Self, BindError> {
-        let doorman = Doorman::default();
+        let fit = spec.access.is_fit_for_the_public();
         let tcp = match given.tcp {
-            Some(it) => Some(adopted(it)?),
-            None => listen.map(listen_locally).transpose()?,
+            Some(it) => Some(adopted(it, fit)?),
+            None => spec.listen.map(|it| listen(it, fit)).transpose()?,
         };
         let address = tcp.as_ref().and_then(|it| it.local_addr().ok());
-        let token = tcp.as_ref().map(|_| Token::load_or_make(state)).transpose()?;
+        let doorman = Doorman::new(&spec.access, tcp.as_ref().map(|_| state))?;
         let socket = match given.socket {
             Some(it) => Some(OwnSocket::adopt(it.listener, &it.path, Arc::clone(&doorman.ours))?),
             None => socket.map(|it| OwnSocket::bind(it, Arc::clone(&doorman.ours))).transpose()?,
         };
-        Ok(Self { tcp, address, socket, token, doorman })
+        Ok(Self { tcp, address, socket, doorman })
     }
 
     /// Says who is let in.
@@ -150,8 +150,8 @@ impl Server {
             registry: parts.registry,
             shutdown: parts.shutdown,
             clock: parts.clock,
-            token: self.token.take(),
             streams: Streams::default(),
+            keys: Keys::new(Arc::clone(&self.doorman.access)),
         });
         let tcp = self.tcp.take().map(TcpListener::from_std).transpose()?;
         let unix = self.socket.as_mut().and_then(OwnSocket::take).map(UnixListener::from_std).transpose()?;
@@ -164,8 +164,9 @@ impl Server {
     }
 }
 
-fn listen_locally(address: SocketAddr) -> Result<std::net::TcpListener, BindError> {
-    if !address.ip().is_loopback() {
+/// Opens the door. The file was checked already; that nobody else gets in is worth a second look.
+fn listen(address: SocketAddr, fit: bool) -> Result<std::net::TcpListener, BindError> {
+    if AdminSpec::is_public(address) && !fit {
         return Err(BindError::Public(address));
     }
     let listen = || {
@@ -176,12 +177,11 @@ fn listen_locally(address: SocketAddr) -> Result<std::net::TcpListener, BindErro
     listen().map_err(|source| BindError::Tcp { address, source })
 }
 
-/// A door that somebody else opened. That it leads to this machine alone was for them to see to, and is
-/// checked all the same.
-fn adopted(listener: std::net::TcpListener) -> Result<std::net::TcpListener, BindError> {
+/// A door that somebody else opened.
+fn adopted(listener: std::net::TcpListener, fit: bool) -> Result<std::net::TcpListener, BindError> {
     let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));
     let address = listener.local_addr().unwrap_or(unspecified);
-    if !address.ip().is_loopback() {
+    if AdminSpec::is_public(address) && !fit {
         return Err(BindError::Public(address));
     }
     listener.set_nonblocking(true).map_err(|source| BindError::Tcp { address, source })?;
@@ -205,11 +205,11 @@ async fn serve_tcp(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // What does not fit waits here, where it is bounded and where it is noticed. That it cannot
                 // be set harms nobody.
                 let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES);
-                connections.serve(stream, Door::Tcp { own }, permit);
+                connections.serve_tcp(stream, peer, own, permit);
             }
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
@@ -257,6 +257,22 @@ impl<'a> Connections<'a> {
     async fn permit(&mut self) -> Permit {
         while self.open.try_join_next().is_some() {}
         Arc::clone(&self.free).acquire_owned().await.expect("this semaphore is never closed")
+    }
+
+    fn serve_tcp(&mut self, stream: TcpStream, peer: SocketAddr, own: SocketAddr, permit: Permit) {
+        // The address may be every one of this machine; a connection has come to one of them.
+        let own = stream.local_addr().unwrap_or(own);
+        let acceptor = self.house.keys.access.load().tls.clone();
+        let door = Door::Tcp { own, peer: peer.ip(), secure: acceptor.is_some() };
+        let Some(acceptor) = acceptor else { return self.serve(stream, door, permit) };
+        let house = Arc::clone(self.house);
+        self.open.spawn(async move {
+            let _permit = permit;
+            match acceptor.accept(stream).await {
+                Ok(stream) => serve_connection(stream, door, house).await,
+                Err(error) => tracing::debug!(%peer, %error, "a handshake at the admin address failed"),
+            }
+        });
     }
 
     fn serve<S>(&mut self, stream: S, door: Door, permit: Permit)
@@ -328,7 +344,7 @@ const LAST_WORDS_MAX: Duration = Duration::from_secs(65);
 mod tests {
     use serde_json::{Value, json};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::{TcpStream, UnixStream};
+    use tokio::net::UnixStream;
 
     use super::*;
     use crate::admin::ReloadFailed;
@@ -408,7 +424,7 @@ mod tests {
         assert_eq!((code, &parsed(&body)["code"]), (401, &json!("token_needed")));
         let token = format!("Authorization: Bearer {}", it.token());
         assert_eq!(by_tcp(&it, line, &[host, &token], "{}").await.0, 415);
-        assert_eq!(by_tcp(&it, line, &["Host: evil.example", kind, &token], "{}").await.0, 403);
+        assert_eq!(by_tcp(&it, line, &["Host: evil.example", kind, &token], "{}").await.0, 421);
         let foreign = "Origin: http://evil.example";
         assert_eq!(by_tcp(&it, line, &[host, foreign, kind, &token], "{}").await.0, 403);
         assert!(it.house.commanded.lock().unwrap().is_empty());
@@ -579,10 +595,10 @@ mod tests {
     #[test]
     fn public_addresses_are_refused() {
         let directory = tempfile::tempdir().unwrap();
-        let listen = Some("0.0.0.0:0".parse().unwrap());
-        assert!(matches!(
-            Server::bind(listen, None, directory.path(), GivenDoors::default()),
-            Err(BindError::Public(_))
-        ));
+        for address in ["0.0.0.0:0", "[::]:0", "10.0.0.1:0", "[::ffff:10.0.0.1]:0"] {
+            let spec = AdminSpec { listen: Some(address.parse().unwrap()), ..AdminSpec::default() };
+            let bound = Server::bind(&spec, None, directory.path(), GivenDoors::default());
+            assert!(matches!(bound, Err(BindError::Public(_))), "{address}");
+        }
     }
 }

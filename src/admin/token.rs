@@ -1,13 +1,14 @@
-//! The token that a change over TCP needs.
+//! A token as whoever shows it has it, and the one that is made where the file names nobody.
 
 use std::fs::{self, File, OpenOptions};
-use std::hint::black_box;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rand::TryRng;
 use rand::rngs::SysRng;
+
+use crate::config::{TokenHash, Weak, token_strength};
 
 /// A secret that is never printed.
 #[derive(Clone)]
@@ -35,10 +36,12 @@ pub enum TokenError {
         mode: u32,
     },
     /// The file holds something else.
-    #[error("`{}` holds no admin token of at least {BYTES_MIN} printable characters: remove it to get a new one", .path.display())]
+    #[error("`{}` holds no admin token: remove it to get a new one", .path.display())]
     Unusable {
         /// The file.
         path: PathBuf,
+        /// What is wrong with what is there.
+        source: Weak,
     },
 }
 
@@ -64,23 +67,24 @@ impl Token {
         }
         let mut text = String::new();
         file.take(BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
-        Self::parse(text.trim_end()).ok_or(TokenError::Unusable { path })
+        Self::parse(text.trim_end()).map_err(|source| TokenError::Unusable { path, source })
     }
 
     /// A token as somebody wrote it: printable, without spaces, and long enough not to be guessed.
-    pub fn parse(text: &str) -> Option<Self> {
-        let fits = text.len() >= BYTES_MIN && text.bytes().all(|it| it.is_ascii_graphic());
-        fits.then(|| Self(text.to_owned()))
+    pub fn parse(text: &str) -> Result<Self, Weak> {
+        token_strength(text).map(|()| Self(text.to_owned()))
     }
 
-    /// Whether `offered` is this token. Takes as long whether the first byte differs or the last.
-    pub fn is(&self, offered: &[u8]) -> bool {
-        let own = self.0.as_bytes();
-        if own.len() != offered.len() {
-            return false;
-        }
-        let differing = own.iter().zip(offered).fold(0, |sum, (a, b)| black_box(sum | (a ^ b)));
-        differing == 0
+    /// A new one.
+    pub fn random() -> io::Result<Self> {
+        let mut bytes = [0; RANDOM_BYTES];
+        SysRng.try_fill_bytes(&mut bytes).map_err(io::Error::other)?;
+        Ok(Self(bytes.iter().map(|it| format!("{it:02x}")).collect()))
+    }
+
+    /// What a server keeps of it.
+    pub fn hash(&self) -> TokenHash {
+        TokenHash::of(self.0.as_bytes())
     }
 
     /// The text, to be sent to a server.
@@ -91,17 +95,15 @@ impl Token {
     fn make(directory: &Path) -> Result<Self, TokenError> {
         let path = directory.join(FILE);
         let failed = |source| TokenError::Io { doing: "make", path: path.clone(), source };
-        let mut bytes = [0; RANDOM_BYTES];
-        SysRng.try_fill_bytes(&mut bytes).map_err(|it| failed(io::Error::other(it)))?;
-        let text: String = bytes.iter().map(|it| format!("{it:02x}")).collect();
+        let token = Self::random().map_err(failed)?;
         // Whole or not at all: a crash leaves no half token under the name.
         let new = directory.join(format!("{FILE}.new"));
         let _ = fs::remove_file(&new);
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).map_err(failed)?;
-        writeln!(file, "{text}").and_then(|()| file.sync_all()).map_err(failed)?;
+        writeln!(file, "{}", token.reveal()).and_then(|()| file.sync_all()).map_err(failed)?;
         fs::rename(&new, &path).map_err(failed)?;
-        Ok(Self(text))
+        Ok(token)
     }
 }
 
@@ -115,8 +117,6 @@ impl std::fmt::Debug for Token {
 const FILE: &str = "admin-token";
 /// 128 bits, as hexadecimal digits.
 const RANDOM_BYTES: usize = 16;
-/// Shortest token that somebody may put there by hand: 22 characters of base 64 are 128 bits too.
-const BYTES_MIN: usize = 22;
 /// Nobody's token is longer.
 const BYTES_MAX: u64 = 4_096;
 
@@ -129,7 +129,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let first = Token::load_or_make(directory.path()).unwrap();
         let second = Token::load_or_make(directory.path()).unwrap();
-        assert!(first.is(second.reveal().as_bytes()));
+        assert!(first.hash() == second.hash());
         assert_eq!(first.reveal().len(), 32);
         let path = directory.path().join(FILE);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -150,12 +150,10 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_token_is_the_token() {
-        let token = Token::parse("0123456789abcdef0123456789abcdef").unwrap();
-        assert!(token.is(b"0123456789abcdef0123456789abcdef"));
-        for wrong in ["", "0123456789abcdef0123456789abcdee", "0123456789abcdef0123456789abcdef0"] {
-            assert!(!token.is(wrong.as_bytes()), "{wrong}");
-        }
-        assert_eq!(format!("{token:?}"), "Token(…)");
+    fn new_ones_are_new_and_never_printed() {
+        let (one, other) = (Token::random().unwrap(), Token::random().unwrap());
+        assert!(one.hash() != other.hash());
+        assert!(Token::parse(one.reveal()).is_ok());
+        assert_eq!(format!("{one:?}"), "Token(…)");
     }
 }

@@ -24,6 +24,10 @@ impl Files for Disk {
         read(path, 0o026, "readable by everybody, or writable by others", "go-w,o-r")
     }
 
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
     fn authorities(&self) -> Vec<Vec<u8>> {
         let found = rustls_native_certs::load_native_certs();
         for error in &found.errors {

@@ -53,6 +53,10 @@ impl Files for Instead<'_> {
         Disk.read_secret(path)
     }
 
+    fn variable(&self, name: &str) -> Option<String> {
+        Disk.variable(name)
+    }
+
     fn authorities(&self) -> Vec<Vec<u8>> {
         Disk.authorities()
     }

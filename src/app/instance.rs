@@ -152,6 +152,7 @@ impl Instance {
             last_good: (last_good && !ephemeral).then(|| LastGood::within(&state)),
             publisher: publisher.clone(),
             key,
+            doorman: admin.doorman(),
         };
         let reloader = Arc::new(Reloader::new(path, sockets, followed, parts));
         let began = reloader.begin(loaded, bound).await;

@@ -101,6 +101,14 @@ impl Files for Recording {
         Disk.read_secret(path)
     }
 
+    fn variable(&self, name: &str) -> Option<String> {
+        Disk.variable(name)
+    }
+
+    fn authorities(&self) -> Vec<Vec<u8>> {
+        Disk.authorities()
+    }
+
     fn now(&self) -> Timestamp {
         Disk.now()
     }
@@ -138,6 +146,14 @@ impl Files for Snapshot {
 
     fn read_secret(&self, path: &Path) -> io::Result<Vec<u8>> {
         Disk.read_secret(path)
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        Disk.variable(name)
+    }
+
+    fn authorities(&self) -> Vec<Vec<u8>> {
+        Disk.authorities()
     }
 
     fn now(&self) -> Timestamp {

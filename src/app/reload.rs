@@ -1,12 +1,13 @@
 //! Loads the configuration and makes it serve: check everything, then swap everything, or change
 //! nothing and say why.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
 
-use crate::admin::{Answering, LastFailure, Reload, ReloadDone, ReloadFailed};
+use crate::admin::{Answering, Doorman, LastFailure, Reload, ReloadDone, ReloadFailed};
 use crate::config::{Config, ListenerSpec, Loaded, Memory, load};
 use crate::controller::{ConfigureError, Handle};
 use crate::model::{Generation, MacKey};
@@ -53,6 +54,8 @@ pub struct Parts {
     pub publisher: Publisher,
     /// What cookies are sealed with.
     pub key: MacKey,
+    /// Says who is let in at the admin doors.
+    pub doorman: Doorman,
 }
 
 /// Whoever takes the services of a configuration and has them served.
@@ -101,12 +104,14 @@ impl Paused<'_> {
 struct Fixed {
     workers: Option<usize>,
     state: Option<PathBuf>,
-    admin: crate::config::AdminSpec,
+    /// The doors themselves, and not who is let in.
+    admin: (Option<SocketAddr>, Option<PathBuf>),
 }
 
 impl Fixed {
     fn of(config: &Config) -> Self {
-        Self { workers: config.workers, state: config.state.clone(), admin: config.admin.clone() }
+        let admin = (config.admin.listen, config.admin.socket.clone());
+        Self { workers: config.workers, state: config.state.clone(), admin }
     }
 
     fn difference(&self, other: &Self) -> Option<&'static str> {
@@ -116,7 +121,10 @@ impl Fixed {
         if self.state != other.state {
             return Some("state");
         }
-        (self.admin != other.admin).then_some("admin")
+        if self.admin.0 != other.admin.0 {
+            return Some("admin.listen");
+        }
+        (self.admin != other.admin).then_some("admin.socket")
     }
 }
 
@@ -217,7 +225,11 @@ impl Reloader {
                 problems: loaded.problems.render_json(),
             });
         };
+        // The token in the state directory is no part of what was loaded, and may be another one by now.
+        let access = self.parts.doorman.prepare(&config.admin.access);
+        let access = access.map_err(|error| failed(chain(&error)))?;
         if inner.generation != Generation::default() && loaded.digest == inner.digest {
+            self.parts.doorman.let_in(access);
             return Ok(ReloadDone { generation: inner.generation, changed: false });
         }
         let fixed = Fixed::of(&config);
@@ -252,6 +264,7 @@ impl Reloader {
         self.parts.proxy.set_memory_max(memory);
         inner.sockets.apply(&self.parts.proxy, bound).await;
         self.parts.registry.certificates(certificates);
+        self.parts.doorman.let_in(access);
         (inner.generation, inner.digest, inner.fixed) = (generation, loaded.digest, Some(fixed));
         self.parts.registry.config_loaded(generation, self.parts.clock.now());
         *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = Some(serving);

@@ -61,7 +61,7 @@ pub fn places(global: &Global) -> Result<Places, Failure> {
     let unreadable = loaded.as_ref().is_some_and(|it| it.doors.is_none());
     let doors = loaded.and_then(|it| it.doors);
     let state = state_directory(doors.as_ref().and_then(|it| it.state.as_deref()));
-    let token = env::var("TIDEGATE_TOKEN").ok().and_then(|it| Token::parse(&it));
+    let token = env::var("TIDEGATE_TOKEN").ok().and_then(|it| Token::parse(&it).ok());
     let token = token.or_else(|| Token::load(&state).ok());
     let remark = unreadable.then(|| {
         let file = file.unwrap_or_default();

@@ -88,6 +88,11 @@ exist is an error."
 "Two files, or two places in one, define a service of the same name. Neither wins: rename one of them or
 remove it. Both places are shown."
 
+    Secret "TG0115" "a secret that cannot be used"
+"Secrets do not stand in the file, which is read, copied and shown: it says where they are. file:PATH is a file
+that only its owner, or its group, can read, without the line break at its end; env:NAME is an environment
+variable. They are read again at every reload, and one that is missing refuses it."
+
     NoServices "TG0201" "nothing to route to"
 "A configuration without a service and without a route answers every request with 404. That is hardly
 ever meant; most often an `include` matches nothing."
@@ -240,12 +245,19 @@ system choose."
 there is believed about the client's address, so bits behind the prefix, which hint at a mistake, are
 refused."
 
-    AdminPublic "TG0505" "the admin address is public"
-"Whoever reaches the admin address can roll back and promote. Until it has TLS and tokens it may only be
-a loopback address: admin: {listen: 127.0.0.1:9900}, or off."
+    AdminPublic "TG0505" "the admin address can be reached by others"
+"Whoever reaches the admin address can read everything, and with a token roll back and promote. An address that
+is not of this machine alone needs `tls`, so that tokens cannot be read on the way, and `tokens` (or `token`) of
+those who may do something. Where something else keeps strangers out of the network, `unsafe_without_tls: true`
+does without the former."
 
     Limit "TG0506" "a limit out of range"
 "The limit would refuse everything, or would let one peer take all memory. The message names the range."
+
+    Token "TG0507" "a token that cannot be used"
+"A token is at least 22 random characters, which are 128 bits; `tidegate token` makes one. Its file may hold its
+hash instead: sha256: and 64 hexadecimal digits. Every token is somebody's, so no two are the same, and one that
+has expired opens nothing."
 
     Certificate "TG0601" "a certificate that cannot be used"
 "A certificate is a file in PEM: first the server's own, then the one that issued it, and so on. It must be

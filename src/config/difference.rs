@@ -194,12 +194,18 @@ fn rest(old: &Config, new: &Config, found: &mut Vec<Change>) {
     let fixed = [
         ("workers", old.workers != new.workers),
         ("state", old.state != new.state),
-        ("admin", old.admin != new.admin),
+        ("admin", (old.admin.listen, &old.admin.socket) != (new.admin.listen, &new.admin.socket)),
     ];
+    let doors = |it: &String| it.starts_with("admin.listen") || it.starts_with("admin.socket");
     for (key, _) in fixed.into_iter().filter(|it| it.1) {
-        let what = settings(&only(&old.written, key), &only(&new.written, key)).join(", ");
+        let mut lines = settings(&only(&old.written, key), &only(&new.written, key));
+        lines.retain(|it| key != "admin" || doors(it) || it.starts_with("admin:"));
+        let what = lines.join(", ");
         let consequence = "cannot be changed by a reload: restart tidegate, or put the old value back";
         found.push(Change::new(ChangeKind::Refused, key, what, consequence));
+    }
+    if old.admin.access != new.admin.access {
+        access(old, new, found);
     }
     let elsewhere = ["workers", "state", "admin", "listen", "services", "routes"];
     let mut keys: Vec<&str> = Vec::new();
@@ -218,6 +224,20 @@ fn rest(old: &Config, new: &Config, found: &mut Vec<Change>) {
         for line in settings(&only(&old.written, key), &only(&new.written, key)) {
             found.push(Change::new(ChangeKind::Changed, key, line, consequence));
         }
+    }
+}
+
+/// Who may do what at the admin address.
+fn access(old: &Config, new: &Config, found: &mut Vec<Change>) {
+    let mut lines = settings(&only(&old.written, "admin"), &only(&new.written, "admin"));
+    lines.retain(|it| !it.starts_with("admin.listen") && !it.starts_with("admin.socket"));
+    if lines.is_empty() {
+        lines.push("what it refers to was renewed (tokens, certificates)".into());
+    }
+    for line in lines {
+        let tls = line.starts_with("admin.tls");
+        let consequence = if tls { "from the next connection on" } else { "from the next request on" };
+        found.push(Change::new(ChangeKind::Changed, "admin", line, consequence));
     }
 }
 

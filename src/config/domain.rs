@@ -12,6 +12,7 @@ use crate::routing::{Dns, Matcher, Redirect, ServiceSpec, VersionIndex};
 use super::tls::ListenerTls;
 
 use super::access_log::AccessLogSpec;
+use super::admin::AdminSpec;
 use super::trace::TraceSpec;
 use super::written::Written;
 
@@ -255,19 +256,4 @@ pub enum KeepIds {
     Any,
     /// Nobody's.
     None,
-}
-
-/// Where operators and scrapers are answered.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AdminSpec {
-    /// Loopback TCP address; `None` switches it off.
-    pub listen: Option<SocketAddr>,
-    /// Unix socket; `None` leaves the choice to the environment.
-    pub socket: Option<PathBuf>,
-}
-
-impl Default for AdminSpec {
-    fn default() -> Self {
-        Self { listen: Some(SocketAddr::from(([127, 0, 0, 1], 9900))), socket: None }
-    }
 }

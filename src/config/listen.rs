@@ -1,13 +1,13 @@
-//! `listen` and `admin`: where connections are accepted.
+//! `listen`: where connections are accepted.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::admin::AdminSpec;
 use super::code::Code;
 use super::domain::{
-    AdminSpec, EscapedSlashes, IpNetwork, ListenerLimits, ListenerSpec, ListenerTimeouts, RequestIds,
-    Underscores,
+    EscapedSlashes, IpNetwork, ListenerLimits, ListenerSpec, ListenerTimeouts, RequestIds, Underscores,
 };
 use super::fields::{self, Fields, Shape};
 use super::node::{Node, Value, Word};
@@ -60,8 +60,6 @@ pub(super) const LISTENER_LIMITS: Shape = Shape {
         "connections_per_address",
     ],
 };
-
-pub(super) const ADMIN: Shape = Shape { name: "Admin", what: "`admin`", keys: &["listen", "socket"] };
 
 /// Name of the listener that is written without one: `listen: 8080`.
 const LISTENER_NAME_DEFAULT: &str = "http";
@@ -185,7 +183,7 @@ fn port_or_address(node: &Node, problems: &mut Problems) -> Option<SocketAddr> {
     address(node, problems)
 }
 
-fn address(node: &Node, problems: &mut Problems) -> Option<SocketAddr> {
+pub(super) fn address(node: &Node, problems: &mut Problems) -> Option<SocketAddr> {
     let written = fields::text(node, problems)?;
     if let Ok(address) = written.parse() {
         return Some(address);
@@ -321,33 +319,6 @@ fn limits(node: &Node, problems: &mut Problems) -> Option<ListenerLimits> {
         problems.push(report.help(format!("requests are refused above {} bytes of head already", it.head)));
     }
     Some(it)
-}
-
-/// `admin`, and where its address is written, if it is.
-pub(super) fn admin(node: &Node, problems: &mut Problems) -> Option<(AdminSpec, Option<At>)> {
-    let fields = Fields::of(node, node.at, &ADMIN, problems)?;
-    let mut spec = AdminSpec::default();
-    let mut at = None;
-    fields.set("socket", &mut spec.socket, problems, |node, problems| fields::path(node, problems).map(Some));
-    if let Some(node) = fields.get("listen") {
-        at = Some(node.at);
-        spec.listen = admin_listen(node, problems)?;
-    }
-    Some((spec, at))
-}
-
-fn admin_listen(node: &Node, problems: &mut Problems) -> Option<Option<SocketAddr>> {
-    if node.is_word("off") {
-        return Some(None);
-    }
-    let address = address(node, problems)?;
-    if !address.ip().to_canonical().is_loopback() {
-        let message = format!("{address} can be reached from outside this machine");
-        let help = format!("write 127.0.0.1:{} or `off`", address.port());
-        problems.push(Report::error(Code::AdminPublic, node.at, message).help(help));
-        return None;
-    }
-    Some(Some(address))
 }
 
 /// Addresses that only one can have.

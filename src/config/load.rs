@@ -7,8 +7,9 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::access_log::access_log;
+use super::admin::{self, AdminSpec};
 use super::code::Code;
-use super::domain::{AdminSpec, Config, Memory};
+use super::domain::{Config, Memory};
 use super::fields::{self, Fields, Shape};
 use super::listen;
 use super::merged::Merged;
@@ -92,6 +93,7 @@ pub fn load(path: &Path, files: &dyn Files) -> Loaded {
     }
     loader.digest.update(&loader.credentials.digest.digest().to_le_bytes());
     loader.problems.sort();
+    loader.problems.redact();
     let config = config.filter(|_| !loader.problems.has_errors());
     loader.read.sort();
     loader.read.dedup();
@@ -305,7 +307,8 @@ impl Loader<'_> {
             Some(it) => listen::listen(&it.value, credentials, problems),
             None => Vec::new(),
         };
-        let admin = fields.read("admin", problems, listen::admin);
+        let admin =
+            fields.read("admin", problems, |node, problems| admin::admin(node, credentials, problems));
         let (admin, admin_at) = admin.unwrap_or((AdminSpec::default(), None));
         listen::clashes(&listeners, &admin, admin_at, problems);
         let state = fields.read("state", problems, fields::path);

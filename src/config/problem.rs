@@ -48,6 +48,8 @@ pub struct Problems {
     sources: Vec<Source>,
     /// Texts that are paths.
     paths: Vec<(At, PathBuf)>,
+    /// Texts that are shown to nobody.
+    hidden: Vec<At>,
     errors: usize,
     warnings: usize,
 }
@@ -161,6 +163,11 @@ impl Problems {
         self.paths.iter().find(|it| it.0 == at).map(|it| it.1.as_path())
     }
 
+    /// Has a text hidden wherever its line is shown: it is a secret that stands where none should.
+    pub(super) fn hide(&mut self, at: At) {
+        self.hidden.push(at);
+    }
+
     pub(super) fn push(&mut self, report: Report) {
         // Finding lines takes time; in a file of a million mistakes nobody reads the last ones.
         if self.is_full() {
@@ -188,6 +195,28 @@ impl Problems {
         match severity {
             Severity::Error => self.errors += 1,
             Severity::Warning => self.warnings += 1,
+        }
+    }
+
+    /// Takes what is hidden out of the texts that are shown, letter by letter, so that places stay.
+    pub(super) fn redact(&mut self) {
+        self.hidden.sort_by_key(|it| (it.file, it.start));
+        for (file, source) in self.sources.iter_mut().enumerate() {
+            let mut hidden = self.hidden.iter().filter(|it| it.file == file).peekable();
+            if hidden.peek().is_none() {
+                continue;
+            }
+            let mut shown = String::with_capacity(source.text.len());
+            for (at, letter) in source.text.char_indices() {
+                while hidden.next_if(|it| it.end <= at).is_some() {}
+                match hidden.peek() {
+                    Some(it) if it.start <= at && letter != '\n' => {
+                        shown.push_str(&"*".repeat(letter.len_utf8()))
+                    }
+                    _ => shown.push(letter),
+                }
+            }
+            source.text = shown.into();
         }
     }
 

@@ -20,6 +20,11 @@ pub trait Files {
         self.read(path)
     }
 
+    /// A variable of the environment, if it is there and is text.
+    fn variable(&self, _name: &str) -> Option<String> {
+        None
+    }
+
     /// Certificates of the authorities that this system believes, in DER.
     fn authorities(&self) -> Vec<Vec<u8>> {
         Vec::new()
@@ -40,7 +45,10 @@ const MEMORY_NOW: Timestamp = Timestamp(1_767_225_600_000_000);
 
 /// Files that exist only in memory.
 #[derive(Clone, Debug, Default)]
-pub struct MemoryFiles(Vec<(PathBuf, Vec<u8>)>);
+pub struct MemoryFiles {
+    files: Vec<(PathBuf, Vec<u8>)>,
+    variables: Vec<(String, String)>,
+}
 
 impl MemoryFiles {
     /// No files yet.
@@ -51,17 +59,27 @@ impl MemoryFiles {
     /// Adds a file or replaces it.
     pub fn with(mut self, path: impl Into<PathBuf>, content: impl Into<Vec<u8>>) -> Self {
         let path = path.into();
-        self.0.retain(|it| it.0 != path);
-        self.0.push((path, content.into()));
-        self.0.sort();
+        self.files.retain(|it| it.0 != path);
+        self.files.push((path, content.into()));
+        self.files.sort();
+        self
+    }
+
+    /// Adds a variable of the environment.
+    pub fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
         self
     }
 }
 
 impl Files for MemoryFiles {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let found = self.0.iter().find(|it| it.0 == path);
+        let found = self.files.iter().find(|it| it.0 == path);
         found.map(|it| it.1.clone()).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.variables.iter().find(|it| it.0 == name).map(|it| it.1.clone())
     }
 
     fn list(&self, pattern: &Path) -> io::Result<Vec<PathBuf>> {
@@ -70,7 +88,7 @@ impl Files for MemoryFiles {
             path.parent() == pattern.parent()
                 && path.file_name().and_then(|it| it.to_str()).is_some_and(|it| name_matches(name, it))
         };
-        Ok(self.0.iter().map(|it| it.0.clone()).filter(|it| fits(it)).collect())
+        Ok(self.files.iter().map(|it| it.0.clone()).filter(|it| fits(it)).collect())
     }
 }
 

@@ -5,6 +5,7 @@
 //!
 //! Not here: the engine that uses them ([`crate::proxy`]).
 
+mod admin;
 mod authority;
 mod certificate;
 mod credentials;
@@ -21,6 +22,10 @@ use rustls::sign::CertifiedKey;
 
 use crate::model::Timestamp;
 
+#[cfg(test)]
+pub(super) use admin::ADMIN_TLS;
+pub use admin::AdminTls;
+pub(super) use admin::admin;
 pub(super) use credentials::Credentials;
 #[cfg(test)]
 pub(super) use listener::{CERTIFICATE, LISTENER_TLS};

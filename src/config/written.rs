@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::node::{Node, Value};
 use super::schema::documented_defaults;
+use super::secret::is_reference;
 use super::source::At;
 use super::yaml::is_invisible;
 
@@ -102,7 +103,8 @@ impl Written {
             Self::List(items) => Self::List(items.iter().map(Self::redacted).collect()),
             Self::Map(lines) => {
                 let line = |it: &Line| match &it.value {
-                    Self::Text { .. } if is_secret(&it.key) => {
+                    // Where a secret is, is none.
+                    Self::Text { text, .. } if is_secret(&it.key) && !is_reference(text) => {
                         Line { value: Self::Text { text: "REDACTED".into(), plain: true }, ..it.clone() }
                     }
                     value => Line { value: value.redacted(), ..it.clone() },

@@ -94,6 +94,10 @@ name_type!(
     /// An address that accepts connections, as the file calls it: `http`.
     ListenerName
 );
+name_type!(
+    /// Who a token of the admin interface belongs to: `ann`, `prometheus`.
+    TokenName
+);
 
 #[cfg(test)]
 mod tests {

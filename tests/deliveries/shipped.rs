@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::support::load::Load;
-use crate::support::tls::{Ca, Hello};
+use crate::support::tls::{Ca, Hello, put};
 use crate::support::{Client, Gate, Response, Setup, Upstream, gate, until};
 
 /// A shipped file, running, with somebody behind every port that it names.
@@ -221,6 +221,59 @@ fn tls_asks_partners_who_they_are_and_leads_plain_http_there() {
     // In TLS 1.3 a client learns of it after its own part is done.
     let _ = Hello::to("shop.example.com", &ca).try_connect(inner);
     until("a stranger is refused", || (refused("certificate_missing") >= 1.0).then_some(()));
+}
+
+#[test]
+fn operators_come_over_tls_each_with_their_token() {
+    let (ca, clients) = (Ca::new("ca"), Ca::new("clients"));
+    let it = Shipped::run("admin.yaml", &[3001, 3002], |directory, text| {
+        let certs = directory.join("certs");
+        fs::create_dir(&certs).expect("a directory");
+        ca.issue(&["ops.example.com"]).put(&certs, "ops");
+        fs::write(certs.join("clients.pem"), clients.pem()).expect("write");
+        for name in ["admin", "ann", "wall", "prometheus"] {
+            put(&certs.join(format!("{name}.token")), token(name) + "\n", 0o600);
+        }
+        // The address and the socket of the tests in the place of the file's.
+        let own = text.lines().find(|it| it.starts_with("admin: {")).expect("where it listens").to_owned();
+        let doors = own.trim_start_matches("admin: {").trim_end_matches('}').replace(", ", "\n  ");
+        text.replace(&format!("{own}\n"), "")
+            .replace("  listen: 0.0.0.0:9900\n", &format!("admin:\n  {doors}\n"))
+    });
+    let hello = Hello::from(&clients.issue(&["client"]), "ops.example.com", &ca);
+    let ask = |line: &str, name: &str| {
+        let json = "Content-Type: application/json\r\nContent-Length: 2\r\n";
+        let head = format!("{line} HTTP/1.1\r\nHost: ops.example.com\r\nConnection: close\r\n{json}");
+        let request = format!("{head}Authorization: Bearer {}\r\n\r\n{{}}", token(name));
+        hello.connect(it.gate.admin_address()).send(request).response().status
+    };
+    let (metrics, status) = ("GET /metrics", "GET /api/v1/status");
+    let (freeze, reload) = ("POST /api/v1/freeze", "POST /api/v1/config/reload");
+    for (name, answers) in [
+        ("prometheus", [200, 403, 403, 403]),
+        ("wall", [200, 200, 403, 403]),
+        ("ann", [200, 200, 200, 403]),
+        ("admin", [200, 200, 200, 200]),
+        ("eve", [401, 401, 401, 401]),
+    ] {
+        assert_eq!([metrics, status, freeze, reload].map(|line| ask(line, name)), answers, "{name}");
+    }
+    let frozen: serde_json::Value =
+        serde_json::from_str(&it.gate.ask("GET", "/api/v1/status", "").text()).expect("JSON");
+    assert!(["ann", "token"].contains(&frozen["freeze"]["by"]["name"].as_str().expect("somebody")));
+    // Without a certificate nobody gets as far as a token.
+    let stranger = Hello::to("ops.example.com", &ca).try_connect(it.gate.admin_address());
+    let answered = stranger.ok().and_then(|it| {
+        let mut client = it.client();
+        client.offer("GET /livez HTTP/1.1\r\nHost: ops.example.com\r\n\r\n").ok()?;
+        client.try_response("GET").ok()
+    });
+    assert!(answered.is_none(), "{answered:?}");
+}
+
+/// A token that has its owner's name in it.
+fn token(name: &str) -> String {
+    format!("{name}-2b7e151628aed2a6abf7158809cf4f3c")
 }
 
 #[test]

@@ -40,15 +40,20 @@ fn request(method: &str, host: impl std::fmt::Display, path: &str, body: &str) -
 /// The answer to a question through a Unix socket.
 #[track_caller]
 pub fn by_socket(socket: &Path, method: &str, path: &str, body: &str) -> Response {
-    let mut stream = UnixStream::connect(socket).expect("the admin socket");
+    try_by_socket(socket, method, path, body).expect("the admin socket")
+}
+
+/// The same, if anybody answers.
+pub fn try_by_socket(socket: &Path, method: &str, path: &str, body: &str) -> Option<Response> {
+    let mut stream = UnixStream::connect(socket).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
-    stream.write_all(request(method, "localhost", path, body).as_bytes()).expect("send");
+    stream.write_all(request(method, "localhost", path, body).as_bytes()).ok()?;
     let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).expect("an answer that ends");
-    let end = bytes.windows(4).position(|it| it == b"\r\n\r\n").expect("a head") + 4;
+    stream.read_to_end(&mut bytes).ok()?;
+    let end = bytes.windows(4).position(|it| it == b"\r\n\r\n")? + 4;
     let head = Head::parse(&bytes[..end]).expect("a head");
     let status = head.status().expect("a status");
-    Response { status, head, body: bytes.split_off(end), ..Response::default() }
+    Some(Response { status, head, body: bytes.split_off(end), ..Response::default() })
 }
 
 /// The sum of the samples of a metric that carry these labels, in Prometheus text.

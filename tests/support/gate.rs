@@ -324,7 +324,10 @@ impl Gate {
     fn ready(&mut self) -> bool {
         let start = Instant::now();
         while start.elapsed() < PATIENCE && self.runs() {
-            if admin::try_get(self.admin_address(), "/readyz").is_some_and(|it| it.status == 200) {
+            // Over TCP it may ask for TLS.
+            let plain = admin::try_get(self.admin_address(), "/readyz");
+            let answer = plain.or_else(|| admin::try_by_socket(&self.socket(), "GET", "/readyz", ""));
+            if answer.is_some_and(|it| it.status == 200) {
                 return true;
             }
             std::thread::sleep(Duration::from_millis(5));

@@ -20,6 +20,7 @@ pub struct Setup {
     service: Vec<String>,
     services: Vec<String>,
     top: Vec<String>,
+    admin: Vec<String>,
     workers: usize,
     first: Option<Arc<Shared>>,
     arguments: Vec<String>,
@@ -48,6 +49,7 @@ impl Default for Setup {
             service: Vec::new(),
             services: Vec::new(),
             top: Vec::new(),
+            admin: Vec::new(),
             workers: 1,
             first: None,
             arguments: Vec::new(),
@@ -132,6 +134,15 @@ impl Setup {
         self
     }
 
+    /// Adds to `admin`: `anonymous: off`. A part with the same key is replaced.
+    pub fn admin(mut self, part: impl Display) -> Self {
+        let part = part.to_string();
+        let key = part.split(':').next().unwrap_or_default().to_owned() + ":";
+        self.admin.retain(|it| !it.starts_with(&key));
+        self.admin.push(part);
+        self
+    }
+
     /// How many workers serve.
     pub fn workers(mut self, count: usize) -> Self {
         self.workers = count;
@@ -173,7 +184,9 @@ impl Setup {
         for line in &self.listeners {
             text += &format!("  {line}\n");
         }
-        text += &format!("admin: {{listen: \"{ip}:{admin}\", socket: {dir}/admin.sock}}\n");
+        let mut doors = vec![format!("listen: \"{ip}:{admin}\", socket: {dir}/admin.sock")];
+        doors.extend(self.admin.iter().cloned());
+        text += &format!("admin: {{{}}}\n", doors.join(", "));
         text += &format!("state: {dir}/state\nworkers: {}\nservices:\n  shop:\n", self.workers);
         text += &format!("    live: {}\n", self.live);
         if !self.versions.is_empty() {

@@ -68,7 +68,7 @@ impl Opened {
             open_store(&state).await.map_err(want_error(Wanted::State, "open the state directory"))?;
         let doors = doors_directory(&state, &store, &recovered, now)?;
         let socket = admin_socket(config.admin.socket.as_deref(), &doors);
-        let admin = Server::bind(config.admin.listen, Some(&socket), &doors, sorted.doors)
+        let admin = Server::bind(&config.admin, Some(&socket), &doors, sorted.doors)
             .map_err(want_error(Wanted::Address, "open the admin doors"))?;
         let bound = match early {
             Some(it) => it,

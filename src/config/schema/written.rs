@@ -1,6 +1,7 @@
 //! The file as written, as types. Their comments are the descriptions in the schema and the reference.
 #![allow(dead_code, reason = "the schema is made from these types; nothing builds them")]
 
+mod admin;
 mod guard;
 mod health;
 mod recourse;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 use super::units::{Duration, OneOrMany, Percent, Size};
+use admin::Admin;
 use guard::GuardForm;
 use health::{Dns, EjectForm, HealthForm, PercentOrOff};
 use recourse::{RetryForm, ShieldForm};
@@ -315,16 +317,6 @@ pub(super) enum EscapedSlashes {
     Keep,
     Reject,
     Decode,
-}
-
-/// Where operators and scrapers are answered.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct Admin {
-    /// A loopback address with a port, or `off`. Default: `127.0.0.1:9900`.
-    listen: Option<String>,
-    /// Unix socket. Default: `$RUNTIME_DIRECTORY/admin.sock`, else `admin.sock` in the state directory.
-    socket: Option<String>,
 }
 
 #[derive(JsonSchema)]

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::super::fields::Shape;
 use super::super::{
-    access_log, balance, check, condition, dns, edit, fault, guard, health, listen, load, preview, query,
-    rate, recourse, request_id, rollout, route, schema, service, step, tls, trace, version,
+    access_log, admin, balance, check, condition, dns, edit, fault, guard, health, listen, load, preview,
+    query, rate, recourse, request_id, rollout, route, schema, service, step, tls, trace, version,
 };
 
 const SHAPES: &[&Shape] = &[
@@ -19,7 +19,9 @@ const SHAPES: &[&Shape] = &[
     &edit::REDIRECT,
     &edit::REDIRECT_PATH,
     &edit::REWRITE,
-    &listen::ADMIN,
+    &admin::ADMIN,
+    &admin::TOKEN,
+    &tls::ADMIN_TLS,
     &listen::LISTENER,
     &listen::LISTENER_LIMITS,
     &listen::LISTENER_TIMEOUTS,

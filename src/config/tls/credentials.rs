@@ -15,7 +15,7 @@ use crate::model::Timestamp;
 pub(in super::super) struct Credentials<'a> {
     files: &'a dyn Files,
     /// When the file is loaded: certificates have a time.
-    pub(super) now: Timestamp,
+    pub(in super::super) now: Timestamp,
     /// What was read or looked for.
     pub(in super::super) read: Vec<PathBuf>,
     of_system: Option<Vec<Vec<u8>>>,
@@ -48,6 +48,33 @@ impl<'a> Credentials<'a> {
     /// The same for a file that nobody else may read.
     pub(super) fn secret_pem(&mut self, node: &Node, code: Code, problems: &mut Problems) -> Option<Pem> {
         self.read_with(node, code, problems, |files, path| files.read_secret(path))
+    }
+
+    /// A variable of the environment.
+    pub(in super::super) fn variable(&mut self, name: &str) -> Option<String> {
+        let value = self.files.variable(name);
+        self.digest.update(name.as_bytes());
+        self.digest.update(value.as_deref().unwrap_or_default().as_bytes());
+        value
+    }
+
+    /// The text of a file that nobody else may read, at a path that `node` ends with; or why there is none.
+    pub(in super::super) fn secret_text(
+        &mut self,
+        node: &Node,
+        written: &str,
+        problems: &Problems,
+    ) -> Result<String, String> {
+        let file = problems.path_of(node.at.file);
+        let path = file.parent().map_or_else(|| PathBuf::from(written), |it| it.join(written));
+        self.read.push(path.clone());
+        let bytes = self.files.read_secret(&path).map_err(|error| {
+            self.digest.update(b"unreadable");
+            format!("cannot read {}: {error}", path.display())
+        })?;
+        self.digest.update(&(bytes.len() as u64).to_le_bytes());
+        self.digest.update(&bytes);
+        String::from_utf8(bytes).map_err(|_| format!("{} is no text", path.display()))
     }
 
     fn read_with(
