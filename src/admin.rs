@@ -36,7 +36,7 @@ pub mod wire;
 pub use access::Access;
 pub use control::{Answering, Control, LastFailure, Reload, ReloadDone, ReloadFailed, Upgrade};
 pub use doors::{Doorman, Entry, GivenDoors, GivenSocket};
-pub use inquire::{Inquire, compare};
+pub use inquire::{Definition, Inquire, compare};
 pub use server::{BindError, Parts, Server};
 pub use socket::SocketError;
 pub use token::{Token, TokenError};

@@ -1,8 +1,10 @@
 //! The composition root: builds every part, joins them, and takes them down in order.
 
 mod cookie_key;
+mod deployments;
 mod disk;
 mod explain;
+mod fixed;
 mod given;
 mod handover;
 mod health;

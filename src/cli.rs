@@ -12,6 +12,7 @@ mod client;
 mod command;
 mod completions;
 pub mod demo;
+mod deploy;
 mod diff;
 mod events;
 mod explain;
@@ -81,6 +82,7 @@ pub fn perform(arguments: &Arguments, terminal: &mut Terminal) -> Outcome {
         Verb::Export(it) => export::export(global, it, terminal),
         Verb::Schema(it) => schema::schema(it, terminal),
         Verb::Status(it) => status::status(global, it, terminal),
+        Verb::Deploy(it) => deploy::deploy(global, it, terminal),
         Verb::Promote(it) => promote::promote(global, it, terminal),
         Verb::Pause(it) => pause::pause(global, it, terminal),
         Verb::Resume(it) => resume::resume(global, it, terminal),

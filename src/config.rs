@@ -8,6 +8,7 @@
 //! Not here: watching files, permissions of files, opening addresses.
 
 mod access_log;
+mod addition;
 mod admin;
 mod balance;
 mod check;
@@ -50,12 +51,13 @@ mod written;
 mod yaml;
 
 pub use access_log::{AccessLogSpec, LogFormat, LogTarget};
+pub use addition::{Addition, Template, addition, define};
 pub use admin::{AdminAccess, AdminSpec, Role, SecretSource, TokenSpec};
 pub use code::{Code, explain};
 pub use difference::{Change, ChangeKind, Situation, Standing, differences};
 pub use domain::{
-    Config, EscapedSlashes, IpNetwork, KeepIds, ListenerLimits, ListenerSpec, ListenerTimeouts, Memory,
-    Query, RequestIds, ServiceConfig, Underscores,
+    Authority, Config, EscapedSlashes, IpNetwork, KeepIds, ListenerLimits, ListenerSpec, ListenerTimeouts,
+    Memory, Query, RequestIds, ServiceConfig, Underscores,
 };
 pub use load::{Doors, Loaded, load};
 pub use problem::{Problem, Problems, Severity};

@@ -16,6 +16,7 @@ mod desk;
 mod endpoints;
 mod errand;
 mod event;
+mod fit;
 mod guards;
 mod handle;
 mod journal;
@@ -45,5 +46,5 @@ pub use status::{
 pub use tracer::Tracer;
 
 pub use self::watch::finding;
-pub use crate::release::{Actor, Command, RefusalCode, Via, What};
+pub use crate::release::{Actor, Command, Drift, RefusalCode, Via, What};
 pub use crate::store::{EvidenceLine, Freeze};

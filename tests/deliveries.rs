@@ -1,7 +1,9 @@
 //! The shipped plans, as they are in `config/`: played from the first user to the last word. Only the
-//! addresses, the times and the hours of the day are others.
+//! addresses, the times and the hours of the day are others. And versions that are added at run time.
 #![allow(clippy::disallowed_methods, reason = "real programs in real time")]
 
+#[path = "deliveries/deployed.rs"]
+mod deployed;
 #[path = "deliveries/shipped.rs"]
 mod shipped;
 mod support;

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::config::Addition;
 use crate::controller::{Actor, Answer, Command, Event, Freeze, Handle, Refused, Status};
 use crate::model::{Generation, ServiceName, Timestamp};
 
@@ -24,6 +25,14 @@ pub trait Control: Send + Sync {
         &self,
         service: ServiceName,
         command: Command,
+        by: Actor,
+        expected_step: Option<u64>,
+    ) -> Answering<'_, Result<Answer, Refused>>;
+    /// Adds a version and releases it.
+    fn deploy(
+        &self,
+        addition: Addition,
+        reason: Option<String>,
         by: Actor,
         expected_step: Option<u64>,
     ) -> Answering<'_, Result<Answer, Refused>>;
@@ -52,6 +61,16 @@ impl Control for Handle {
         expected_step: Option<u64>,
     ) -> Answering<'_, Result<Answer, Refused>> {
         Box::pin(Handle::command(self, service, command, by, expected_step))
+    }
+
+    fn deploy(
+        &self,
+        addition: Addition,
+        reason: Option<String>,
+        by: Actor,
+        expected_step: Option<u64>,
+    ) -> Answering<'_, Result<Answer, Refused>> {
+        Box::pin(Handle::deploy(self, addition, reason, by, expected_step))
     }
 
     fn freeze(&self, freeze: Result<Freeze, Actor>) -> Answering<'_, Result<Answer, Refused>> {

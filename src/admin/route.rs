@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 
-use crate::controller::{Actor, Command, Event, Freeze, JournalHealth, RefusalCode, Refused, Status};
+use crate::controller::{Actor, Answer, Command, Event, Freeze, JournalHealth, RefusalCode, Refused, Status};
 use crate::model::{Generation, ServiceName};
 use crate::runtime::Phase;
 
@@ -61,6 +61,11 @@ async fn try_answer(house: &Arc<House>, door: &Door, request: Request<Incoming>)
         ["api", "v1", "services", name, "history"] => {
             read(&head.method)?;
             history::page(house, name, query)
+        }
+        ["api", "v1", "services", name, "deploy"] => {
+            write(&head.method)?;
+            let asked: CommandAsk = ask::body(body).await?;
+            deploy(house, name, asked, caller.actor(&head.headers)).await
         }
         ["api", "v1", "services", name, verb] => {
             let make = verbs::named(verb).ok_or_else(|| no_such_path(head.uri.path()))?;
@@ -188,6 +193,7 @@ pub(super) fn status_wire(house: &House, status: &Status) -> StatusWire {
         revision: status.revision,
         generation: status.generation.0,
         source: status.source.clone(),
+        authority: status.authority.as_str().into(),
         phase: phase.into(),
         journal: JournalWire { durable: problem.is_none(), problem },
         refused: refused_config(house),
@@ -231,7 +237,21 @@ async fn command(
     let status = house.control.status();
     let known: Option<ServiceName> = status.service(name).map(|it| it.name.clone());
     let service = known.ok_or_else(|| unknown_service(&status, name))?;
-    match house.control.command(service, command, actor, step).await {
+    done(house, name, house.control.command(service, command, actor, step).await)
+}
+
+/// A version is added: what it is, is found out here; whether it may be, is the controller's to say.
+async fn deploy(house: &House, name: &str, asked: CommandAsk, actor: Actor) -> Result<Reply, Problem> {
+    let status = house.control.status();
+    let service = status.service(name).ok_or_else(|| unknown_service(&status, name))?;
+    let (definition, reason) = verbs::deploy(&asked, service)?;
+    let addition = house.reload.define(definition).await;
+    let addition = addition.map_err(|it| Problem::bad_request(format!("`endpoints`: {it}")))?;
+    done(house, name, house.control.deploy(addition, reason, actor, asked.step).await)
+}
+
+fn done(house: &House, name: &str, answered: Result<Answer, Refused>) -> Result<Reply, Problem> {
+    match answered {
         Ok(it) => {
             let service = service_wire(house, &house.control.status(), name);
             let done = CommandDone { text: it.text, changed: it.changed, durable: it.durable, service };
@@ -264,6 +284,7 @@ fn refusal(house: &House, name: &str, refused: Refused) -> Problem {
         | RefusalCode::NotPermitted
         | RefusalCode::NotReady
         | RefusalCode::Busy => StatusCode::CONFLICT,
+        RefusalCode::FileDecides => StatusCode::FORBIDDEN,
         RefusalCode::NotDurable => StatusCode::INSUFFICIENT_STORAGE,
         RefusalCode::Stopping => StatusCode::SERVICE_UNAVAILABLE,
     };

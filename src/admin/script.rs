@@ -7,17 +7,20 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::config::{AdminSpec, Config, Loaded, MemoryFiles, load};
+use crate::config::{Addition, AdminSpec, Config, Loaded, MemoryFiles, Template, addition, define, load};
 use crate::controller::{
     Actor, Answer, Command, Event, EvidenceLine, Freeze, GuardStatus, LaneStatus, RefusalCode, Refused,
     ServiceStatus, Status, StepStatus, Via, What,
 };
 use crate::model::{Generation, ServiceName, Tally, Timestamp, Weight};
+use crate::release::Version;
 use crate::runtime::{Clock, Shutdown};
 use crate::telemetry::Registry;
 
 use super::wire::{ExplainAsk, ExplainReply};
-use super::{Answering, Control, Inquire, LastFailure, Parts, Reload, ReloadDone, ReloadFailed, Server};
+use super::{
+    Answering, Control, Definition, Inquire, LastFailure, Parts, Reload, ReloadDone, ReloadFailed, Server,
+};
 
 /// The house and its doors.
 pub(crate) struct Scripted {
@@ -123,6 +126,18 @@ impl Control for Scripted {
         Box::pin(std::future::ready(answer))
     }
 
+    fn deploy(
+        &self,
+        addition: Addition,
+        reason: Option<String>,
+        by: Actor,
+        expected_step: Option<u64>,
+    ) -> Answering<'_, Result<Answer, Refused>> {
+        let version = Version { name: addition.spec.name, fingerprint: addition.spec.fingerprint };
+        let command = Command::Deploy { version, definition: addition.definition, reason };
+        self.command(addition.service, command, by, expected_step)
+    }
+
     fn freeze(&self, freeze: Result<Freeze, Actor>) -> Answering<'_, Result<Answer, Refused>> {
         let text = match &freeze {
             Ok(it) => format!("freeze {:?} until {:?}", it.reason, it.until.is_some()),
@@ -145,6 +160,16 @@ impl Inquire for Scripted {
 
     fn serving(&self) -> Option<Arc<Config>> {
         read(FILE).config.map(Arc::new)
+    }
+
+    fn define(&self, asked: Definition) -> Answering<'_, Result<Addition, String>> {
+        let config = self.serving().expect("a sound file");
+        let like = asked.like_definition.as_deref().map_or(Template::Filed(&asked.like), Template::Added);
+        let text = define(&config, &asked.service, like, &asked.endpoints);
+        let names = (&asked.service, &asked.version);
+        let found = addition(&config, Path::new("t.yaml"), names, &text, &MemoryFiles::new());
+        let found = found.map_err(|it| it.iter().map(|it| it.message.clone()).collect());
+        Box::pin(std::future::ready(found))
     }
 
     fn look(&self, yaml: Option<String>) -> Answering<'_, Result<Loaded, String>> {
@@ -211,7 +236,10 @@ fn shop() -> ServiceStatus {
         canary: Some("v2".parse().unwrap()),
         previous: None,
         wanted: "v2".parse().unwrap(),
+        filed: "v2".parse().unwrap(),
         in_sync: false,
+        drift: Vec::new(),
+        deployed: Vec::new(),
         weight: weight(25),
         step: Some((3, 4)),
         left: Some(Duration::from_secs(432)),
@@ -254,7 +282,10 @@ fn blog() -> ServiceStatus {
         stable: "blue".parse().unwrap(),
         canary: None,
         wanted: "blue".parse().unwrap(),
+        filed: "blue".parse().unwrap(),
         in_sync: true,
+        drift: Vec::new(),
+        deployed: Vec::new(),
         weight: Weight::NONE,
         step: None,
         left: None,

@@ -3,9 +3,10 @@
 use http::StatusCode;
 
 use crate::config::{parse_duration, parse_weight};
-use crate::controller::{Actor, Command, Freeze, Status};
+use crate::controller::{Actor, Command, Freeze, ServiceStatus, Status};
 use crate::model::{Timestamp, Weight};
 
+use super::inquire::Definition;
 use super::reply::Problem;
 use super::wire::{CommandAsk, FreezeAsk};
 
@@ -40,6 +41,29 @@ pub(super) fn named(verb: &str) -> Option<Make> {
         _ => return None,
     };
     Some(make)
+}
+
+/// A version that is to be added, like the stable one in all but its endpoints; and why.
+pub(super) fn deploy(
+    ask: &CommandAsk,
+    service: &ServiceStatus,
+) -> Result<(Definition, Option<String>), Problem> {
+    allow_only(ask, "version endpoints reason")?;
+    let version = ask.version.as_deref().ok_or_else(|| missing("version"))?;
+    let version = version.parse().map_err(|it| Problem::bad_request(format!("`version`: {it}")))?;
+    let endpoints = ask.endpoints.clone().ok_or_else(|| missing("endpoints"))?;
+    if endpoints.is_empty() || endpoints.len() > ENDPOINTS_MAX {
+        return Err(Problem::bad_request(format!("`endpoints` are 1 to {ENDPOINTS_MAX} URLs")));
+    }
+    if endpoints.iter().any(|it| it.len() > ENDPOINT_BYTES_MAX || it.chars().any(char::is_control)) {
+        let detail = format!("`endpoints` are URLs of at most {ENDPOINT_BYTES_MAX} bytes");
+        return Err(Problem::bad_request(detail));
+    }
+    let like = service.stable.clone();
+    let known = service.deployed.iter().find(|it| it.0 == like);
+    let like_definition = known.map(|it| it.1.clone());
+    let definition = Definition { service: service.name.clone(), version, endpoints, like, like_definition };
+    Ok((definition, reason(ask.reason.as_deref())?))
 }
 
 /// A share is meant for the version that is being released, and for no other.
@@ -115,6 +139,7 @@ fn allow_only(ask: &CommandAsk, members: &str) -> Result<(), Problem> {
         ("full", ask.full.is_some()),
         ("to", ask.to.is_some()),
         ("version", ask.version.is_some()),
+        ("endpoints", ask.endpoints.is_some()),
         ("weight", ask.weight.is_some()),
         ("for", ask.lasts.is_some()),
         ("override", ask.insist.is_some()),
@@ -138,5 +163,9 @@ fn reason(text: Option<&str>) -> Result<Option<String>, Problem> {
     Ok(Some(text.to_owned()))
 }
 
+/// Most endpoints of a version that is added: a definition is kept in every record of its service.
+const ENDPOINTS_MAX: usize = 64;
+/// Longest endpoint: the longest name, a scheme and a port.
+const ENDPOINT_BYTES_MAX: usize = 300;
 /// Longest reason.
 const REASON_BYTES_MAX: usize = 500;

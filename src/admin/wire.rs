@@ -17,6 +17,6 @@ pub use config::{ChangeWire, CheckReply, ConfigAsk, DiffReply};
 pub use event::{EventWire, EventsPage, EvidenceWire, HistoryPage, TallyWire};
 pub use explain::{EndpointChoice, ExplainAsk, ExplainReply, RouteWire, ShareWire};
 pub use service::{
-    ActorWire, EndpointWire, GuardWire, LaneWire, ServiceWire, StepNumber, StepWire, WithdrawnWire,
+    ActorWire, DriftWire, EndpointWire, GuardWire, LaneWire, ServiceWire, StepNumber, StepWire, WithdrawnWire,
 };
 pub use status::{FreezeWire, JournalWire, ListenerWire, RefusedConfig, ServicesPage, StatusWire};

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::admin::wire::{ExplainAsk, ExplainReply};
-use crate::admin::{Answering, Inquire};
-use crate::config::{Config, Files, Loaded, load};
+use crate::admin::{Answering, Definition, Inquire};
+use crate::config::{Addition, Config, Files, Loaded, Template, addition, define, load};
 use crate::model::Timestamp;
 
 use super::disk::Disk;
@@ -22,6 +22,27 @@ impl Inquire for Reloader {
 
     fn serving(&self) -> Option<Arc<Config>> {
         Reloader::serving(self)
+    }
+
+    fn define(&self, asked: Definition) -> Answering<'_, Result<Addition, String>> {
+        let (path, config) = (self.path().to_owned(), self.serving());
+        // Certificates are read where nobody waits for them.
+        let reading = tokio::task::spawn_blocking(move || {
+            let config = config.ok_or("no configuration serves yet")?;
+            let like = asked.like_definition.as_deref().map_or(Template::Filed(&asked.like), Template::Added);
+            let definition = define(&config, &asked.service, like, &asked.endpoints);
+            let found = addition(&config, &path, (&asked.service, &asked.version), &definition, &Disk);
+            found.map_err(|problems| {
+                let said = problems.iter().map(|it| match &it.help {
+                    Some(help) => format!("{}: {help}", it.message),
+                    None => it.message.clone(),
+                });
+                said.collect::<Vec<_>>().join("; ")
+            })
+        });
+        Box::pin(async {
+            reading.await.unwrap_or_else(|it| Err(format!("reading the version failed: {it}")))
+        })
     }
 
     fn look(&self, yaml: Option<String>) -> Answering<'_, Result<Loaded, String>> {

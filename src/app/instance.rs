@@ -27,6 +27,7 @@ use crate::runtime::{
 use crate::telemetry::Registry;
 
 use super::cookie_key;
+use super::deployments::of_journal;
 use super::handover::{Program, Taker};
 use super::last_good::LastGood;
 use super::pulse;
@@ -122,6 +123,7 @@ impl Instance {
         let opened = Opened::open(&config, &registry, inherited, taker, clock.now()).await?;
         let Opened { sockets, bound, store, recovered, admin, state, doors, adopts } = opened;
         let ephemeral = store.unwritable().is_some();
+        let deployed = of_journal(&recovered);
         let tracer = match ephemeral {
             false => Tracer::start(state.join("traces")).map_err(start_error("start the traces"))?,
             true => Tracer::default(),
@@ -155,7 +157,7 @@ impl Instance {
             doorman: admin.doorman(),
         };
         let reloader = Arc::new(Reloader::new(path, sockets, followed, parts));
-        let began = reloader.begin(loaded, bound).await;
+        let began = reloader.begin(loaded, deployed, bound).await;
         began.map_err(|why| start_error("serve the configuration")(why.report))?;
         let (shutdown, admin_address, doorman) = (Shutdown::new(), admin.address(), admin.doorman());
         let copies = admin.copies().map_err(start_error("copy the admin doors"))?;

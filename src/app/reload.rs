@@ -1,14 +1,13 @@
 //! Loads the configuration and makes it serve: check everything, then swap everything, or change
 //! nothing and say why.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
 
 use crate::admin::{Answering, Doorman, LastFailure, Reload, ReloadDone, ReloadFailed};
-use crate::config::{Config, ListenerSpec, Loaded, Memory, load};
+use crate::config::{Addition, Config, ListenerSpec, Loaded, Memory, load};
 use crate::controller::{ConfigureError, Handle};
 use crate::model::{Generation, MacKey};
 use crate::proxy::{Bound, GivenSocket, Proxy, Sockets};
@@ -16,7 +15,9 @@ use crate::routing::Publisher;
 use crate::runtime::{Clock, ServiceManager, memory_max};
 use crate::telemetry::{AccessLog, CertificateFacts, Registry};
 
+use super::deployments::{Deployment, additions, of_status, rests_on};
 use super::disk::Disk;
+use super::fixed::Fixed;
 use super::last_good::LastGood;
 use super::logging::Logging;
 use super::traces::Traces;
@@ -64,19 +65,27 @@ pub trait Configure: Send + Sync {
     fn configure<'a>(
         &'a self,
         config: Config,
+        additions: Vec<Addition>,
         generation: Generation,
         source: &'a str,
     ) -> Answering<'a, Result<(), ConfigureError>>;
+    /// Versions of run time, as the file would define them.
+    fn deployed(&self) -> Vec<Deployment>;
 }
 
 impl Configure for Handle {
     fn configure<'a>(
         &'a self,
         config: Config,
+        additions: Vec<Addition>,
         generation: Generation,
         source: &'a str,
     ) -> Answering<'a, Result<(), ConfigureError>> {
-        Box::pin(Handle::configure(self, config, generation, source))
+        Box::pin(Handle::configure(self, config, additions, generation, source))
+    }
+
+    fn deployed(&self) -> Vec<Deployment> {
+        of_status(&self.status())
     }
 }
 
@@ -86,7 +95,17 @@ struct Inner {
     traces: Traces,
     generation: Generation,
     digest: u64,
+    /// Hashes of what the versions of run time rest on.
+    credentials: Vec<u64>,
     fixed: Option<Fixed>,
+}
+
+impl Inner {
+    /// Whether this is what serves. What versions of run time there are is not the file's to say.
+    fn has(&self, digest: u64, additions: &[Addition]) -> bool {
+        let known = |it: &Addition| it.read.is_empty() || self.credentials.contains(&it.digest);
+        digest == self.digest && additions.iter().all(known)
+    }
 }
 
 /// Nothing is reloaded while this lives.
@@ -96,35 +115,6 @@ impl Paused<'_> {
     /// Every listening socket once more.
     pub fn copies(&self) -> std::io::Result<Vec<GivenSocket>> {
         self.0.sockets.copies()
-    }
-}
-
-/// What only a new process can change.
-#[derive(PartialEq)]
-struct Fixed {
-    workers: Option<usize>,
-    state: Option<PathBuf>,
-    /// The doors themselves, and not who is let in.
-    admin: (Option<SocketAddr>, Option<PathBuf>),
-}
-
-impl Fixed {
-    fn of(config: &Config) -> Self {
-        let admin = (config.admin.listen, config.admin.socket.clone());
-        Self { workers: config.workers, state: config.state.clone(), admin }
-    }
-
-    fn difference(&self, other: &Self) -> Option<&'static str> {
-        if self.workers != other.workers {
-            return Some("workers");
-        }
-        if self.state != other.state {
-            return Some("state");
-        }
-        if self.admin.0 != other.admin.0 {
-            return Some("admin.listen");
-        }
-        (self.admin != other.admin).then_some("admin.socket")
     }
 }
 
@@ -143,6 +133,7 @@ impl Reloader {
             traces: Traces::default(),
             generation: Generation::default(),
             digest: 0,
+            credentials: Vec::new(),
             fixed: None,
         };
         Self {
@@ -158,26 +149,39 @@ impl Reloader {
         }
     }
 
-    /// Makes `loaded` serve, the first time, on the sockets that were opened for it.
-    pub async fn begin(&self, loaded: Loaded, bound: Bound) -> Result<ReloadDone, ReloadFailed> {
+    /// Makes `loaded` serve, the first time, on the sockets that were opened for it, with the versions of run
+    /// time that the journal knows.
+    pub async fn begin(
+        &self,
+        loaded: Loaded,
+        deployed: Vec<Deployment>,
+        bound: Bound,
+    ) -> Result<ReloadDone, ReloadFailed> {
         let mut inner = self.inner.lock().await;
-        self.take(&mut inner, loaded, Some(bound), "start").await
+        let additions = additions(&self.path, &loaded, deployed);
+        self.take(&mut inner, loaded, additions, Some(bound), "start").await
     }
 
     /// Reads the files and makes them serve. `source` says who asked.
     pub async fn reload_from(&self, source: &str) -> Result<ReloadDone, ReloadFailed> {
         let mut inner = self.inner.lock().await;
         let path = self.path.clone();
-        let loaded = tokio::task::spawn_blocking(move || load(&path, &Disk)).await;
+        let deployed = self.parts.controller.deployed();
+        let reading = move || {
+            let loaded = load(&path, &Disk);
+            let additions = additions(&path, &loaded, deployed);
+            (loaded, additions)
+        };
+        let loaded = tokio::task::spawn_blocking(reading).await;
         let loaded = loaded.map_err(|error| failed(format!("reading the configuration failed: {error}\n")));
-        let same = |it: &Loaded| it.config.is_some() && it.digest == inner.digest;
+        let same = |it: &(Loaded, Vec<Addition>)| it.0.config.is_some() && inner.has(it.0.digest, &it.1);
         if source == FILE && self.last_failure().is_none() && loaded.as_ref().is_ok_and(same) {
             // Somebody has touched a file. That is no reload, and nobody needs to hear of it.
             return Ok(ReloadDone { generation: inner.generation, changed: false });
         }
         self.parts.manager.reloading();
         let taken = match loaded {
-            Ok(loaded) => self.take(&mut inner, loaded, None, source).await,
+            Ok((loaded, additions)) => self.take(&mut inner, loaded, additions, None, source).await,
             Err(failure) => Err(failure),
         };
         self.report(&taken, source);
@@ -214,11 +218,13 @@ impl Reloader {
         &self,
         inner: &mut Inner,
         loaded: Loaded,
+        additions: Vec<Addition>,
         bound: Option<Bound>,
         source: &str,
     ) -> Result<ReloadDone, ReloadFailed> {
         // Nobody watches with `--no-watch`.
-        let _ = self.followed.send(loaded.read.clone());
+        let files = loaded.read.iter().cloned().chain(rests_on(&additions));
+        let _ = self.followed.send(files.collect());
         let Some(config) = loaded.config else {
             return Err(ReloadFailed {
                 report: loaded.problems.render_human(false),
@@ -228,7 +234,7 @@ impl Reloader {
         // The token in the state directory is no part of what was loaded, and may be another one by now.
         let access = self.parts.doorman.prepare(&config.admin.access);
         let access = access.map_err(|error| failed(chain(&error)))?;
-        if inner.generation != Generation::default() && loaded.digest == inner.digest {
+        if inner.generation != Generation::default() && inner.has(loaded.digest, &additions) {
             self.parts.doorman.let_in(access);
             return Ok(ReloadDone { generation: inner.generation, changed: false });
         }
@@ -248,6 +254,7 @@ impl Reloader {
         let logging = logging.map_err(|error| failed(chain(&error)))?;
         let trace = config.trace.clone();
         let generation = inner.generation.next();
+        let credentials = additions.iter().map(|it| it.digest).collect();
         let serving = Arc::new(config.clone());
         let memory = match config.memory {
             Memory::Auto => memory_max(),
@@ -256,7 +263,7 @@ impl Reloader {
         };
         self.parts
             .controller
-            .configure(config, generation, source)
+            .configure(config, additions, generation, source)
             .await
             .map_err(|error| failed(chain(&error)))?;
         inner.logging.apply(logging, &self.parts.proxy);
@@ -266,6 +273,7 @@ impl Reloader {
         self.parts.registry.certificates(certificates);
         self.parts.doorman.let_in(access);
         (inner.generation, inner.digest, inner.fixed) = (generation, loaded.digest, Some(fixed));
+        inner.credentials = credentials;
         self.parts.registry.config_loaded(generation, self.parts.clock.now());
         *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = Some(serving);
         self.keep(loaded.digest);

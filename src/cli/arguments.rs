@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::check::CheckArgs;
 use super::completions::CompletionsArgs;
 use super::demo::DemoArgs;
+use super::deploy::DeployArgs;
 use super::diff::DiffArgs;
 use super::events::EventsArgs;
 use super::explain::ExplainArgs;
@@ -112,6 +113,8 @@ pub enum Verb {
     Schema(SchemaArgs),
     /// Show what is going on
     Status(StatusArgs),
+    /// Add a version at run time and release it
+    Deploy(DeployArgs),
     /// Say yes to a gate, go to the next step now, or to 100 %
     Promote(PromoteArgs),
     /// Stop a release from moving on; guards stay armed

@@ -180,6 +180,7 @@ fn refusal(status: StatusCode, text: &str, path: &str) -> Failure {
         ("token_needed", _) => {
             failure.hint("set TIDEGATE_TOKEN, or use the Unix socket: --server unix:/run/tidegate/admin.sock")
         }
+        ("file_decides", _) => failure.hint("change the file: what is `live` there is released"),
         ("stale", _) => failure.hint("look again: tidegate status"),
         (_, Some(report)) => Failure { message: format!("{}\n{report}", failure.message), ..failure },
         _ => failure,

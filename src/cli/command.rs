@@ -39,9 +39,7 @@ pub fn send(
         }
         let done: CommandDone = client.parse(&text)?;
         terminal.print_line(&format!("{service}: {}", done.text))?;
-        if !done.durable {
-            terminal.complain("warning", "the disk does not take records; a restart would not know of this");
-        }
+        warn_unless_durable(&done, terminal);
         if let Some(service) = &done.service {
             terminal.next(&tree::next_commands(service));
         }
@@ -49,11 +47,19 @@ pub fn send(
     })
 }
 
+/// Says so if a restart would not know of what was done.
+pub fn warn_unless_durable(done: &CommandDone, terminal: &mut Terminal) {
+    if !done.durable {
+        terminal.complain("warning", "the disk does not take records; a restart would not know of this");
+    }
+}
+
 /// If a version was named that the service does not have, that is the reason, and perhaps a similar one was
 /// meant.
 async fn with_version(failure: Failure, client: &Client, service: &str, ask: &CommandAsk) -> Failure {
     // `to` of a promotion is a share.
     let named = ask.version.as_ref().or(ask.to.as_ref().filter(|it| !it.ends_with('%')));
+    let named = named.filter(|_| ask.endpoints.is_none());
     let (Some(named), None, exit::FAILED) = (named, &failure.hint, failure.code) else { return failure };
     let Ok(path) = service_path(service) else { return failure };
     let Ok(found) = client.get::<ServiceWire>(&path).await else { return failure };

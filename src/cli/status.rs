@@ -117,6 +117,10 @@ fn summary(status: &StatusWire) -> String {
 /// What somebody should know before anything else.
 fn warnings(status: &StatusWire, terminal: &Terminal) -> String {
     let mut lines = String::new();
+    if status.authority == "git" {
+        let text = "authority: git · only the file changes what is released; pause, rollback and freeze are free to all";
+        lines.push_str(&format!("{}\n", terminal.paint.dim(text)));
+    }
     if let Some(refused) = &status.refused {
         let text = format!(
             "! the configuration of {} was refused; generation {} keeps serving: tidegate check",

@@ -391,7 +391,9 @@ fn waiting_ends_when_the_release_does() {
     let house = House::start();
     let set = |word: &'static str, in_sync: bool| {
         house.script.change(|status| {
-            (status.services[0].word, status.services[0].in_sync) = (word, in_sync);
+            let service = &mut status.services[0];
+            (service.word, service.in_sync) = (word, in_sync);
+            service.stable = if in_sync { "v2" } else { "v1" }.parse().unwrap();
         });
     };
     assert_eq!(house.run("status shop --wait --timeout 0s").code, exit::IN_PROGRESS);

@@ -1,6 +1,6 @@
 //! A service as a tree of lines.
 
-use crate::admin::wire::{EndpointWire, EventWire, GuardWire, LaneWire, ServiceWire};
+use crate::admin::wire::{ActorWire, DriftWire, EndpointWire, EventWire, GuardWire, LaneWire, ServiceWire};
 
 use super::terminal::Paint;
 use super::text::{bar, countdown, grouped, latency, padded, percent, points, span, time_of_day};
@@ -21,6 +21,9 @@ pub fn of_service(it: &ServiceWire, paint: Paint) -> String {
     for withdrawn in &it.quarantined {
         let text = format!("{} since {}: {}", withdrawn.version, time_of_day(&withdrawn.at), withdrawn.why);
         branches.push(Branch::leaf("quarantine", paint.red(&text)));
+    }
+    if !it.drift.is_empty() {
+        branches.push(Branch { head: "drift".into(), leaves: it.drift.iter().map(drift_line).collect() });
     }
     if let Some(last) = &it.last {
         branches.push(Branch::leaf("last", last_line(last)));
@@ -46,7 +49,9 @@ pub fn next_commands(it: &ServiceWire) -> Vec<String> {
         Some((verb, flag)) => format!("tidegate {verb} {name} {flag}"),
         None => format!("tidegate {verb} {name}"),
     };
-    verbs.iter().map(command).collect()
+    let commands = verbs.iter().map(command);
+    let paste = (!it.drift.is_empty()).then(|| "tidegate export --effective".to_owned());
+    commands.chain(paste).collect()
 }
 
 /// Whether something is being tried.
@@ -92,17 +97,20 @@ fn header(it: &ServiceWire, paint: Paint) -> String {
         Some(canary) if it.state == "ROLLED BACK" => format!("{}, {canary} withdrawn", it.stable),
         _ => it.stable.clone(),
     };
-    let sync = match (it.in_sync, &it.canary) {
-        (true, _) => "in sync",
-        (false, Some(canary)) if is_trial(it) && *canary == it.wanted => "on its way",
-        (false, _) => "not in sync",
+    let sync = match (it.drift.first(), &it.canary) {
+        (Some(drift), _) => paint.yellow(&format!("drifted: {} is {}", drift.field, drift.running)),
+        (None, _) if it.in_sync => "in sync".to_owned(),
+        (None, Some(canary)) if is_trial(it) && *canary == it.wanted => "on its way".to_owned(),
+        (None, _) => "not in sync".to_owned(),
     };
+    // A server from before says it in one word.
+    let filed = if it.filed.is_empty() { &it.wanted } else { &it.filed };
     let mut parts = vec![paint.bold(&it.name), state, versions];
     let place = place(it);
     if !place.is_empty() {
         parts.push(format!(" {place}"));
     }
-    parts.push(format!("    {}", paint.dim(&format!("file says {}, {sync}", it.wanted))));
+    parts.push(format!("    {}", paint.dim(&format!("file says {filed}, {sync}"))));
     parts.join("  ")
 }
 
@@ -281,12 +289,22 @@ fn last_line(it: &EventWire) -> String {
     format!("{} {}{moved}, by {}: {}", time_of_day(&it.at), it.what.replace('_', " "), actor(it), it.text)
 }
 
+/// `live: v1 in the file, v2 since 09:31:04 by ann (cli)`
+fn drift_line(it: &DriftWire) -> String {
+    let file = it.file.as_ref().map_or("not in the file".to_owned(), |it| format!("{it} in the file"));
+    format!("{}: {file}, {} since {} by {}", it.field, it.running, time_of_day(&it.since), name(&it.by))
+}
+
 /// Who did it, as a word or two.
 pub fn actor(it: &EventWire) -> String {
-    match it.by.via.as_str() {
+    name(&it.by)
+}
+
+fn name(it: &ActorWire) -> String {
+    match it.via.as_str() {
         "policy" => "policy".into(),
         "file" => "the file".into(),
-        via => format!("{} ({via})", it.by.name),
+        via => format!("{} ({via})", it.name),
     }
 }
 

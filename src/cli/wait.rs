@@ -13,7 +13,7 @@ use super::{Failure, Outcome, command, exit, tree};
 /// How a service stands, for somebody who waits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Standing {
-    /// What the file wants has all traffic, and its watch is over.
+    /// What is wanted has all traffic, and its watch is over.
     Done,
     /// It will not get there by itself.
     Ended(u8),
@@ -21,10 +21,21 @@ enum Standing {
     Going(u8),
 }
 
-/// Waits until the service, or every service, is where the file wants it, or will not get there.
+/// Waits until the service, or every service, is where it is wanted, or will not get there.
 pub async fn wait(
     client: &Client,
     service: Option<&str>,
+    timeout: Option<Duration>,
+    terminal: &mut Terminal,
+) -> Outcome {
+    wait_for(client, service, None, timeout, terminal).await
+}
+
+/// The same for a version of it; it is over, too, when somebody wants another one.
+pub async fn wait_for(
+    client: &Client,
+    service: Option<&str>,
+    version: Option<&str>,
     timeout: Option<Duration>,
     terminal: &mut Terminal,
 ) -> Outcome {
@@ -42,7 +53,7 @@ pub async fn wait(
         };
         after = Some(status.revision);
         let services = chosen(&status, service)?;
-        let standings: Vec<Standing> = services.iter().map(|it| standing(it)).collect();
+        let standings: Vec<Standing> = services.iter().map(|it| standing(it, version)).collect();
         tell(&services, &mut told, terminal);
         if let Some(code) = verdict(&standings) {
             return report(&services, code, terminal);
@@ -89,11 +100,15 @@ fn chosen<'a>(status: &'a StatusWire, name: Option<&str>) -> Result<Vec<&'a Serv
     }
 }
 
-fn standing(it: &ServiceWire) -> Standing {
+fn standing(it: &ServiceWire, version: Option<&str>) -> Standing {
+    if version.is_some_and(|meant| meant != it.wanted) {
+        return Standing::Ended(exit::OVERTAKEN);
+    }
     let barred = it.quarantined.iter().any(|withdrawn| withdrawn.version == it.wanted);
+    let there = it.stable == it.wanted;
     match it.state.as_str() {
         "ROLLED BACK" => Standing::Ended(exit::ROLLED_BACK),
-        "LIVE" if it.in_sync => Standing::Done,
+        "LIVE" if there => Standing::Done,
         "LIVE" if barred => Standing::Ended(exit::ROLLED_BACK),
         // Only a person can end these.
         "PAUSED" | "APPROVAL" => Standing::Ended(exit::HELD),

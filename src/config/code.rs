@@ -192,6 +192,11 @@ to compare with. It cannot be so large that the version would have less than at 
 between which it is fine: {name: queue, prometheus: http://10.0.5.1:9090, query: sum(queue_length), max: 800}.
 Such a guard holds a release and never promotes one; the file cannot tell whether the query makes sense."
 
+    GateUnanswered "TG0314" "a gate that nobody may pass"
+"With `authority: git` only the file changes what is released, so `tidegate promote` is refused, and a step
+with `until approved` or a rollout with `promote: manual` waits until the file has no such gate any more. A
+check (`{url: ...}` or `{run: ...}`) can ask for the approval where it is given, for example in a pipeline."
+
     RouteTarget "TG0401" "a route that leads nowhere"
 "A route has either `to`, the service that answers, or `redirect`, an answer made by tidegate."
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::model::{ListenerName, Weight};
 use crate::release::Plan;
-use crate::routing::{Dns, Matcher, Redirect, ServiceSpec, VersionIndex};
+use crate::routing::{Checkup, Dns, Matcher, Redirect, ServiceSpec, VersionIndex};
 
 use super::tls::ListenerTls;
 
@@ -35,12 +35,36 @@ pub struct Config {
     pub memory: Memory,
     /// Services in the order of the file; [`crate::routing::ServiceIndex`] points here.
     pub services: Vec<ServiceConfig>,
+    /// What endpoints are asked whose version does not say otherwise.
+    pub health: Option<Arc<Checkup>>,
+    /// Who may change what is released.
+    pub authority: Authority,
     /// How names of endpoints are looked up.
     pub dns: Arc<Dns>,
     /// Built from `routes` and the services' `hosts`.
     pub matcher: Arc<Matcher>,
     /// The files that say all this, as one.
     pub written: Arc<Written>,
+}
+
+/// Who may change what is released, and how.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Authority {
+    /// The file and people: whoever was the last.
+    #[default]
+    Anyone,
+    /// The file alone, which a repository writes. People stop things: they pause, freeze and roll back.
+    Git,
+}
+
+impl Authority {
+    /// The word in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Anyone => "anyone",
+            Self::Git => "git",
+        }
+    }
 }
 
 /// How much memory a process may use.

@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 use super::access_log::access_log;
 use super::admin::{self, AdminSpec};
 use super::code::Code;
-use super::domain::{Config, Memory};
+use super::domain::{Authority, Config, Memory};
 use super::fields::{self, Fields, Shape};
 use super::listen;
 use super::merged::Merged;
@@ -21,6 +21,7 @@ use super::source::{At, Files};
 use super::tls::Credentials;
 use super::trace::trace;
 use super::yaml;
+use crate::release::Promote;
 
 pub(super) const FILE: Shape = Shape {
     name: "File",
@@ -31,6 +32,7 @@ pub(super) const FILE: Shape = Shape {
         "state",
         "workers",
         "memory",
+        "authority",
         "access_log",
         "trace",
         "dns",
@@ -334,6 +336,7 @@ impl Loader<'_> {
                 ),
             );
         }
+        let authority = authority(fields, &services, problems);
         let matcher = route::matcher(routes, &services, problems);
         let written = merged.written(root, problems);
         Some(Config {
@@ -343,6 +346,8 @@ impl Loader<'_> {
             workers,
             access_log,
             trace,
+            health: defaults.health.clone(),
+            authority,
             dns: Arc::new(dns),
             memory,
             services: services.into_iter().map(|it| it.config).collect::<Option<_>>()?,
@@ -350,6 +355,26 @@ impl Loader<'_> {
             written: Arc::new(written),
         })
     }
+}
+
+/// `authority`. Where the file alone decides, nobody can say yes to a gate that asks a person.
+fn authority(fields: &Fields<'_>, services: &[service::Placed], problems: &mut Problems) -> Authority {
+    let Some(entry) = fields.entry("authority") else { return Authority::default() };
+    let choices = [Authority::Anyone, Authority::Git].map(|it| (it.as_str(), it));
+    let chosen = fields::choice(&entry.value, &choices, problems).unwrap_or_default();
+    let asks = |it: &&service::Placed| {
+        let plan = it.config.as_ref().map(|it| &it.plan);
+        plan.is_some_and(|it| it.promote == Promote::Manual || it.steps.iter().any(|it| it.approval))
+    };
+    if let (Authority::Git, Some(asking)) = (chosen, services.iter().find(asks)) {
+        let message = "a gate asks a person, and none may say yes";
+        problems.push(
+            Report::warning(Code::GateUnanswered, entry.key.at, message)
+                .related(asking.at, "the rollout of this service waits for a person")
+                .help("a release goes on once the file has no such gate; a check can ask elsewhere"),
+        );
+    }
+    chosen
 }
 
 /// `auto` or a number.

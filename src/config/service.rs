@@ -95,7 +95,7 @@ pub(super) struct Defaults {
     shield: Shield,
     guards: Guards,
     balance: Balance,
-    health: Option<Arc<Checkup>>,
+    pub(super) health: Option<Arc<Checkup>>,
     care: Care,
 }
 

@@ -46,6 +46,8 @@ pub struct Since {
     pub service: String,
     /// What serves, if that is not what the file wants.
     pub live: Option<String>,
+    /// Versions that the file does not name, and what it would say of each.
+    pub versions: Vec<(String, String)>,
     /// One sentence each.
     pub notes: Vec<String>,
 }
@@ -125,6 +127,16 @@ impl Written {
             let Some(since) = since.iter().find(|it| it.service == service.key) else { continue };
             service.notes.extend(since.notes.iter().cloned());
             let Self::Map(keys) = &mut service.value else { continue };
+            if let Some(Self::Map(versions)) =
+                keys.iter_mut().find(|it| it.key == "versions").map(|it| &mut it.value)
+            {
+                let added = since.versions.iter().filter_map(|(name, text)| {
+                    let mut line = Line::new(name, super::addition::written(text)?);
+                    line.notes.push("added at run time; the file does not name it".into());
+                    Some(line)
+                });
+                versions.extend(added);
+            }
             if let (Some(line), Some(live)) = (keys.iter_mut().find(|it| it.key == "live"), &since.live) {
                 if let Self::Text { text, .. } = &line.value {
                     line.notes.push(format!("the file says {text}"));
@@ -261,13 +273,15 @@ mod tests {
     fn effective_has_defaults_and_what_people_did() {
         let since = Since {
             service: "shop".into(),
-            live: Some("v2".into()),
+            live: Some("v3".into()),
+            versions: vec![("v3".into(), "{endpoints: [http://h:3], health: {path: /up}}".into())],
             notes: vec!["rolled back by ann".into()],
         };
         let text = written(FILE).effective(&[since]).yaml();
         for part in [
             "  # rolled back by ann\n  shop:\n",
-            "    # the file says 1\n    live: v2\n",
+            "    # the file says 1\n    live: v3\n",
+            "      # added at run time; the file does not name it\n      v3:\n        endpoints: [http://h:3]\n        health:\n          path: /up\n",
             "keep_alive: 55s",
             "balance: round_robin",
         ] {

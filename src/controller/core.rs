@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::config::ServiceConfig;
+use crate::config::{Authority, Config, ServiceConfig};
 use crate::model::{ServiceName, Timestamp};
 use crate::release::{
-    Actor, Event as Input, Loaded, RefusalCode, Shares, State, Version, What, adopt, objection,
+    Actor, Command, Event as Input, Loaded, RefusalCode, Shares, State, Version, What, adopt, drift,
+    objection,
 };
 use crate::routing::{Publisher, Table};
 use crate::store::{Evidence, Freeze, Line, Record, Recovered};
@@ -20,6 +21,7 @@ use super::desk::{Desk, World};
 use super::endpoints::{self, Endpoints};
 use super::errand::{Errands, Laboratory, Said};
 use super::event::Event;
+use super::fit::{self, Additions};
 use super::handle::{Asked, Configure, ConfigureError, News};
 use super::journal::{Ack, Job};
 use super::outbox::{Outbox, Purpose, Reply, answer, refuse};
@@ -37,6 +39,8 @@ pub(super) struct House {
     pub status: watch::Sender<Arc<Status>>,
     /// What to publish when release logic fails: every service's stable alone.
     pub fallback: Arc<Mutex<Option<Table>>>,
+    /// What the versions of run time are.
+    pub additions: Arc<Additions>,
     pub tracer: Tracer,
     /// Where checks are run; `None`: nowhere.
     pub laboratory: Option<Laboratory>,
@@ -45,6 +49,8 @@ pub(super) struct House {
 pub(super) struct Core {
     house: House,
     loaded: Option<Arc<Configure>>,
+    /// That with the versions of run time.
+    serving: Option<Config>,
     desks: BTreeMap<ServiceName, Desk>,
     /// From the journal, for services that have not been seen in a configuration yet.
     recovered: BTreeMap<ServiceName, (State, Option<Evidence>)>,
@@ -82,6 +88,7 @@ impl Core {
             out: Outbox::after(newest.max(house.news.newest()), house.tracer.clone()),
             house,
             loaded: None,
+            serving: None,
             desks: BTreeMap::new(),
             health: JournalHealth::Durable,
             unsaved_lines: Vec::new(),
@@ -95,15 +102,19 @@ impl Core {
 
     /// A new configuration: all of it, or nothing.
     pub fn configure(&mut self, it: Arc<Configure>, now: Timestamp) -> Result<Vec<Job>, ConfigureError> {
+        self.house.additions.learn(&it.additions);
         let objections: Vec<_> = it.config.services.iter().filter_map(|it| self.objection(it)).collect();
         if !objections.is_empty() {
             return Err(ConfigureError::Objections(objections));
         }
         self.out.generation = it.generation;
         self.loaded = Some(Arc::clone(&it));
+        self.serving = Some(it.config.clone());
         for service in &it.config.services {
             self.meet(service, &it.source, now);
         }
+        self.fit();
+        it.config.services.iter().for_each(|service| self.look(&service.spec.name, now));
         let gone = |desk: &&mut Desk| {
             desk.present && !it.config.services.iter().any(|service| service.spec.name == desk.name)
         };
@@ -124,7 +135,7 @@ impl Core {
 
     /// A person wants something.
     pub fn command(&mut self, it: Asked, reply: Reply, now: Timestamp) -> Vec<Job> {
-        let Some(desk) = self.desks.get_mut(&it.service).filter(|it| it.present) else {
+        let Some(desk) = self.desks.get(&it.service).filter(|it| it.present) else {
             let reason = format!("there is no service `{}`", it.service);
             refuse(Some(reply), RefusalCode::UnknownService, reason);
             return Vec::new();
@@ -134,10 +145,23 @@ impl Core {
             refuse(Some(reply), RefusalCode::Stale, reason);
             return Vec::new();
         }
+        if let Some((code, reason)) = refused_by_file(self.loaded.as_deref(), desk, &it) {
+            refuse(Some(reply), code, reason);
+            return Vec::new();
+        }
+        if let Some(addition) = &it.addition {
+            let desks = &self.desks;
+            self.house
+                .additions
+                .keep(|service, version| desks.get(service).is_none_or(|it| it.uses(version)));
+            self.house.additions.learn([addition]);
+        }
+        let Some(desk) = self.desks.get_mut(&it.service) else { return Vec::new() };
         let mut world = world(&mut self.out, &self.house, self.freeze.as_ref(), now);
         let permit = desk.permit(&world);
         desk.feed(Input::Commanded(it.command, it.by, permit), Some(reply), &mut world);
-        desk.look(&mut world);
+        self.fit();
+        self.look(&it.service, now);
         self.settle(now)
     }
 
@@ -208,7 +232,16 @@ impl Core {
         let mut world = world(&mut self.out, &self.house, self.freeze.as_ref(), now);
         let concerned =
             self.desks.values_mut().filter(|it| waiting.service.as_ref().is_none_or(|name| it.name == *name));
-        concerned.for_each(|it| it.acknowledged(ack.number, &ack.result, &mut world));
+        let mut waiting_to_begin = Vec::new();
+        for desk in concerned {
+            let waited = desk.state.awaits_release();
+            desk.acknowledged(ack.number, &ack.result, &mut world);
+            if !waited && desk.state.awaits_release() {
+                waiting_to_begin.push(desk.name.clone());
+            }
+        }
+        self.fit();
+        waiting_to_begin.iter().for_each(|it| self.look(it, now));
         match waiting.purpose {
             Purpose::Change(asked) => {
                 self.keep_lines(&ack.lost);
@@ -298,30 +331,39 @@ impl Core {
 
     fn objection(&self, service: &ServiceConfig) -> Option<(ServiceName, String)> {
         let desk = self.desks.get(&service.spec.name).filter(|it| it.present)?;
-        let why = objection(&desk.state, &loaded(service, ""))?;
+        let why = objection(&desk.state, &self.told_of(service, &desk.state, ""))?;
         Some((desk.name.clone(), why))
     }
 
     /// A service of the configuration: known, known from the journal, or seen for the first time.
     fn meet(&mut self, service: &ServiceConfig, source: &str, now: Timestamp) {
         let (name, plan) = (&service.spec.name, service.plan.clone());
-        let load = loaded(service, source);
+        let known = self.desks.get(name).map(|it| &it.state);
+        let known = known.or_else(|| self.recovered.get(name).map(|it| &it.0));
+        let load = known.map(|it| self.told_of(service, it, source));
+        let (spec, fitted) =
+            self.house.additions.fit(service, known.map_or(&[][..], |it| it.deployed.as_slice()));
+        let load = load.unwrap_or_else(|| loaded(service, source));
+        if let [lost, ..] = load.lost.as_slice() {
+            let text = "a version of run time is lost, because what it rests on cannot be read";
+            tracing::error!(service = %name, version = %lost, "{text}");
+        }
         let counts = Arc::clone(&self.house.counts);
         let mut world =
             World { counts: &*counts, ..world(&mut self.out, &self.house, self.freeze.as_ref(), now) };
         if let Some(desk) = self.desks.get_mut(name) {
             desk.plan = plan;
             desk.present = true;
-            desk.spec = Some(Arc::clone(&service.spec));
+            (desk.spec, desk.fitted) = (Some(spec), fitted);
             desk.vetoes.meet(&service.queries);
             desk.judge_by_plan();
-            desk.feed(Input::Loaded(load), None, &mut world);
-            return desk.look(&mut world);
+            return desk.feed(Input::Loaded(load), None, &mut world);
         }
         let desk = match self.recovered.remove(name) {
             Some((state, evidence)) => {
                 let mut desk = Desk::new(name.clone(), state, plan, &*counts, now);
-                desk.spec = Some(Arc::clone(&service.spec));
+                desk.drifted = !drift(&desk.plan, &desk.state).is_empty();
+                (desk.spec, desk.fitted) = (Some(spec), fitted);
                 desk.vetoes.meet(&service.queries);
                 desk.last = self.house.news.last_of(name);
                 // Evidence is written every few seconds; without any, the last line is the last sign of life.
@@ -336,34 +378,81 @@ impl Core {
             None => {
                 let (state, effects) = adopt(load.live, load.by, now);
                 let mut desk = Desk::new(name.clone(), state.clone(), plan, &*counts, now);
-                desk.spec = Some(Arc::clone(&service.spec));
+                (desk.spec, desk.fitted) = (Some(spec), fitted);
                 desk.vetoes.meet(&service.queries);
                 desk.carry_out(state, effects, None, &mut world);
                 desk
             }
         };
-        let desk = self.desks.entry(name.clone()).or_insert(desk);
-        desk.look(&mut world);
+        self.desks.insert(name.clone(), desk);
+    }
+
+    /// What the configuration says about a service whose state this is.
+    fn told_of(&self, service: &ServiceConfig, state: &State, source: &str) -> Loaded {
+        let lost = self.house.additions.missing(&service.spec.name, &state.deployed);
+        Loaded { lost, ..loaded(service, source) }
+    }
+
+    /// Looks at one service.
+    fn look(&mut self, service: &ServiceName, now: Timestamp) {
+        let Some(desk) = self.desks.get_mut(service) else { return };
+        desk.look(&mut world(&mut self.out, &self.house, self.freeze.as_ref(), now));
+    }
+
+    /// Every service has the versions of run time that its release uses, and no others.
+    fn fit(&mut self) {
+        let (Some(loaded), Some(serving)) = (&self.loaded, &mut self.serving) else { return };
+        for (filed, served) in loaded.config.services.iter().zip(&mut serving.services) {
+            let Some(desk) = self.desks.get_mut(&filed.spec.name) else { continue };
+            if desk.state.deployed.is_empty() && desk.fitted.is_empty() {
+                continue;
+            }
+            let (spec, fitted) = self.house.additions.fit(filed, &desk.state.deployed);
+            if desk.fitted != fitted || served.spec.versions.len() != spec.versions.len() {
+                served.spec = Arc::clone(&spec);
+                (desk.spec, desk.fitted) = (Some(spec), fitted);
+                self.out.publish = true;
+            }
+        }
     }
 
     /// Publishes, hands out what the journal is to write, and tells the news.
     fn settle(&mut self, now: Timestamp) -> Vec<Job> {
+        self.fit();
         if std::mem::take(&mut self.out.publish) {
             self.publish(now);
         }
+        let changed = !self.out.jobs.is_empty() || !self.out.news.is_empty();
+        if changed {
+            self.compare_with_file(now);
+        }
         let jobs = std::mem::take(&mut self.out.jobs);
         let news = std::mem::take(&mut self.out.news);
-        let changed = !jobs.is_empty() || !news.is_empty();
         news.into_iter().for_each(|it| self.house.news.push(it));
         if changed {
             self.report(now);
         }
+        for (reply, answer) in std::mem::take(&mut self.out.answers) {
+            // Who asked may have gone.
+            let _ = reply.send(Ok(answer));
+        }
         jobs
     }
 
+    /// Says where what runs has begun, or has ceased, to differ from what the file says.
+    fn compare_with_file(&mut self, now: Timestamp) {
+        let mut world = world(&mut self.out, &self.house, self.freeze.as_ref(), now);
+        let desks = self.desks.values_mut().filter(|it| it.present);
+        let lines: Vec<Line> = desks.filter_map(|it| it.compare_with_file(&mut world)).collect();
+        if !lines.is_empty() {
+            let records = lines.into_iter().map(|it| Record::Line(Box::new(it))).collect();
+            self.out.write(None, records, Purpose::Change(None), now);
+        }
+    }
+
     fn publish(&self, now: Timestamp) {
-        let Some(loaded) = &self.loaded else { return };
-        let (config, generation) = (&loaded.config, loaded.generation);
+        let (Some(loaded), Some(config)) = (&self.loaded, &self.serving) else { return };
+        let generation = loaded.generation;
         let routed = |it: &ServiceConfig| self.desks.get(&it.spec.name).map(Desk::routed);
         self.house.publisher.publish(table::build(config, generation, routed));
         let alone: BTreeMap<&ServiceName, Shares> = self
@@ -383,10 +472,10 @@ impl Core {
 
     fn report(&mut self, now: Timestamp) {
         self.next_report = now + if self.is_active() { REPORT_ACTIVE } else { REPORT_IDLE };
-        let Some(loaded) = &self.loaded else { return };
-        self.rates.measure(&loaded.config, &*self.house.counts, now);
-        let mut status =
-            report::status(loaded, &self.desks, &self.rates, &*self.house.counts, self.freeze.as_ref(), now);
+        let (Some(loaded), Some(config)) = (&self.loaded, &self.serving) else { return };
+        self.rates.measure(config, &*self.house.counts, now);
+        let (counts, freeze) = (&*self.house.counts, self.freeze.as_ref());
+        let mut status = report::status(loaded, config, &self.desks, &self.rates, counts, freeze, now);
         endpoints::tell(&mut status, &*self.house.endpoints);
         status.journal = self.health.clone();
         self.house.counts.written_down(self.health == JournalHealth::Durable);
@@ -463,14 +552,35 @@ fn world<'a>(out: &'a mut Outbox, house: &'a House, freeze: Option<&'a Freeze>, 
 
 /// What the configuration says about a service, in the words of the machine.
 fn loaded(service: &ServiceConfig, source: &str) -> Loaded {
-    let versions: Vec<Version> = service
-        .spec
-        .versions
-        .iter()
-        .map(|it| Version { name: it.name.clone(), fingerprint: it.fingerprint })
-        .collect();
+    let versions: Vec<Version> = service.spec.versions.iter().map(fit::version).collect();
     let live = versions[service.live.0].clone();
-    Loaded { live, versions, by: Actor::file(source) }
+    Loaded { live, versions, lost: Vec::new(), by: Actor::file(source) }
+}
+
+/// What the file has against a command: it alone decides, or it names what is to be deployed.
+fn refused_by_file(loaded: Option<&Configure>, desk: &Desk, asked: &Asked) -> Option<(RefusalCode, String)> {
+    let config = &loaded?.config;
+    let stops = matches!(asked.command, Command::Pause { .. } | Command::Resume | Command::Rollback { .. });
+    if config.authority == Authority::Git && !stops {
+        let text = format!(
+            "`authority: git`: only the file changes what is released, and `{}` is not in it; `pause`, `resume`, \
+             `rollback`, `freeze` and `unfreeze` are free to all",
+            asked.command.verb()
+        );
+        return Some((RefusalCode::FileDecides, text));
+    }
+    let Command::Deploy { version, .. } = &asked.command else { return None };
+    let service = config.services.iter().find(|it| it.spec.name == asked.service)?;
+    let filed = service.spec.versions.iter().map(fit::version).find(|it| it.name == version.name)?;
+    // Asking again for what the file has taken over meanwhile is answered by the machine: it is so already.
+    let text = if filed != *version {
+        format!("the file has a version {version} with other endpoints: give this one another name")
+    } else if desk.state.wanted != filed {
+        format!("the file has {version} already: name it as `live` there")
+    } else {
+        return None;
+    };
+    Some((RefusalCode::WrongState, text))
 }
 
 /// Without a release nothing is urgent.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::model::{ServiceName, Timestamp};
 use crate::release::{
-    Command, Effect, Event as Input, Finding, Plan, RefusalCode, Shares, State, What, step,
+    Command, Effect, Event as Input, Finding, Plan, RefusalCode, Shares, State, Version, What, step,
 };
 use crate::routing::ServiceSpec;
 use crate::store::{Change, Evidence, Fate, Freeze, Line, Noted};
@@ -22,6 +22,7 @@ use super::counts::Counts;
 use super::endpoints::Endpoints;
 use super::errand::{Errands, Laboratory};
 use super::event::Event;
+use super::handle::Answer;
 use super::outbox::{Outbox, Purpose, Reply, answer, records, refuse};
 use super::readiness::Readiness;
 use super::table::Routed;
@@ -52,8 +53,12 @@ pub(super) struct Desk {
     /// Evidence from the journal, for the release that was under way.
     pub recovered: Option<Evidence>,
     pub last: Option<Event>,
-    /// Where its versions can be reached.
+    /// Its versions, those of the file and those of run time.
     pub spec: Option<Arc<ServiceSpec>>,
+    /// Which of the latter are in `spec`.
+    pub fitted: Vec<Version>,
+    /// Whether what runs is known to differ from what the file says.
+    pub drifted: bool,
     pub errands: Errands,
     pub readiness: Readiness,
     pub vetoes: Vetoes,
@@ -103,6 +108,8 @@ impl Desk {
             recovered: None,
             last: None,
             spec: None,
+            fitted: Vec::new(),
+            drifted: false,
             errands: Errands::default(),
             readiness: Readiness::default(),
             vetoes: Vetoes::default(),
@@ -184,7 +191,8 @@ impl Desk {
                 self.enact(&pending.effects, &pending.lines, world);
                 self.unsaved = false;
                 let text = pending.lines.last().map_or(String::new(), |it| it.entry.text.clone());
-                answer(pending.reply, text, true, true);
+                let answer = Answer { text, changed: true, durable: true };
+                world.out.answers.extend(pending.reply.map(|it| (it, answer)));
             }
             Err(why) => {
                 self.block(why, world.now);
@@ -192,6 +200,15 @@ impl Desk {
                 refuse(pending.reply, RefusalCode::NotDurable, reason);
             }
         }
+    }
+
+    /// Whether a version of run time is, or is about to be, part of this service.
+    pub fn uses(&self, version: &Version) -> bool {
+        let next = self.pending.as_ref().map(|it| &it.next);
+        [Some(&self.state), next]
+            .into_iter()
+            .flatten()
+            .any(|it| it.deployed.iter().any(|it| it.version == *version))
     }
 
     /// What the table says of this service.

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::config::Config;
+use crate::config::{Addition, Config};
 use crate::model::{Generation, ServiceName};
-use crate::release::{Actor, Command, RefusalCode};
+use crate::release::{Actor, Command, RefusalCode, Version, What};
 use crate::store::{Freeze, Recovered, Store};
 
 use super::event::Event;
@@ -76,6 +76,8 @@ impl std::fmt::Debug for Journaled {
 #[derive(Debug)]
 pub(super) struct Configure {
     pub config: Config,
+    /// Versions of run time, as they are meant now.
+    pub additions: Vec<Addition>,
     pub generation: Generation,
     pub source: String,
 }
@@ -84,6 +86,8 @@ pub(super) struct Configure {
 pub(super) struct Asked {
     pub service: ServiceName,
     pub command: Command,
+    /// What a `deploy` adds.
+    pub addition: Option<Addition>,
     pub by: Actor,
     pub expected_step: Option<u64>,
 }
@@ -94,14 +98,15 @@ pub(super) struct News(Mutex<VecDeque<Event>>);
 
 impl Handle {
     /// Makes this the configuration: every service's release meets it, then one new table serves. All
-    /// or nothing.
+    /// or nothing. `additions` are the versions of run time that are known, read anew.
     pub async fn configure(
         &self,
         config: Config,
+        additions: Vec<Addition>,
         generation: Generation,
         source: &str,
     ) -> Result<(), ConfigureError> {
-        let it = Arc::new(Configure { config, generation, source: source.to_owned() });
+        let it = Arc::new(Configure { config, additions, generation, source: source.to_owned() });
         self.ask(|reply| Input::Configure(it, reply)).await.unwrap_or(Err(ConfigureError::Stopping))
     }
 
@@ -116,7 +121,23 @@ impl Handle {
         by: Actor,
         expected_step: Option<u64>,
     ) -> Result<Answer, Refused> {
-        let it = Asked { service, command, by, expected_step };
+        let it = Asked { service, command, addition: None, by, expected_step };
+        self.ask(|reply| Input::Command(it, reply)).await.unwrap_or_else(|| Err(Refused::stopping()))
+    }
+
+    /// Adds a version and releases it. The answer comes when that is written down.
+    pub async fn deploy(
+        &self,
+        addition: Addition,
+        reason: Option<String>,
+        by: Actor,
+        expected_step: Option<u64>,
+    ) -> Result<Answer, Refused> {
+        let version = Version { name: addition.spec.name.clone(), fingerprint: addition.spec.fingerprint };
+        let definition = addition.definition.clone();
+        let service = addition.service.clone();
+        let command = Command::Deploy { version, definition, reason };
+        let it = Asked { service, command, addition: Some(addition), by, expected_step };
         self.ask(|reply| Input::Command(it, reply)).await.unwrap_or_else(|| Err(Refused::stopping()))
     }
 
@@ -191,10 +212,11 @@ impl News {
         events.back().map_or(0, |it| it.id)
     }
 
-    /// The newest event of a service.
+    /// The newest decision about a service. That file and fact differ since is no decision.
     pub fn last_of(&self, service: &ServiceName) -> Option<Event> {
         let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        events.iter().rev().find(|it| it.service == *service).cloned()
+        let told = |it: &&Event| it.service == *service && !matches!(it.what, What::Drifted | What::InSync);
+        events.iter().rev().find(told).cloned()
     }
 
     pub fn since(&self, id: u64) -> Vec<Event> {

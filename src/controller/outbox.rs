@@ -25,6 +25,8 @@ pub(super) struct Outbox {
     pub jobs: Vec<Job>,
     /// To be announced, in this order.
     pub news: Vec<Event>,
+    /// To be answered when the status says so too: whoever hears of it may look at once.
+    pub answers: Vec<(Reply, Answer)>,
     /// Jobs without an ack.
     pub waiting: BTreeMap<u64, Waiting>,
     /// The configuration that is loaded.

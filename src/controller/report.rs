@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::{Config, ServiceConfig};
 use crate::model::{ServiceName, Tally, Timestamp, VersionName, Weight};
-use crate::release::{Phase, State};
+use crate::release::{Phase, State, drift};
 use crate::telemetry::{EndpointFacts, ReleaseFacts, ReleaseState};
 
 use crate::store::Freeze;
@@ -50,6 +50,7 @@ impl Rates {
 /// Everything, as it is now. The caller adds what it alone knows.
 pub(super) fn status(
     loaded: &Configure,
+    config: &Config,
     desks: &BTreeMap<ServiceName, Desk>,
     rates: &Rates,
     counts: &dyn Counts,
@@ -64,7 +65,8 @@ pub(super) fn status(
         source: loaded.source.clone(),
         journal: JournalHealth::Durable,
         freeze: None,
-        services: loaded.config.services.iter().filter_map(known).collect(),
+        authority: config.authority,
+        services: config.services.iter().filter_map(known).collect(),
     }
 }
 
@@ -93,7 +95,10 @@ fn service(
         canary: state.canary().map(|it| it.name.clone()),
         previous: state.previous.as_ref().map(|it| it.version.name.clone()),
         wanted: state.wanted.name.clone(),
-        in_sync: state.stable.name == state.wanted.name,
+        filed: state.filed.name.clone(),
+        in_sync: state.stable.name == state.filed.name,
+        drift: drift(&desk.plan, state),
+        deployed: state.deployed.iter().map(|it| (it.version.name.clone(), it.definition.clone())).collect(),
         weight: desk.shares.canary.as_ref().map_or(Weight::NONE, |(_, weight)| *weight),
         step: match &state.phase {
             Phase::Canary(it) => Some((desk.plan.number(it.weight).max(1), desk.plan.steps.len())),
@@ -213,6 +218,7 @@ pub(super) fn facts(status: &Status) -> Vec<(ServiceName, ReleaseFacts)> {
         step: it.step.map_or(0, |(number, _)| u32::try_from(number).unwrap_or(u32::MAX)),
         weights: it.lanes.iter().map(|lane| (lane.version.clone(), lane.weight)).collect(),
         guards: it.guards.iter().map(guard_facts).collect(),
+        drift: it.drift.len() as u64,
         endpoints: it.lanes.iter().flat_map(endpoint_facts).collect(),
     };
     status.services.iter().map(|it| (it.name.clone(), facts(it))).collect()

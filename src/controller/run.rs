@@ -84,6 +84,7 @@ impl Controller {
             news: Arc::clone(&news),
             status,
             fallback: Arc::new(Mutex::new(None)),
+            additions: Arc::default(),
             tracer: parts.tracer,
             laboratory: parts.checks.map(|checks| Laboratory { checks, said: teller }),
         };

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::model::{Generation, ServiceName, Tally, Timestamp, VersionName, Weight};
 
+use crate::config::Authority;
+use crate::release::Drift;
 use crate::store::Freeze;
 
 use super::endpoints::EndpointStatus;
@@ -20,6 +22,8 @@ pub struct Status {
     pub generation: Generation,
     /// Where that was read.
     pub source: String,
+    /// Who may change what is released.
+    pub authority: Authority,
     /// Whether the journal takes what it is given.
     pub journal: JournalHealth,
     /// Whether a person said that nothing advances anywhere.
@@ -51,10 +55,16 @@ pub struct ServiceStatus {
     pub canary: Option<VersionName>,
     /// What a rollback returns to when nothing is being tried.
     pub previous: Option<VersionName>,
-    /// The file's `live`.
+    /// What is to be live: the file's `live`, or what was deployed since.
     pub wanted: VersionName,
+    /// The file's `live`.
+    pub filed: VersionName,
     /// Whether stable is what the file wants.
     pub in_sync: bool,
+    /// What is so although the file says otherwise.
+    pub drift: Vec<Drift>,
+    /// Versions that were added at run time, and what the file would say of each.
+    pub deployed: Vec<(VersionName, String)>,
     /// The canary's share.
     pub weight: Weight,
     /// Which step this is, from 1, and of how many; `None` outside of steps.

@@ -157,6 +157,8 @@ fn config(live: &str, versions: &[&str], plan_text: &str) -> Config {
         access_log: None,
         trace: None,
         memory: Default::default(),
+        health: None,
+        authority: Default::default(),
         services: vec![ServiceConfig {
             spec: Arc::new(spec),
             live,
@@ -177,6 +179,7 @@ impl Rig {
         let (store, recovered) = Store::on(Box::new(memory.clone())).unwrap();
         let script = Arc::new(Script::default());
         let (tracer, kept) = Tracer::kept();
+        let additions = Arc::default();
         let house = House {
             laboratory: None,
             publisher: Publisher::new(Table::empty()),
@@ -185,6 +188,7 @@ impl Rig {
             news: Arc::new(News::default()),
             status: watch::Sender::new(Arc::default()),
             fallback: Arc::default(),
+            additions: Arc::clone(&additions),
             tracer,
         };
         let mut it = Self {
@@ -213,8 +217,12 @@ impl Rig {
 
     fn load_config(&mut self, config: Config) -> Result<(), ConfigureError> {
         self.generation += 1;
-        let it =
-            Configure { config, generation: Generation(self.generation), source: "tidegate.yaml".into() };
+        let it = Configure {
+            config,
+            generation: Generation(self.generation),
+            source: "tidegate.yaml".into(),
+            additions: Vec::new(),
+        };
         let jobs = self.core.configure(Arc::new(it), self.now)?;
         self.write(jobs);
         Ok(())
@@ -228,7 +236,8 @@ impl Rig {
     ) -> oneshot::Receiver<Result<Answer, Refused>> {
         let (reply, answer) = oneshot::channel();
         let by = Actor { name: "ann".into(), via: Via::Cli };
-        let it = Asked { service: "shop".parse().unwrap(), command, by, expected_step: expected };
+        let it =
+            Asked { service: "shop".parse().unwrap(), command, addition: None, by, expected_step: expected };
         let jobs = self.core.command(it, reply, self.now);
         self.write(jobs);
         answer
@@ -324,6 +333,7 @@ impl Rig {
     fn restart(&mut self, down: &str) {
         self.now = self.now + span(down);
         self.script = Arc::default();
+        let additions = Arc::clone(&self.house.additions);
         self.house = House {
             laboratory: None,
             publisher: Publisher::new(Table::empty()),
@@ -332,6 +342,7 @@ impl Rig {
             news: Arc::new(News::default()),
             status: watch::Sender::new(Arc::default()),
             fallback: Arc::default(),
+            additions: Arc::clone(&additions),
             tracer: self.house.tracer.clone(),
         };
         self.hanging.clear();

@@ -3,6 +3,7 @@
 
 use crate::model::{Timestamp, VersionName, Weight};
 
+use super::deployed::deploy;
 use super::effect::{Effect, Refusal, RefusalCode, What};
 use super::event::{Actor, Command};
 use super::machine::{entry, note, raise, take_out, withdraw};
@@ -12,7 +13,7 @@ use super::promoted::{Wish, promote};
 use super::state::{Phase, State};
 use super::ticked;
 use super::trial::{Stance, Trial};
-use super::version::{Cause, Previous};
+use super::version::{Cause, Deployed, Previous};
 
 pub(super) fn commanded(
     plan: &Plan,
@@ -31,6 +32,9 @@ pub(super) fn commanded(
         Command::Resume => resume(state, by, now),
         Command::Rollback { to, reason } => rollback(state, to.as_ref(), reason, by, now),
         Command::Retry => retry(state, by, now),
+        Command::Deploy { version, definition, reason } => {
+            deploy(state, Deployed { version, definition, by, at: now }, reason.as_deref())
+        }
     }
 }
 
@@ -105,6 +109,7 @@ fn by_hand(
     let (soak, requests) = plan.soak_near(weight);
     let why = reason.clone().unwrap_or_else(|| "weight by hand".into());
     let mut trial = Trial::begin(canary.clone(), weight, soak, requests, now);
+    trial.by_hand = Some(by.clone());
     trial.stance = Stance::Paused { by: by.clone(), reason: Some(why), until: None };
     state.moves += 1;
     state.phase = Phase::Canary(trial);
@@ -210,7 +215,7 @@ fn retry(mut state: State, by: Actor, now: Timestamp) -> (State, Vec<Effect>) {
             note(state, What::Retried, by, &wanted, text, now)
         }
         Phase::Live | Phase::RolledBack { .. } => {
-            let text = format!("the file asks for {wanted}, which is not in quarantine");
+            let text = format!("{wanted} is wanted, which is not in quarantine");
             refuse(state, RefusalCode::WrongState, text)
         }
     }

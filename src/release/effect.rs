@@ -112,6 +112,12 @@ pub enum What {
     Frozen,
     /// A person let everything advance again.
     Unfrozen,
+    /// A person added a version, which is wanted now.
+    Deployed,
+    /// What runs is not what the file says any more.
+    Drifted,
+    /// What runs is what the file says again.
+    InSync,
 }
 
 /// Why a command was not carried out.
@@ -140,6 +146,8 @@ pub enum RefusalCode {
     Busy,
     /// A freeze or the release window is in the way.
     NotPermitted,
+    /// Only the file may change this.
+    FileDecides,
     /// There is no endpoint to send requests to.
     NotReady,
     /// The disk does not take the record, so nothing may rise.
@@ -181,11 +189,14 @@ impl What {
             Self::Expired => "expired",
             Self::Frozen => "frozen",
             Self::Unfrozen => "unfrozen",
+            Self::Deployed => "deployed",
+            Self::Drifted => "drifted",
+            Self::InSync => "in_sync",
         }
     }
 
     /// Every kind, in the order of the declaration.
-    pub const EVERY: [Self; 29] = [
+    pub const EVERY: [Self; 32] = [
         Self::Adopted,
         Self::Redefined,
         Self::Began,
@@ -215,6 +226,9 @@ impl What {
         Self::Expired,
         Self::Frozen,
         Self::Unfrozen,
+        Self::Deployed,
+        Self::Drifted,
+        Self::InSync,
     ];
 }
 
@@ -229,6 +243,7 @@ impl RefusalCode {
             Self::Stale => "stale",
             Self::Busy => "busy",
             Self::NotPermitted => "not_permitted",
+            Self::FileDecides => "file_decides",
             Self::NotReady => "not_ready",
             Self::NotDurable => "not_durable",
             Self::Stopping => "stopping",

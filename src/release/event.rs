@@ -44,8 +44,10 @@ pub enum Event {
 pub struct Loaded {
     /// The version that should be live.
     pub live: Version,
-    /// Every version of the service, `live` among them.
+    /// Every version that the file names, `live` among them.
     pub versions: Vec<Version>,
+    /// Versions of run time that cannot be had any more, because something that they rest on is gone.
+    pub lost: Vec<Version>,
     /// Who loaded it.
     pub by: Actor,
 }
@@ -109,8 +111,17 @@ pub enum Command {
         /// Why.
         reason: Option<String>,
     },
-    /// Lift the quarantine of the version that the file wants.
+    /// Lift the quarantine of the version that is wanted.
     Retry,
+    /// Add a version and release it.
+    Deploy {
+        /// The version.
+        version: Version,
+        /// What the file would say of it, as one line of YAML.
+        definition: String,
+        /// Why.
+        reason: Option<String>,
+    },
 }
 
 /// Who did something.
@@ -185,6 +196,7 @@ impl Command {
             Self::Resume => "resume",
             Self::Rollback { .. } => "rollback",
             Self::Retry => "retry",
+            Self::Deploy { .. } => "deploy",
         }
     }
 }

@@ -1,11 +1,11 @@
-//! A configuration was loaded. An unchanged file never undoes what a person did; a changed field in
-//! the file always wins.
+//! A configuration was loaded, and merged with what was there: what follows from that for the release.
 
 use crate::model::Timestamp;
 
 use super::effect::{Effect, What};
 use super::event::{Actor, Loaded};
 use super::machine::{adopt, bar, note, take_out};
+use super::merge::{Merged, merge};
 use super::plan::Plan;
 use super::state::{Phase, State};
 use super::trial::Stance;
@@ -15,13 +15,13 @@ use super::version::{Cause, Version};
 /// or that a rollback returns to, and so force users onto one that has not proven itself. A first load
 /// has no choice and is not asked.
 pub fn objection(state: &State, it: &Loaded) -> Option<String> {
-    let stable = &state.stable;
-    let Some(now) = find(&it.versions, stable) else {
+    let (stable, merged) = (&state.stable, merge(state, it));
+    let Some(now) = find(&merged.versions, stable) else {
         let way_out = match state.candidate() {
             Some(trial) => {
                 format!("keep it until {} is stable; `promote --full` twice gets there at once", trial.canary)
             }
-            None => format!("keep it until {} has been released", it.live),
+            None => format!("keep it until {} has been released", merged.wanted),
         };
         return Some(format!("{stable} is stable and must stay in the file: {way_out}"));
     };
@@ -31,16 +31,19 @@ pub fn objection(state: &State, it: &Loaded) -> Option<String> {
 }
 
 pub(super) fn loaded(plan: &Plan, mut state: State, it: Loaded, now: Timestamp) -> (State, Vec<Effect>) {
-    let changed = state.wanted != it.live;
+    let Merged { wanted, versions, deployed } = merge(&state, &it);
+    let changed = state.wanted != wanted;
+    state.filed = it.live.clone();
+    state.deployed = deployed;
     if changed {
-        state.wanted = it.live.clone();
+        state.wanted = wanted.clone();
         state.asked_by = it.by.clone();
         // Nobody has looked at its endpoints yet.
         state.ready.canary = true;
     }
     // With another definition it is not the version that proved itself.
-    state.previous = state.previous.filter(|old| it.versions.contains(&old.version));
-    let Some(stable) = find(&it.versions, &state.stable).cloned() else {
+    state.previous = state.previous.filter(|old| versions.contains(&old.version));
+    let Some(stable) = find(&versions, &state.stable).cloned() else {
         return adopt_again(state, it, now);
     };
     let (mut state, redefined) = if stable == state.stable {
@@ -52,11 +55,9 @@ pub(super) fn loaded(plan: &Plan, mut state: State, it: Loaded, now: Timestamp) 
         state.quarantine.retain(|it| it.version.fingerprint != stable.fingerprint);
         note(state, What::Redefined, it.by.clone(), &stable, text, now)
     };
-    let (barred, back) = (state.is_withdrawn(it.live.fingerprint), it.live.name == state.stable.name);
+    let (barred, back) = (state.is_withdrawn(wanted.fingerprint), wanted.name == state.stable.name);
     let (state, mut effects) = match &mut state.phase {
-        Phase::Verifying(trial) | Phase::Canary(trial) | Phase::Watching(trial)
-            if trial.canary == it.live =>
-        {
+        Phase::Verifying(trial) | Phase::Canary(trial) | Phase::Watching(trial) if trial.canary == wanted => {
             refit(plan, state, it.by, now)
         }
         Phase::Verifying(_) | Phase::Canary(_) | Phase::Watching(_) if back => {
@@ -64,7 +65,7 @@ pub(super) fn loaded(plan: &Plan, mut state: State, it: Loaded, now: Timestamp) 
         }
         Phase::Verifying(_) | Phase::Canary(_) | Phase::Watching(_) => supersede(state, it.by, barred, now),
         Phase::RolledBack { .. } if back && changed => settle(state, it.by, now),
-        Phase::RolledBack { canary, .. } if barred && *canary != it.live => bar(state, it.by, now),
+        Phase::RolledBack { canary, .. } if barred && *canary != wanted => bar(state, it.by, now),
         Phase::Live if barred && !back => bar(state, it.by, now),
         // In sync, or a release is awaited and the next tick begins it.
         Phase::Live | Phase::RolledBack { .. } => (state, Vec::new()),
@@ -76,6 +77,10 @@ pub(super) fn loaded(plan: &Plan, mut state: State, it: Loaded, now: Timestamp) 
 
 /// The service is no longer in the file. What is known of it stays, should it come back.
 pub(super) fn removed(mut state: State, now: Timestamp) -> (State, Vec<Effect>) {
+    if state.filed.name == state.wanted.name {
+        state.filed = state.stable.clone();
+    }
+    // What the file said beside a version of run time is kept: should it say it again, nothing has changed.
     state.wanted = state.stable.clone();
     take_out(state, Cause::File, Actor::file("service removed"), now)
 }

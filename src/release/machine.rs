@@ -23,6 +23,8 @@ pub fn adopt(live: Version, by: Actor, now: Timestamp) -> (State, Vec<Effect>) {
         stable: live.clone(),
         previous: None,
         wanted: live.clone(),
+        filed: live.clone(),
+        deployed: Vec::new(),
         asked_by: by.clone(),
         release: 0,
         moves: 0,
@@ -56,6 +58,7 @@ pub fn step(plan: &Plan, state: State, event: Event, now: Timestamp) -> (State, 
         Event::Tick(permit) => ticked(plan, state, &permit, now),
     };
     state.keep_time(release, now);
+    state.forget_unused();
     (state, effects)
 }
 
@@ -235,7 +238,7 @@ pub(super) fn withdraw(state: &mut State, version: Version, cause: &Cause, now: 
     }
     // A rollback never returns to a version that was rolled back.
     state.previous = state.previous.take().filter(|it| it.version.fingerprint != version.fingerprint);
-    state.quarantine.push(Withdrawn { version, at: now, why: cause.to_string() });
+    state.quarantine.push(Withdrawn { version, at: now, why: cause.to_string(), by: cause.by() });
 }
 
 /// The file asks for a version in quarantine: said once, and nothing else happens.

@@ -148,7 +148,9 @@ fn jump(
     let (soak, requests) = plan.soak_near(weight);
     let canary = trial.canary.clone();
     state.moves += 1;
-    state.phase = Phase::Canary(Trial::begin(trial.canary, weight, soak, requests, now));
+    let mut next = Trial::begin(trial.canary, weight, soak, requests, now);
+    next.by_hand = Some(by.clone());
+    state.phase = Phase::Canary(next);
     let what = if trial.weight == Weight::NONE { What::Began } else { What::Advanced };
     raise(state, what, by, canary.clone(), trial.weight, format!("{canary} gets {weight}: {why}"), now)
 }
@@ -199,7 +201,7 @@ fn override_quarantine(
         return refuse(state, RefusalCode::Quarantined, text);
     };
     if canary != state.wanted {
-        let text = format!("{canary} is out and the file asks for {}", state.wanted);
+        let text = format!("{canary} is out and {} is wanted", state.wanted);
         return refuse(state, RefusalCode::WrongState, text);
     }
     if let Some(why) = state.hindrance(&Permit::Open) {

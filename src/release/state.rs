@@ -6,7 +6,7 @@ use super::effect::Shares;
 use super::event::Actor;
 use super::permit::Permit;
 use super::trial::{Clock, Stance, Trial};
-use super::version::{Cause, Previous, Version, Withdrawn};
+use super::version::{Cause, Deployed, Previous, Version, Withdrawn};
 
 /// Everything that must survive a restart about the releases of one service.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -15,9 +15,13 @@ pub struct State {
     pub stable: Version,
     /// What was stable before, if it is still in the file and still kept.
     pub previous: Option<Previous>,
-    /// The file's `live` when it was last loaded.
+    /// The version that is to be live: the file's `live`, or what a person deployed since.
     pub wanted: Version,
-    /// Who asked for it: the file, or the person who lifted its quarantine.
+    /// The file's `live` when it was last loaded: what the next load is compared with.
+    pub filed: Version,
+    /// Versions that were added at run time and are in use. The file does not name them.
+    pub deployed: Vec<Deployed>,
+    /// Who asked for what is wanted: the file, or the person who deployed it or lifted its quarantine.
     pub asked_by: Actor,
     /// Number of the newest release; 0 before the first. It seeds the sticky assignment.
     pub release: u64,
@@ -113,7 +117,7 @@ impl State {
         self.quarantine.iter().any(|it| it.version.fingerprint == fingerprint)
     }
 
-    /// Whether the file asks for a release that has not begun.
+    /// Whether a release is asked for that has not begun.
     pub fn awaits_release(&self) -> bool {
         self.candidate().is_none()
             && self.wanted.name != self.stable.name
@@ -147,6 +151,18 @@ impl State {
             (Phase::Canary(_), _) => "CANARY",
             (Phase::Watching(_), _) => "WATCHING",
         }
+    }
+
+    /// Forgets versions of run time that nothing leads to any more: neither traffic, nor a wish, nor a
+    /// rollback.
+    pub(super) fn forget_unused(&mut self) {
+        let trial = self.candidate().map(|it| it.canary.name.clone());
+        let (stable, wanted) = (&self.stable.name, &self.wanted.name);
+        let previous = self.previous.as_ref().map(|it| &it.version.name);
+        self.deployed.retain(|it| {
+            let name = &it.version.name;
+            name == stable || name == wanted || Some(name) == previous || Some(name) == trial.as_ref()
+        });
     }
 
     /// Keeps the clock of the release in step with what it is doing.

@@ -97,7 +97,7 @@ pub(crate) fn permit(text: &str) -> Permit {
 
 /// `live v2` (of v1, v2 and v3), `live v2 of v1 v2'`, `fine`, `proven`, `worse`, `unsure 40`, `passed`,
 /// `failed`, `ready both|canary|stable|none`, `promote`, `promote to 50%`, `full`, `override`, `pause`,
-/// `pause until 20m`, `weight 7%`, `resume`, `rollback`, `rollback v1`, `retry`, `restart`,
+/// `pause until 20m`, `weight 7%`, `resume`, `rollback`, `rollback v1`, `retry`, `deploy v4`, `restart`,
 /// `restart 72h`, `removed`. News of checks is for the gate at which `state` stands.
 pub(crate) fn event_in(text: &str, state: &State, permit: &Permit) -> Event {
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -143,6 +143,10 @@ pub(crate) fn event_in(text: &str, state: &State, permit: &Permit) -> Event {
         ["rollback"] => command(Command::Rollback { to: None, reason: None }),
         ["rollback", to] => command(Command::Rollback { to: Some(to.parse().unwrap()), reason: None }),
         ["retry"] => command(Command::Retry),
+        ["deploy", which] => {
+            let definition = format!("http://{}.example:80", which.trim_end_matches('\''));
+            command(Command::Deploy { version: version(which), definition, reason: None })
+        }
         ["restart"] => Event::Restarted { down: Duration::ZERO },
         ["restart", down] => Event::Restarted { down: span(down) },
         ["removed"] => Event::Removed,
@@ -165,6 +169,7 @@ fn loaded_of(live: &str, all: &[&str]) -> Event {
     Event::Loaded(Loaded {
         live: version(live),
         versions: versions.collect(),
+        lost: Vec::new(),
         by: Actor::file("tidegate.yaml"),
     })
 }

@@ -24,6 +24,8 @@ pub struct Trial {
     pub checked: bool,
     /// A person has agreed to the end of this stage.
     pub approved: bool,
+    /// The person who chose this share, where the plan did not.
+    pub by_hand: Option<Actor>,
     /// Whether it may move on.
     pub stance: Stance,
 }
@@ -79,6 +81,7 @@ impl Trial {
             requests,
             checked: false,
             approved: false,
+            by_hand: None,
             stance: Stance::Advancing,
         }
     }

@@ -33,6 +33,21 @@ pub struct Withdrawn {
     pub at: Timestamp,
     /// Why, as one sentence.
     pub why: String,
+    /// Who did it.
+    pub by: Actor,
+}
+
+/// A version that was added at run time.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Deployed {
+    /// The version.
+    pub version: Version,
+    /// What the file would say of it, as one line of YAML.
+    pub definition: String,
+    /// Who added it.
+    pub by: Actor,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// Why a canary was taken out.
@@ -55,13 +70,21 @@ pub enum Cause {
     },
     /// The file went back to stable, or dropped the canary.
     File,
-    /// The file wants another version now.
+    /// Another version is wanted now.
     Superseded,
     /// It was withdrawn before, and the file asks for it again.
     Quarantined,
 }
 
 impl Cause {
+    /// Who took it out.
+    pub fn by(&self) -> Actor {
+        match self {
+            Self::Person { by, .. } => by.clone(),
+            _ => Actor::policy(),
+        }
+    }
+
     /// Whether it is the version's own fault or a person's word, so that an unchanged file must not
     /// start it again.
     pub fn withdraws(&self) -> bool {
@@ -88,7 +111,7 @@ impl fmt::Display for Cause {
             Self::Person { by, reason: Some(reason) } => write!(f, "rolled back by {by}: {reason}"),
             Self::Person { by, reason: None } => write!(f, "rolled back by {by}"),
             Self::File => f.write_str("the file no longer asks for it"),
-            Self::Superseded => f.write_str("superseded by a newer `live`"),
+            Self::Superseded => f.write_str("superseded by a newer version"),
             Self::Quarantined => f.write_str("rolled back before; `retry` lifts the quarantine"),
         }
     }

@@ -18,11 +18,12 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::OpenError;
 
 /// First bytes of the file; the number is the version of the format. It rises when records hold what the
-/// version before would not understand, so that an older tidegate refuses the file with a clear word.
-pub(super) const MAGIC: &[u8] = b"TIDEGATE JOURNAL 2\n";
+/// version before would not understand, so that an older tidegate refuses the file with a clear word. There is no
+/// third: as texts, 3 is one flipped bit away from 1 and from 2.
+pub(super) const MAGIC: &[u8] = b"TIDEGATE JOURNAL 4\n";
 
 /// First bytes of files that can be read as well, and the version of each.
-const OLDER: &[(&[u8], u32)] = &[(b"TIDEGATE JOURNAL 1\n", 1)];
+const OLDER: &[(&[u8], u32)] = &[(b"TIDEGATE JOURNAL 2\n", 2), (b"TIDEGATE JOURNAL 1\n", 1)];
 
 const HEAD: usize = 24;
 /// What a disk writes whole or not at all.

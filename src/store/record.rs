@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Fingerprint, Timestamp, VersionName, Weight};
-use crate::release::{Actor, Clock, Previous, Ready, State, Version, Via, Withdrawn};
+use crate::release::{Actor, Clock, Deployed, Previous, Ready, State, Version, Via, Withdrawn};
 
 use super::{Change, Evidence, Freeze, Record};
 
@@ -65,6 +65,11 @@ struct StateFile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     previous_since_us: Option<u64>,
     wanted: VersionFile,
+    /// Missing where it is the same: a file alone could want something then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    filed: Option<VersionFile>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    deployed: Vec<DeployedFile>,
     asked_by: ActorFile,
     release: u64,
     moves: u64,
@@ -102,6 +107,17 @@ struct WithdrawnFile {
     version: VersionFile,
     at_us: u64,
     why: String,
+    /// Missing where it was no person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<ActorFile>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct DeployedFile {
+    version: VersionFile,
+    definition: String,
+    by: ActorFile,
+    at_us: u64,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -185,6 +201,8 @@ impl StateFile {
             previous: it.previous.as_ref().map(|it| VersionFile::of(&it.version)),
             previous_since_us: it.previous.as_ref().map(|it| it.since.0).filter(|it| *it != 0),
             wanted: VersionFile::of(&it.wanted),
+            filed: (it.filed != it.wanted).then(|| VersionFile::of(&it.filed)),
+            deployed: it.deployed.iter().map(DeployedFile::of).collect(),
             asked_by: ActorFile::of(&it.asked_by),
             release: it.release,
             moves: it.moves,
@@ -198,10 +216,13 @@ impl StateFile {
     fn meant(self) -> Result<State, serde_json::Error> {
         let since = Timestamp(self.previous_since_us.unwrap_or_default());
         let previous = self.previous.map(VersionFile::meant).transpose()?;
+        let wanted = self.wanted.meant()?;
         Ok(State {
             stable: self.stable.meant()?,
             previous: previous.map(|version| Previous { version, since }),
-            wanted: self.wanted.meant()?,
+            filed: self.filed.map_or(Ok(wanted.clone()), VersionFile::meant)?,
+            deployed: self.deployed.into_iter().map(DeployedFile::meant).collect::<Result<_, _>>()?,
+            wanted,
             asked_by: self.asked_by.meant(),
             release: self.release,
             moves: self.moves,
@@ -248,11 +269,25 @@ impl ActorFile {
 
 impl WithdrawnFile {
     fn of(it: &Withdrawn) -> Self {
-        Self { version: VersionFile::of(&it.version), at_us: it.at.0, why: it.why.clone() }
+        let by = (it.by != Actor::policy()).then(|| ActorFile::of(&it.by));
+        Self { version: VersionFile::of(&it.version), at_us: it.at.0, why: it.why.clone(), by }
     }
 
     fn meant(self) -> Result<Withdrawn, serde_json::Error> {
-        Ok(Withdrawn { version: self.version.meant()?, at: Timestamp(self.at_us), why: self.why })
+        let by = self.by.map_or_else(Actor::policy, ActorFile::meant);
+        Ok(Withdrawn { version: self.version.meant()?, at: Timestamp(self.at_us), why: self.why, by })
+    }
+}
+
+impl DeployedFile {
+    fn of(it: &Deployed) -> Self {
+        let (version, by) = (VersionFile::of(&it.version), ActorFile::of(&it.by));
+        Self { version, definition: it.definition.clone(), by, at_us: it.at.0 }
+    }
+
+    fn meant(self) -> Result<Deployed, serde_json::Error> {
+        let (version, by) = (self.version.meant()?, self.by.meant());
+        Ok(Deployed { version, definition: self.definition, by, at: Timestamp(self.at_us) })
     }
 }
 

@@ -130,6 +130,7 @@ mod tests {
                 canary: Some(v2.clone()),
                 step: 2,
                 weights: vec![(v1, weight.rest()), (v2, weight)],
+                drift: 2,
                 guards: vec![guard],
                 endpoints: vec![EndpointFacts {
                     version: "v2".parse().unwrap(),

@@ -20,6 +20,8 @@ pub struct ReleaseFacts {
     pub weights: Vec<(VersionName, Weight)>,
     /// The guards that judge now.
     pub guards: Vec<GuardFacts>,
+    /// In how many fields what runs differs from what the file says.
+    pub drift: u64,
     /// The endpoints of all versions.
     pub endpoints: Vec<EndpointFacts>,
 }

@@ -131,6 +131,7 @@ mod tests {
             revision,
             generation: 17,
             source: "a \"quoted\"\nfile".into(),
+            authority: "anyone".into(),
             phase: "serving".into(),
             journal: JournalWire { durable: true, problem: None },
             refused: None,

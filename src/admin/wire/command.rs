@@ -17,9 +17,12 @@ pub struct CommandAsk {
     /// `rollback`: the version to return to. `promote`: the share to go to, `50%`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// `weight`: the version that gets the share.
+    /// `weight`: the version that gets the share. `deploy`: the name of the new version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// `deploy`: where the new version can be reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoints: Option<Vec<String>>,
     /// `weight`: the share, `10%`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<String>,
@@ -29,7 +32,7 @@ pub struct CommandAsk {
     /// `promote`: past what stands in the way. Wants a reason, which is written down.
     #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
     pub insist: Option<bool>,
-    /// `promote`, `pause` and `rollback`: why.
+    /// `promote`, `pause`, `rollback`, `weight` and `deploy`: why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The [`mark`](ServiceWire::mark) of the status this was meant for.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::controller::{
-    Actor, EndpointStatus, GuardStatus, LaneStatus, ServiceStatus, StepStatus, WithdrawnStatus,
+    Actor, Drift, EndpointStatus, GuardStatus, LaneStatus, ServiceStatus, StepStatus, WithdrawnStatus,
 };
 use crate::model::Weight;
 
@@ -24,8 +24,11 @@ pub struct ServiceWire {
     pub canary: Option<String>,
     /// What a rollback returns to when nothing is being tried.
     pub previous: Option<String>,
-    /// The file's `live`.
+    /// What is to be live: the file's `live`, or what was deployed since.
     pub wanted: String,
+    /// The file's `live`.
+    #[serde(default)]
+    pub filed: String,
     /// Whether stable is what the file wants.
     pub in_sync: bool,
     /// The canary's share.
@@ -50,6 +53,9 @@ pub struct ServiceWire {
     pub steps: Vec<StepWire>,
     /// Versions that get no traffic until `retry`.
     pub quarantined: Vec<WithdrawnWire>,
+    /// What is so although the file says otherwise; empty when all is as the file says, or on its way there.
+    #[serde(default)]
+    pub drift: Vec<DriftWire>,
     /// The newest decision.
     pub last: Option<EventWire>,
 }
@@ -151,6 +157,21 @@ pub struct WithdrawnWire {
     pub why: String,
 }
 
+/// A field of the file and what is so instead.
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct DriftWire {
+    /// Which, below the service: `live`, `versions.v42`, `rollout.steps`.
+    pub field: String,
+    /// What the file says; nothing if it does not.
+    pub file: Option<String>,
+    /// What is so, as the file would say it.
+    pub running: String,
+    /// Who made it so.
+    pub by: ActorWire,
+    /// Since when, in RFC 3339.
+    pub since: String,
+}
+
 /// Who did something.
 #[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct ActorWire {
@@ -172,6 +193,7 @@ impl ServiceWire {
             canary: it.canary.as_ref().map(ToString::to_string),
             previous: it.previous.as_ref().map(ToString::to_string),
             wanted: it.wanted.to_string(),
+            filed: it.filed.to_string(),
             in_sync: it.in_sync,
             weight_percent: percent(it.weight),
             step: it.step.map(|(number, of)| StepNumber { number, of }),
@@ -184,6 +206,7 @@ impl ServiceWire {
             guards: it.guards.iter().map(GuardWire::from).collect(),
             steps: it.steps.iter().map(StepWire::from).collect(),
             quarantined: it.quarantined.iter().map(WithdrawnWire::from).collect(),
+            drift: it.drift.iter().map(DriftWire::from).collect(),
             last: it.last.as_ref().map(EventWire::from),
         }
     }
@@ -247,6 +270,18 @@ impl From<&StepStatus> for StepWire {
 impl From<&WithdrawnStatus> for WithdrawnWire {
     fn from(it: &WithdrawnStatus) -> Self {
         Self { version: it.version.to_string(), at: it.at.to_string(), why: it.why.clone() }
+    }
+}
+
+impl From<&Drift> for DriftWire {
+    fn from(it: &Drift) -> Self {
+        Self {
+            field: it.field.clone(),
+            file: it.file.clone(),
+            running: it.running.clone(),
+            by: ActorWire::from(&it.by),
+            since: it.since.to_string(),
+        }
     }
 }
 

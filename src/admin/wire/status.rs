@@ -17,6 +17,9 @@ pub struct StatusWire {
     pub generation: u64,
     /// Where that was read.
     pub source: String,
+    /// Who may change what is released: `anyone`, or `git`, the file alone.
+    #[serde(default)]
+    pub authority: String,
     /// `serving`, `draining` or `cutting`.
     pub phase: String,
     /// Whether what is decided survives a crash.

@@ -76,7 +76,7 @@ fn begin(plan: &Plan) -> State {
     let (stable, canary) = (version("stable"), version("canary"));
     let by = Actor::file("simulation");
     let (state, _) = adopt(stable.clone(), by.clone(), BEGAN);
-    let wanted = Loaded { live: canary.clone(), versions: vec![stable, canary], by };
+    let wanted = Loaded { live: canary.clone(), versions: vec![stable, canary], lost: Vec::new(), by };
     let (state, _) = step(plan, state, Event::Loaded(wanted), BEGAN);
     step(plan, state, Event::Tick(Permit::Open), BEGAN).0
 }

@@ -7,6 +7,7 @@ mod health;
 mod recourse;
 mod route;
 mod service;
+mod trace;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ use health::{Dns, EjectForm, HealthForm, PercentOrOff};
 use recourse::{RetryForm, ShieldForm};
 use route::Route;
 use service::{BalanceForm, Limits, Service, Timeouts};
+use trace::TraceForm;
 
 /// The main file.
 #[derive(JsonSchema)]
@@ -46,6 +48,10 @@ pub(super) struct File {
     /// 88 % requests are answered 503, from 94 % connections that wait for a request are closed; all are counted.
     /// At least `16MiB`. Default: `auto`, the bound of its control group, if there is one.
     memory: Option<MemoryForm>,
+    /// Who changes what is released. `anyone`: the file and people, and the last one counts. `git`: the file
+    /// alone, for a file that comes from a repository; `deploy`, `promote`, `weight` and `retry` are refused,
+    /// `pause`, `resume`, `rollback`, `freeze` and `unfreeze` are not. Default: `anyone`.
+    authority: Option<AuthorityForm>,
     /// Further files with `services` and `routes`; the last part of a path may be a pattern with `*` and
     /// `?`. Default: none.
     include: Option<OneOrMany<String>>,
@@ -95,24 +101,10 @@ pub(super) enum LogOnly {
 }
 
 #[derive(JsonSchema)]
-#[schemars(untagged, inline)]
-pub(super) enum TraceForm {
-    Off(Off),
-    Trace(Trace),
-}
-
-/// Traces that span several programs: a request with a sound `traceparent` goes on in its trace, any other
-/// begins one, and the version gets our span as its parent. Whether a trace is recorded was decided where it
-/// began, and is respected.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct Trace {
-    /// The share of the traces that begin here which is recorded. Required.
-    sample: Percent,
-    /// A collector that takes OTLP over plain HTTP, as JSON: `http://127.0.0.1:4318`; the path is `/v1/traces`
-    /// if none is given. Spans of recorded traces go there, from a thread that no request waits for. Needs a
-    /// program that was built with the feature `otlp`. Default: none.
-    export: Option<String>,
+#[schemars(rename_all = "snake_case", inline)]
+pub(super) enum AuthorityForm {
+    Anyone,
+    Git,
 }
 
 /// A file that is named under `include`.

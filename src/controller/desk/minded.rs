@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::checks::Subject;
 use crate::model::{ServiceName, Timestamp, VersionName};
-use crate::release::{Actor, Entry, Event as Input, Permit, What};
+use crate::release::{Actor, Entry, Event as Input, Permit, What, drift};
 use crate::routing::{EndpointSpec, ProxyProtocol, ServiceSpec};
 use crate::store::{Freeze, Line};
 
@@ -47,6 +47,33 @@ impl Desk {
         let line = world.out.line(&self.name, &entry, None);
         self.last = Some(world.out.announce(&line, world.newest));
         line
+    }
+
+    /// Begins or ends to differ from what the file says: a line in its history, if that is new.
+    pub(in super::super) fn compare_with_file(&mut self, world: &mut World<'_>) -> Option<Line> {
+        let found = drift(&self.plan, &self.state);
+        if self.drifted != found.is_empty() {
+            return None;
+        }
+        self.drifted = !found.is_empty();
+        let (what, by, text) = match found.first() {
+            Some(first) => {
+                let texts: Vec<String> = found
+                    .iter()
+                    .map(|it| {
+                        let file = it.file.as_deref().unwrap_or("nothing");
+                        format!("{}: the file says {file}, and it is {}", it.field, it.running)
+                    })
+                    .collect();
+                (What::Drifted, first.by.clone(), texts.join("; "))
+            }
+            None => (What::InSync, Actor::policy(), "what runs is what the file says".to_owned()),
+        };
+        let (version, weight) = (self.state.wanted.clone(), self.state.weight());
+        let entry = Entry { at: world.now, what, by, version, from: weight, to: weight, text };
+        let line = world.out.line(&self.name, &entry, None);
+        world.out.announce(&line, world.newest);
+        Some(line)
     }
 
     /// Whether there is anything that time, a check or an endpoint could change soon.

@@ -36,7 +36,10 @@ fn promote_pause_resume_rollback_retry() {
 
     rig.command(Command::Retry).unwrap();
     assert_eq!((rig.shares().as_str(), rig.status().release), ("v1 95% v2 5%", 2));
-    assert_eq!(rig.told(), "adopted began advanced paused resumed promoted rolled_back retried began");
+    assert_eq!(
+        rig.told(),
+        "adopted began advanced paused resumed promoted rolled_back drifted retried in_sync began"
+    );
 }
 
 #[test]
@@ -66,7 +69,13 @@ fn a_command_for_another_step_or_service_is_refused() {
 
     let (reply, mut answer) = oneshot::channel();
     let by = Actor { name: "ann".into(), via: Via::Api };
-    let it = Asked { service: "shoe".parse().unwrap(), command: promote(), by, expected_step: None };
+    let it = Asked {
+        service: "shoe".parse().unwrap(),
+        command: promote(),
+        addition: None,
+        by,
+        expected_step: None,
+    };
     assert!(rig.core.command(it, reply, rig.now).is_empty());
     assert_eq!(answer.try_recv().unwrap().unwrap_err().code, RefusalCode::UnknownService);
 }

@@ -22,7 +22,7 @@ fn a_weight_rises_only_after_the_journal_and_falls_before_it() {
     assert!(answer.changed && answer.durable);
     assert_eq!((rig.shares().as_str(), rig.status().word), ("v1 100%", "ROLLED BACK"));
     rig.run("2m");
-    assert_eq!(rig.told(), "adopted began rolled_back");
+    assert_eq!(rig.told(), "adopted began rolled_back drifted");
     rig.restart("1s");
     rig.load("v2", CANARY).unwrap();
     assert_eq!((rig.shares().as_str(), rig.status().word), ("v1 100%", "ROLLED BACK"));
@@ -68,7 +68,7 @@ fn a_full_disk_stops_what_rises_and_nothing_else() {
     rig.restart("1s");
     rig.load("v2", CANARY).unwrap();
     assert_eq!((rig.shares().as_str(), rig.status().word), ("v1 100%", "ROLLED BACK"));
-    assert_eq!(rig.told(), "adopted began rolled_back");
+    assert_eq!(rig.told(), "adopted began rolled_back drifted");
 }
 
 #[test]

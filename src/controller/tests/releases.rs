@@ -46,7 +46,7 @@ fn a_dead_canary_is_out_after_a_few_failures_at_any_rate() {
         assert!(bad <= 20, "{bad} failures at {rps}");
         assert!(rig.status().why.contains("canary failed"), "{}", rig.status().why);
         assert_eq!(rig.status().quarantined[0].version.as_str(), "v2");
-        assert_eq!(rig.told(), "adopted began rolled_back");
+        assert_eq!(rig.told(), "adopted began rolled_back drifted");
     }
 }
 

@@ -36,7 +36,7 @@ impl Running {
 
     async fn load(&self, generation: u64, live: &str) {
         let config = config(live, &["v1", "v2"], CANARY);
-        self.handle.configure(config, Generation(generation), "tidegate.yaml").await.unwrap();
+        self.handle.configure(config, Vec::new(), Generation(generation), "tidegate.yaml").await.unwrap();
     }
 
     async fn command(&self, command: Command) -> Result<Answer, Refused> {
@@ -80,7 +80,7 @@ async fn from_the_first_configuration_to_the_end() {
     running.tasks.join_next().await.unwrap().unwrap();
     assert_eq!(running.command(rollback()).await.unwrap_err().code, RefusalCode::Stopping);
     let config = config("v1", &["v1"], CANARY);
-    assert!(running.handle.configure(config, Generation(3), "x").await.is_err());
+    assert!(running.handle.configure(config, Vec::new(), Generation(3), "x").await.is_err());
     assert_eq!(running.publisher.current().generation, Generation(2), "the last table keeps serving");
 }
 
@@ -106,7 +106,7 @@ async fn a_panic_leaves_stable_alone_until_the_journal_is_read_again() {
     let mut events = running.handle.events(0);
     events.dedup_by_key(|it| it.id);
     let told: Vec<_> = events.iter().map(|it| it.what.as_str()).collect();
-    assert_eq!(told, ["adopted", "began", "restarted", "rolled_back"]);
+    assert_eq!(told, ["adopted", "began", "restarted", "rolled_back", "drifted"]);
 }
 
 /// One process lets go, another one has the journal, and the first takes it back: at no moment do two

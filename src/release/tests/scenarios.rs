@@ -261,7 +261,7 @@ fn a_reload_must_not_take_stable_away() {
         assert_eq!(objection(&state, &it).as_deref(), expected, "{load}");
     }
     let swapped = Version { name: version("v1").name, fingerprint: version("v2").fingerprint };
-    let it = Loaded { live: swapped.clone(), versions: vec![swapped], by: person() };
+    let it = Loaded { live: swapped.clone(), versions: vec![swapped], lost: Vec::new(), by: person() };
     assert!(objection(&state, &it).unwrap().contains("rolled back"));
     let (state, _) = play(CANARY, "1m live v2");
     let Event::Loaded(it) = event("live v2 of v2") else { panic!() };

@@ -26,7 +26,7 @@ const STATES: [(&str, &str, &str); 18] = [
     ("ROLLED BACK by the file", PLAN, "1m live v2; 2m live v1"),
 ];
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 13] = [
     "promote",
     "promote to 30%",
     "full",
@@ -38,6 +38,8 @@ const COMMANDS: [&str; 11] = [
     "rollback",
     "rollback v3",
     "retry",
+    "deploy v4",
+    "deploy v1'",
 ];
 
 #[test]
@@ -67,6 +69,8 @@ LIVE | resume | refused wrong_state | LIVE
 LIVE | rollback | refused no_target | LIVE
 LIVE | rollback v3 | refused no_target | LIVE
 LIVE | retry | refused wrong_state | LIVE
+LIVE | deploy v4 | deployed, v1 only, began, v4 5% | CANARY
+LIVE | deploy v1' | refused wrong_state | LIVE
 LIVE after a release | promote | refused wrong_state | LIVE
 LIVE after a release | promote to 30% | refused wrong_state | LIVE
 LIVE after a release | full | refused wrong_state | LIVE
@@ -78,6 +82,8 @@ LIVE after a release | resume | refused wrong_state | LIVE
 LIVE after a release | rollback | v1 only, rolled_back | ROLLED BACK
 LIVE after a release | rollback v3 | refused no_target | LIVE
 LIVE after a release | retry | refused wrong_state | LIVE
+LIVE after a release | deploy v4 | deployed, v2 only, began, v4 5% | CANARY
+LIVE after a release | deploy v1' | refused wrong_state | LIVE
 LIVE outside of the window | promote | refused not_permitted | LIVE
 LIVE outside of the window | promote to 30% | refused wrong_state | LIVE
 LIVE outside of the window | full | refused wrong_state | LIVE
@@ -89,6 +95,8 @@ LIVE outside of the window | resume | refused wrong_state | LIVE
 LIVE outside of the window | rollback | rolled_back | ROLLED BACK
 LIVE outside of the window | rollback v3 | refused no_target | LIVE
 LIVE outside of the window | retry | refused wrong_state | LIVE
+LIVE outside of the window | deploy v4 | deployed, v1 only | LIVE
+LIVE outside of the window | deploy v1' | refused wrong_state | LIVE
 VERIFYING | promote | refused wrong_state | VERIFYING
 VERIFYING | promote to 30% | refused wrong_state | VERIFYING
 VERIFYING | full | refused wrong_state | VERIFYING
@@ -100,6 +108,8 @@ VERIFYING | resume | already | VERIFYING
 VERIFYING | rollback | v1 only, rolled_back | ROLLED BACK
 VERIFYING | rollback v3 | refused no_target | VERIFYING
 VERIFYING | retry | already | VERIFYING
+VERIFYING | deploy v4 | v1 only, superseded, deployed, verifying | VERIFYING
+VERIFYING | deploy v1' | refused wrong_state | VERIFYING
 VERIFYING, paused | promote | refused wrong_state | PAUSED
 VERIFYING, paused | promote to 30% | refused wrong_state | PAUSED
 VERIFYING, paused | full | refused wrong_state | PAUSED
@@ -111,6 +121,8 @@ VERIFYING, paused | resume | resumed, checking | VERIFYING
 VERIFYING, paused | rollback | v1 only, rolled_back | ROLLED BACK
 VERIFYING, paused | rollback v3 | refused no_target | PAUSED
 VERIFYING, paused | retry | already | PAUSED
+VERIFYING, paused | deploy v4 | v1 only, superseded, deployed, verifying | VERIFYING
+VERIFYING, paused | deploy v1' | refused wrong_state | PAUSED
 VERIFYING, frozen | promote | refused not_permitted | HELD
 VERIFYING, frozen | promote to 30% | refused not_permitted | HELD
 VERIFYING, frozen | full | refused not_permitted | HELD
@@ -122,6 +134,8 @@ VERIFYING, frozen | resume | already | HELD
 VERIFYING, frozen | rollback | v1 only, rolled_back | ROLLED BACK
 VERIFYING, frozen | rollback v3 | refused no_target | HELD
 VERIFYING, frozen | retry | already | HELD
+VERIFYING, frozen | deploy v4 | v1 only, superseded, deployed, verifying | VERIFYING
+VERIFYING, frozen | deploy v1' | refused wrong_state | HELD
 APPROVAL without users | promote | approved, began, v2 100% | WATCHING
 APPROVAL without users | promote to 30% | approved, began, v2 30% | CANARY
 APPROVAL without users | full | approved, began, v2 100% | WATCHING
@@ -133,6 +147,8 @@ APPROVAL without users | resume | already | APPROVAL
 APPROVAL without users | rollback | v1 only, rolled_back | ROLLED BACK
 APPROVAL without users | rollback v3 | refused no_target | APPROVAL
 APPROVAL without users | retry | already | APPROVAL
+APPROVAL without users | deploy v4 | v1 only, superseded, deployed, asked | APPROVAL
+APPROVAL without users | deploy v1' | refused wrong_state | APPROVAL
 CANARY | promote | advanced, v2 25% | CANARY
 CANARY | promote to 30% | advanced, v2 30% | CANARY
 CANARY | full | promoted, v2 100% | WATCHING
@@ -144,6 +160,8 @@ CANARY | resume | already | CANARY
 CANARY | rollback | v1 only, rolled_back | ROLLED BACK
 CANARY | rollback v3 | refused no_target | CANARY
 CANARY | retry | already | CANARY
+CANARY | deploy v4 | v1 only, superseded, deployed, began, v4 5% | CANARY
+CANARY | deploy v1' | refused wrong_state | CANARY
 CANARY, checking | promote | advanced, v2 25% | CANARY
 CANARY, checking | promote to 30% | advanced, v2 30% | CANARY
 CANARY, checking | full | promoted, v2 100% | WATCHING
@@ -155,6 +173,8 @@ CANARY, checking | resume | already | CANARY
 CANARY, checking | rollback | v1 only, rolled_back | ROLLED BACK
 CANARY, checking | rollback v3 | refused no_target | CANARY
 CANARY, checking | retry | already | CANARY
+CANARY, checking | deploy v4 | v1 only, superseded, deployed, began, v4 5% | CANARY
+CANARY, checking | deploy v1' | refused wrong_state | CANARY
 APPROVAL | promote | approved, advanced, v2 25% | CANARY
 APPROVAL | promote to 30% | approved, advanced, v2 30% | CANARY
 APPROVAL | full | approved, promoted, v2 100% | WATCHING
@@ -166,6 +186,8 @@ APPROVAL | resume | already | APPROVAL
 APPROVAL | rollback | v1 only, rolled_back | ROLLED BACK
 APPROVAL | rollback v3 | refused no_target | APPROVAL
 APPROVAL | retry | already | APPROVAL
+APPROVAL | deploy v4 | v1 only, superseded, deployed, began, v4 5% | CANARY
+APPROVAL | deploy v1' | refused wrong_state | APPROVAL
 PAUSED | promote | advanced, v2 25% | CANARY
 PAUSED | promote to 30% | advanced, v2 30% | CANARY
 PAUSED | full | promoted, v2 100% | WATCHING
@@ -177,6 +199,8 @@ PAUSED | resume | resumed | CANARY
 PAUSED | rollback | v1 only, rolled_back | ROLLED BACK
 PAUSED | rollback v3 | refused no_target | PAUSED
 PAUSED | retry | already | PAUSED
+PAUSED | deploy v4 | v1 only, superseded, deployed, began, v4 5% | CANARY
+PAUSED | deploy v1' | refused wrong_state | PAUSED
 HELD | promote | advanced, v2 25% | CANARY
 HELD | promote to 30% | advanced, v2 30% | CANARY
 HELD | full | promoted, v2 100% | WATCHING
@@ -188,6 +212,8 @@ HELD | resume | already | HELD
 HELD | rollback | v1 only, rolled_back | ROLLED BACK
 HELD | rollback v3 | refused no_target | HELD
 HELD | retry | already | HELD
+HELD | deploy v4 | v1 only, superseded, deployed, began, v4 5% | CANARY
+HELD | deploy v1' | refused wrong_state | HELD
 HELD, frozen | promote | refused not_permitted | HELD
 HELD, frozen | promote to 30% | refused not_permitted | HELD
 HELD, frozen | full | refused not_permitted | HELD
@@ -199,6 +225,8 @@ HELD, frozen | resume | already | HELD
 HELD, frozen | rollback | v1 only, rolled_back | ROLLED BACK
 HELD, frozen | rollback v3 | refused no_target | HELD
 HELD, frozen | retry | already | HELD
+HELD, frozen | deploy v4 | v1 only, superseded, deployed | LIVE
+HELD, frozen | deploy v1' | refused wrong_state | HELD
 HELD, not ready | promote | refused not_ready | HELD
 HELD, not ready | promote to 30% | refused not_ready | HELD
 HELD, not ready | full | refused not_ready | HELD
@@ -210,6 +238,8 @@ HELD, not ready | resume | already | HELD
 HELD, not ready | rollback | v1 only, rolled_back | ROLLED BACK
 HELD, not ready | rollback v3 | refused no_target | HELD
 HELD, not ready | retry | already | HELD
+HELD, not ready | deploy v4 | v1 only, superseded, deployed | LIVE
+HELD, not ready | deploy v1' | refused wrong_state | HELD
 WATCHING | promote | already | WATCHING
 WATCHING | promote to 30% | already | WATCHING
 WATCHING | full | completed, v2 only | LIVE
@@ -221,6 +251,8 @@ WATCHING | resume | already | WATCHING
 WATCHING | rollback | v1 only, rolled_back | ROLLED BACK
 WATCHING | rollback v3 | refused no_target | WATCHING
 WATCHING | retry | already | WATCHING
+WATCHING | deploy v4 | v1 only, superseded, deployed, began, v4 5% | CANARY
+WATCHING | deploy v1' | refused wrong_state | WATCHING
 WATCHING, paused | promote | already | PAUSED
 WATCHING, paused | promote to 30% | already | PAUSED
 WATCHING, paused | full | completed, v2 only | LIVE
@@ -232,6 +264,8 @@ WATCHING, paused | resume | resumed | WATCHING
 WATCHING, paused | rollback | v1 only, rolled_back | ROLLED BACK
 WATCHING, paused | rollback v3 | refused no_target | PAUSED
 WATCHING, paused | retry | already | PAUSED
+WATCHING, paused | deploy v4 | v1 only, superseded, deployed, began, v4 5% | CANARY
+WATCHING, paused | deploy v1' | refused wrong_state | PAUSED
 ROLLED BACK | promote | refused quarantined | ROLLED BACK
 ROLLED BACK | promote to 30% | refused quarantined | ROLLED BACK
 ROLLED BACK | full | refused quarantined | ROLLED BACK
@@ -243,6 +277,8 @@ ROLLED BACK | resume | refused wrong_state | ROLLED BACK
 ROLLED BACK | rollback | already | ROLLED BACK
 ROLLED BACK | rollback v3 | refused no_target | ROLLED BACK
 ROLLED BACK | retry | retried, began, v2 5% | CANARY
+ROLLED BACK | deploy v4 | deployed, v1 only, began, v4 5% | CANARY
+ROLLED BACK | deploy v1' | refused wrong_state | ROLLED BACK
 ROLLED BACK by the file | promote | refused wrong_state | ROLLED BACK
 ROLLED BACK by the file | promote to 30% | refused wrong_state | ROLLED BACK
 ROLLED BACK by the file | full | refused wrong_state | ROLLED BACK
@@ -254,6 +290,8 @@ ROLLED BACK by the file | resume | refused wrong_state | ROLLED BACK
 ROLLED BACK by the file | rollback | already | ROLLED BACK
 ROLLED BACK by the file | rollback v3 | refused no_target | ROLLED BACK
 ROLLED BACK by the file | retry | refused wrong_state | ROLLED BACK
+ROLLED BACK by the file | deploy v4 | deployed, v1 only, began, v4 5% | CANARY
+ROLLED BACK by the file | deploy v1' | refused wrong_state | ROLLED BACK
 ";
 
 /// Every event in every state: nothing panics, time may stand still or go back, and what is published

@@ -12,13 +12,37 @@ use super::{ActorFile, VersionFile, unreadable, weight};
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum EventFile {
-    Loaded { live: VersionFile, versions: Vec<VersionFile>, by: ActorFile },
+    Loaded {
+        live: VersionFile,
+        versions: Vec<VersionFile>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        lost: Vec<VersionFile>,
+        by: ActorFile,
+    },
     Removed,
-    Judged { finding: FindingFile, permit: PermitFile },
-    Checked { release: u64, moves: u64, passed: bool, text: String, permit: PermitFile },
-    Ready { canary: bool, stable: bool },
-    Commanded { command: CommandFile, by: ActorFile, permit: PermitFile },
-    Restarted { down_us: u64 },
+    Judged {
+        finding: FindingFile,
+        permit: PermitFile,
+    },
+    Checked {
+        release: u64,
+        moves: u64,
+        passed: bool,
+        text: String,
+        permit: PermitFile,
+    },
+    Ready {
+        canary: bool,
+        stable: bool,
+    },
+    Commanded {
+        command: CommandFile,
+        by: ActorFile,
+        permit: PermitFile,
+    },
+    Restarted {
+        down_us: u64,
+    },
     Tick(PermitFile),
 }
 
@@ -49,6 +73,7 @@ pub(super) enum CommandFile {
     Resume,
     Rollback { to: Option<String>, reason: Option<String> },
     Retry,
+    Deploy { version: VersionFile, definition: String, reason: Option<String> },
 }
 
 impl EventFile {
@@ -57,6 +82,7 @@ impl EventFile {
             Event::Loaded(it) => Self::Loaded {
                 live: VersionFile::of(&it.live),
                 versions: it.versions.iter().map(VersionFile::of).collect(),
+                lost: it.lost.iter().map(VersionFile::of).collect(),
                 by: ActorFile::of(&it.by),
             },
             Event::Removed => Self::Removed,
@@ -84,9 +110,10 @@ impl EventFile {
 
     pub fn meant(self) -> Result<Event, serde_json::Error> {
         Ok(match self {
-            Self::Loaded { live, versions, by } => Event::Loaded(Loaded {
+            Self::Loaded { live, versions, lost, by } => Event::Loaded(Loaded {
                 live: live.meant()?,
                 versions: versions.into_iter().map(VersionFile::meant).collect::<Result<_, _>>()?,
+                lost: lost.into_iter().map(VersionFile::meant).collect::<Result<_, _>>()?,
                 by: by.meant(),
             }),
             Self::Removed => Event::Removed,
@@ -156,6 +183,9 @@ impl CommandFile {
             Command::Resume => Self::Resume,
             Command::Rollback { to, reason } => Self::Rollback { to: to.map(|it| it.to_string()), reason },
             Command::Retry => Self::Retry,
+            Command::Deploy { version, definition, reason } => {
+                Self::Deploy { version: VersionFile::of(&version), definition, reason }
+            }
         }
     }
 
@@ -172,6 +202,9 @@ impl CommandFile {
                 Command::Rollback { to, reason }
             }
             Self::Retry => Command::Retry,
+            Self::Deploy { version, definition, reason } => {
+                Command::Deploy { version: version.meant()?, definition, reason }
+            }
         })
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct TrialFile {
     checked: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     approved: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by_hand: Option<ActorFile>,
     stance: StanceFile,
 }
 
@@ -104,6 +106,7 @@ impl TrialFile {
             requests: it.requests,
             checked: it.checked,
             approved: it.approved,
+            by_hand: it.by_hand.as_ref().map(ActorFile::of),
             stance: StanceFile::of(&it.stance),
         }
     }
@@ -117,6 +120,7 @@ impl TrialFile {
             requests: self.requests,
             checked: self.checked,
             approved: self.approved,
+            by_hand: self.by_hand.map(ActorFile::meant),
             stance: self.stance.meant(),
         })
     }

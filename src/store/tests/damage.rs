@@ -70,7 +70,7 @@ fn a_missing_record_in_the_middle_is_noticed() {
 
 #[test]
 fn a_newer_format_is_refused_and_left_alone() {
-    let journal = b"TIDEGATE JOURNAL 3\nwhatever".to_vec();
+    let journal = b"TIDEGATE JOURNAL 5\nwhatever".to_vec();
     let disk = MemoryDisk::with(JOURNAL, journal.clone());
     assert!(matches!(reopened(&disk), Err(OpenError::Unknown { .. })));
     assert_eq!(disk.content(JOURNAL), journal);

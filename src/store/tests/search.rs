@@ -236,8 +236,12 @@ impl Search {
         // The file has one definition of each name.
         let versions = ["v1", "v2", "v3"].map(version);
         let versions = versions.map(|it| if it.name == live.name { live.clone() } else { it });
-        let load =
-            Loaded { live: live.clone(), versions: versions.to_vec(), by: Actor::file("tidegate.yaml") };
+        let load = Loaded {
+            live: live.clone(),
+            versions: versions.to_vec(),
+            lost: Vec::new(),
+            by: Actor::file("tidegate.yaml"),
+        };
         if objection(&self.state, &load).is_some() {
             return Ok(());
         }

@@ -31,7 +31,7 @@ pub(super) fn of_releases(facts: &Facts) -> Vec<MetricFamily> {
     families
 }
 
-fn states_of(facts: &Facts) -> [MetricFamily; 4] {
+fn states_of(facts: &Facts) -> [MetricFamily; 5] {
     let mut weights = Family::gauge(
         "tidegate_traffic_weight_ratio",
         "The share of its service's traffic that a version gets.",
@@ -40,8 +40,13 @@ fn states_of(facts: &Facts) -> [MetricFamily; 4] {
     let mut state =
         Family::gauge("tidegate_release_state", "1 for what the release is doing, 0 for the rest.");
     let mut step = Family::gauge("tidegate_release_step", "The step under way, counted from 1; 0 is none.");
+    let mut drift = Family::gauge(
+        "tidegate_config_drift",
+        "In how many fields what runs differs from what the file says; 0 is in sync.",
+    );
     for (service, it) in &facts.releases {
         let service = ("service", service.as_str());
+        drift.add(&[service], it.drift as f64);
         for (version, weight) in &it.weights {
             weights.add(&[service, ("version", version.as_str())], weight.ratio());
         }
@@ -52,7 +57,7 @@ fn states_of(facts: &Facts) -> [MetricFamily; 4] {
         }
         step.add(&[service], f64::from(it.step));
     }
-    [weights.done(), info.done(), state.done(), step.done()]
+    [weights.done(), info.done(), state.done(), step.done(), drift.done()]
 }
 
 fn guards_of(facts: &Facts) -> [MetricFamily; 3] {
@@ -106,7 +111,7 @@ fn endpoints_of(facts: &Facts) -> [MetricFamily; 3] {
 
 /// How many series a service has here.
 pub(super) fn series_of(it: &ReleaseFacts) -> u64 {
-    let states = it.weights.len() + 1 + ReleaseState::ALL.len() + 1;
+    let states = it.weights.len() + 1 + ReleaseState::ALL.len() + 2;
     (states + 4 * it.guards.len() + 3 * it.endpoints.len()) as u64
 }
 
