@@ -12,6 +12,7 @@
 mod access;
 mod ask;
 mod control;
+mod dashboard;
 mod door;
 mod doors;
 mod guesses;

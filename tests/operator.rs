@@ -1,6 +1,8 @@
 //! What operators touch: readiness, metrics, status, commands and their exit codes, a quiet end.
 #![allow(clippy::disallowed_methods, reason = "real programs in real time")]
 
+#[path = "operator/dashboard.rs"]
+mod dashboard;
 #[path = "operator/metrics.rs"]
 mod metrics;
 #[path = "operator/stream.rs"]

@@ -89,6 +89,11 @@ impl Doorman {
         self.state.as_deref().map_or_else(|| Ok(Access::default()), |it| Access::new(spec, it))
     }
 
+    /// Whether the TCP door speaks TLS.
+    pub fn is_secure(&self) -> bool {
+        self.access.load().tls.is_some()
+    }
+
     /// From the next request on, these may do what is theirs.
     pub fn let_in(&self, access: Access) {
         self.access.store(Arc::new(access));

@@ -11,6 +11,7 @@ use crate::model::{Generation, ServiceName};
 use crate::runtime::Phase;
 
 use super::ask::{self, Query};
+use super::dashboard;
 use super::door::Door;
 use super::history;
 use super::inquire;
@@ -35,6 +36,14 @@ async fn try_answer(house: &Arc<House>, door: &Door, request: Request<Incoming>)
     let path: Vec<&str> = head.uri.path().split('/').skip(1).collect();
     let query = head.uri.query();
     match path.as_slice() {
+        [""] => {
+            read(&head.method)?;
+            dashboard::page(&head.headers)
+        }
+        ["dashboard", name] => {
+            read(&head.method)?;
+            dashboard::part(name, &head.headers)
+        }
         ["livez"] => read(&head.method).map(|()| plain(StatusCode::OK, "alive\n")),
         ["readyz"] => read(&head.method).map(|()| ready(house)),
         ["metrics"] => {

@@ -211,6 +211,12 @@ impl Instance {
         self.admin_address
     }
 
+    /// Where a browser finds the dashboard.
+    pub fn dashboard(&self) -> Option<String> {
+        let scheme = if self.doorman.is_secure() { "https" } else { "http" };
+        self.admin_address.map(|it| format!("{scheme}://{it}/"))
+    }
+
     /// The controller.
     pub fn controller(&self) -> &dyn Control {
         &self.controller

@@ -148,6 +148,9 @@ async fn serve(options: &Options, start: Start<'_>) -> Result<(), RunError> {
     for (name, address) in instance.addresses().await {
         tracing::info!(listener = %name, %address, "accepting");
     }
+    if let Some(dashboard) = instance.dashboard() {
+        tracing::info!(%dashboard, "for browsers");
+    }
     if let Some(taker) = taker {
         taker.ready().map_err(start_error("take over"))?;
         instance.take_charge();

@@ -165,11 +165,14 @@ fn introduce(tell: &mut Teller<'_>, house: &House) {
 async fn stay(stage: &mut Stage<'_>) {
     let program = std::env::args().next().unwrap_or_else(|| "tidegate".into());
     let file = stage.folder.file();
-    let (program, file) = (program.as_str(), file.display());
+    let token = file.with_file_name("state").join("admin-token");
+    let (program, file, token) = (program.as_str(), file.display(), token.display());
     let traffic = stage.instance.addresses().await.first().map(|it| it.1.to_string()).unwrap_or_default();
     let admin = stage.instance.admin_address().map(|it| it.to_string()).unwrap_or_default();
     stage.tell.title("It stays up until Ctrl-C. In another terminal:");
     for (what, command) in [
+        ("dashboard", format!("http://{admin}/")),
+        ("its token", format!("cat {token}")),
         ("traffic", format!("curl -i http://{traffic}/")),
         ("metrics", format!("curl http://{admin}/metrics")),
         ("status", format!("{program} status -c {file}")),

@@ -1,0 +1,244 @@
+// One release after the other, watched and decided in the page.
+
+import assert from "node:assert/strict";
+import {after, before, test} from "node:test";
+import {giveToken, launch, open, serious} from "./browser.mjs";
+import {Backend, Gate, until} from "./gate.mjs";
+
+let [browser, one, two, broken] = [];
+before(async () => {
+  browser = await launch();
+  [one, two, broken] = [await Backend.start(0, 4), await Backend.start(0, 5), await Backend.start(0, 4)];
+});
+after(async () => {
+  await browser.close();
+  [one, two, broken].forEach((it) => it.stop());
+});
+
+const release = (live, steps = "[10% for 1h, 50% for 1h]") => `
+  shop: {live: ${live}, versions: {v1: "${one.url}", v2: "${two.url}", v3: "${broken.url}"}, rollout: {steps: ${steps}, watch: 1h, guard: {errors: 1%}}}
+`;
+const sentence = (page) => page.locator("p.sentence").textContent();
+const button = (page, name) => page.getByRole("button", {name});
+
+/// A gate in the middle of a release of v2, and a page that shows it.
+async function canary(options) {
+  const gate = await Gate.start(release("v1"));
+  gate.edit("live: v1", "live: v2");
+  gate.users(100);
+  await until("the release begins", async () => (await gate.service("shop")).state === "CANARY");
+  const page = await open(browser, `${gate.url}#/service/shop`, options);
+  await button(page, "Roll back to v1").waitFor();
+  return [gate, page];
+}
+
+test("a release can be watched, with its evidence", async () => {
+  const [gate, page] = await canary();
+  assert.equal(await sentence(page), "v2 has 10% of the traffic, v1 the rest.");
+  assert.match(await page.locator("p.coming").textContent(), /Next: 50% in \d+:\d\d:?\d*/);
+  const plan = page.locator("ol.plan");
+  assert.match(await plan.locator("[aria-current=step]").textContent(), /now: 10% for 1h.*left/);
+  await until("responses of the canary are counted", async () => /Canary: \d+ of [1-9]/.test(await page.locator(".guards").textContent()));
+  // The page moves by itself: numbers, the ribbon, the band.
+  const before = await page.locator(".lane.canary dl").textContent();
+  await until("the numbers move", async () => (await page.locator(".lane.canary dl").textContent()) !== before);
+  const charts = page.locator("figure.chart");
+  await until("the ribbon has both versions", async () => (await charts.nth(0).locator("path.area").count()) >= 2);
+  await until("the band is drawn", async () => /^M.*L.*Z$/.test(await page.locator("path.area.band").getAttribute("d")));
+  assert.equal(await page.locator(".rule.limit text").textContent().then((it) => it.startsWith("limit +")), true);
+  // Behind each chart: a sentence and a table.
+  for (const at of [0, 1, 2]) {
+    const chart = charts.nth(at);
+    assert.ok((await chart.locator("p.said").textContent()).length > 10);
+    assert.ok((await chart.locator("svg.plot").getAttribute("aria-label")).length > 10);
+    await chart.getByText("As a table").click();
+    await until("the table has rows", async () => (await chart.locator("tbody tr").count()) > 1);
+    assert.match(await chart.locator("tbody tr th").first().textContent(), /^\d\d:\d\d:\d\dZ$/);
+    await chart.getByText("As a table").click();
+  }
+  await page.locator("svg.plot").first().focus();
+  await page.keyboard.press("ArrowLeft");
+  await page.locator("p.readout").first().getByText(/Z/).first().waitFor();
+  await page.locator(".events").getByText("began").waitFor();
+  assert.deepEqual(await serious(page), []);
+  await page.keep("service", true);
+  await page.check();
+
+  const dark = await open(browser, `${gate.url}#/service/shop`, {colorScheme: "dark"});
+  await button(dark, "Roll back to v1").waitFor();
+  await until("charts are drawn", async () => (await dark.locator("path.area").count()) >= 2);
+  assert.deepEqual(await serious(dark), []);
+  await dark.keep("service-dark", true);
+  await dark.check();
+  await gate.stop();
+});
+
+test("the token is asked for when it is needed, and kept out of sight", async () => {
+  const [gate, page] = await canary();
+  await button(page, "Pause").click();
+  await page.getByRole("dialog", {name: "A token is needed"}).getByRole("button", {name: "Cancel"}).click();
+  await page.getByText("Nothing was changed: it needs a token.").waitFor();
+  assert.equal((await gate.service("shop")).state, "CANARY");
+  await button(page, "Pause").click();
+  await giveToken(page, "a-wrong-token-of-some-length-0000");
+  await page.getByText("That token was not accepted.").waitFor();
+  await giveToken(page, gate.token);
+  await until("it is paused", async () => (await gate.service("shop")).state === "PAUSED");
+  await page.getByText("PAUSED", {exact: true}).waitFor();
+  // Neither in the address, nor in a store that lasts.
+  const stored = await page.evaluate(() => JSON.stringify([location.href, {...localStorage}, {...sessionStorage}, document.cookie]));
+  assert.ok(!stored.includes(gate.token), stored);
+  // The next command does not ask again.
+  await button(page, "Resume").click();
+  await until("it goes on", async () => (await gate.service("shop")).state === "CANARY");
+  await button(page, "Forget token").click();
+  await button(page, "Pause").click();
+  await page.getByRole("dialog", {name: "A token is needed"}).waitFor();
+  await page.keyboard.press("Escape");
+  assert.equal((await gate.service("shop")).state, "CANARY");
+  await page.check();
+  await gate.stop();
+});
+
+test("promote by a step, then fully, by its name", async () => {
+  const [gate, page] = await canary();
+  const sent = [];
+  page.on("request", (it) => it.method() === "POST" && sent.push(it));
+  await button(page, "Promote to 50%").click();
+  const dialog = page.getByRole("dialog");
+  assert.match(await dialog.textContent(), /v2 goes from 10% to 50%/);
+  await dialog.getByRole("button", {name: "Promote to 50%"}).click();
+  await giveToken(page, gate.token);
+  await until("it has 50%", async () => (await gate.service("shop")).weight_percent === 50);
+  await until("the page says so", async () => (await sentence(page)) === "v2 has 50% of the traffic, v1 the rest.");
+  const body = JSON.parse(sent.at(-1).postData());
+  assert.equal(typeof body.step, "number");
+  assert.match((await sent.at(-1).allHeaders())["idempotency-key"], /^[0-9a-f]{32}$/);
+  assert.ok(!sent.some((it) => it.url().includes(gate.token)));
+
+  await button(page, "Promote fully…").click();
+  const go = dialog.getByRole("button", {name: "Promote fully"});
+  assert.equal(await go.isDisabled(), true);
+  await dialog.getByRole("textbox").fill("shap");
+  assert.equal(await go.isDisabled(), true);
+  await dialog.getByRole("textbox").fill("shop");
+  await go.click();
+  await until("it is watched", async () => (await gate.service("shop")).state === "WATCHING");
+  await page.getByText("WATCHING", {exact: true}).waitFor();
+  await page.keep("service-watching", true);
+  await page.check();
+  await gate.stop();
+});
+
+test("rolling back is one click", async () => {
+  const [gate, page] = await canary();
+  // With the token at hand, as in the middle of the night.
+  await button(page, "Pause").click();
+  await giveToken(page, gate.token);
+  await button(page, "Resume").waitFor();
+  await button(page, "Roll back to v1").click();
+  await until("v1 has everything", async () => (await gate.service("shop")).state === "ROLLED BACK");
+  await until("the page says so", async () => /v2 is out, v1 has all traffic/.test(await sentence(page)));
+  await page.locator("section", {hasText: "Quarantine"}).getByText("v2").first().waitFor();
+  await page.getByText("The file says v2, v1 is stable: v2 was rolled back and is in quarantine.").waitFor();
+  await page.keep("service-rolled-back", true);
+  await button(page, "Retry v2").click();
+  await until("it is tried again", async () => (await gate.service("shop")).state === "CANARY");
+  await page.check();
+  await gate.stop();
+});
+
+test("a canary that fails goes by itself, and the page tells why", async () => {
+  const gate = await Gate.start(release("v1"));
+  gate.users(100);
+  const page = await open(browser, `${gate.url}#/service/shop`);
+  await until("v1 is live", async () => (await sentence(page)) === "v1 has all traffic.");
+  broken.failing = 1;
+  gate.edit("live: v1", "live: v3");
+  await page.getByText("ROLLED BACK", {exact: true}).waitFor();
+  broken.failing = 0;
+  const decision = page.locator(".event", {hasText: "rolled back"}).first();
+  await decision.getByText("Evidence").click();
+  assert.match(await decision.textContent(), /canary: \d+ of \d+ bad/);
+  assert.match(await page.locator("#spoken").textContent(), /shop: v3 is out/);
+  await page.check();
+  await gate.stop();
+});
+
+test("a button that is out of date does nothing and says so", async () => {
+  const [gate, page] = await canary();
+  await button(page, "Pause").click();
+  await giveToken(page, gate.token);
+  await button(page, "Resume").click();
+  await button(page, "Pause").waitFor();
+  // Somebody else promotes between the click and the server.
+  await page.route("**/promote", async (route) => {
+    assert.equal((await gate.cli("promote", "shop")).code, 0);
+    await route.continue();
+  });
+  await button(page, "Promote to 50%").click();
+  await page.getByRole("dialog").getByRole("button", {name: "Promote to 50%"}).click();
+  await page.getByText("It moved meanwhile, so nothing was done").waitFor();
+  await until("it is drawn as it is", async () => (await sentence(page)) === "v2 has 50% of the traffic, v1 the rest.");
+  assert.equal((await gate.service("shop")).weight_percent, 50, "one promotion, not two");
+  await page.keep("service-moved");
+  await page.check();
+  await gate.stop();
+});
+
+test("freeze and unfreeze", async () => {
+  const [gate, page] = await canary();
+  await button(page, "Freeze").click();
+  await page.getByLabel("Reason, if there is one").fill("the big sale");
+  await page.getByRole("dialog").getByRole("button", {name: "Freeze"}).click();
+  await giveToken(page, gate.token);
+  await page.getByText(/Frozen by .*the big sale/).waitFor();
+  // A freeze stands in the way of a promotion, and somebody who insists says why.
+  await button(page, "Promote to 50%").click();
+  await page.getByRole("dialog").getByRole("button", {name: "Promote to 50%"}).click();
+  const insist = page.getByRole("dialog", {name: "Go on all the same?"});
+  assert.equal(await insist.getByRole("button", {name: "Go on all the same"}).isDisabled(), true);
+  await insist.getByRole("button", {name: "Cancel"}).click();
+  assert.equal((await gate.service("shop")).weight_percent, 10);
+  await button(page, "Unfreeze").click();
+  await page.getByRole("dialog").getByRole("button", {name: "Unfreeze"}).click();
+  await page.getByText(/Frozen by/).waitFor({state: "hidden"});
+  await page.check();
+  await gate.stop();
+});
+
+test("everything by keyboard", async () => {
+  const [gate, page] = await canary();
+  await page.goto(gate.url);
+  await page.getByRole("row", {name: "shop"}).waitFor();
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("j");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "shop");
+  const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+  assert.equal(outline, "solid", "where one is can be seen");
+  await page.keyboard.press("Enter");
+  await button(page, "Roll back to v1").waitFor();
+  assert.equal(new URL(page.url()).hash, "#/service/shop");
+  // Keys lead to a button and never press it.
+  await page.keyboard.press("r");
+  assert.equal(await page.evaluate(() => document.activeElement.dataset.verb), "rollback");
+  assert.equal((await gate.service("shop")).state, "CANARY");
+  await page.keyboard.press("?");
+  await page.getByRole("dialog", {name: "Keys"}).waitFor();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Escape");
+  await until("back at the table, where one was", () => page.evaluate(() => document.activeElement.textContent === "shop" && location.hash === "#/"));
+  await page.keyboard.press("/");
+  await until("in the search", () => page.evaluate(() => document.activeElement.id === "search"));
+  await page.keyboard.press("Escape");
+  await page.goBack();
+  await button(page, "Roll back to v1").waitFor();
+  await page.keyboard.press("r");
+  await page.keyboard.press("Enter");
+  await giveToken(page, gate.token);
+  await until("v1 has everything", async () => (await gate.service("shop")).state === "ROLLED BACK");
+  await page.check();
+  await gate.stop();
+});
