@@ -20,6 +20,7 @@ mod export;
 mod failure;
 mod freeze;
 mod history;
+mod import;
 mod init;
 mod live;
 mod locate;
@@ -73,6 +74,7 @@ pub fn perform(arguments: &Arguments, terminal: &mut Terminal) -> Outcome {
     match &arguments.verb {
         Verb::Demo(it) => demo::play(global, it, terminal),
         Verb::Init(it) => init::init(it, terminal),
+        Verb::Import(it) => import::import(global, it, terminal),
         Verb::Run(it) => run::run(global, it, terminal),
         Verb::Check(it) => check::check(global, it, terminal),
         Verb::Reload(it) => reload::reload(global, it, terminal),

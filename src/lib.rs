@@ -6,6 +6,7 @@
 // Pure: no tokio, no hyper, no clock, no files, no sockets.
 pub mod analysis;
 pub mod config;
+pub mod import;
 pub mod model;
 pub mod release;
 pub mod routing;

@@ -19,6 +19,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("routing", &["model"]),
     ("release", &["model", "analysis"]),
     ("config", &["model", "analysis", "routing", "release"]),
+    // Text in, text out: it knows other tools' grammars and our file.
+    ("import", &["config", "routing"]),
     ("runtime", &["model"]),
     ("telemetry", &["model", "runtime"]),
     // Weights and endpoints reach it in a table; it has never heard of a release.
@@ -44,6 +46,7 @@ const ANYTHING: &[&str] = &[
     "routing",
     "release",
     "config",
+    "import",
     "runtime",
     "telemetry",
     "proxy",
@@ -56,7 +59,7 @@ const ANYTHING: &[&str] = &[
 ];
 
 /// Rooms that decide. They get time and chance as arguments and never wait.
-const PURE: &[&str] = &["model", "analysis", "routing", "release", "config"];
+const PURE: &[&str] = &["model", "analysis", "routing", "release", "config", "import"];
 
 /// What a pure room may not name.
 const WORLDLY: &[&str] = &[

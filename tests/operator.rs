@@ -413,6 +413,45 @@ fn a_request_is_explained_by_the_server_that_would_serve_it() {
     assert_eq!(endpoint, format!("http://{}", upstream.address()), "{told}");
 }
 
+/// A configuration of nginx is taken over, and what it became serves with the same shares.
+#[test]
+fn what_is_imported_serves() {
+    let (old, new) = (Upstream::answering("old"), Upstream::answering("new"));
+    let mut gate = Setup::to(&old).start();
+    let file = gate.state_dir().join("nginx.conf");
+    let text = format!(
+        "upstream v1 {{ server {}; }}\nupstream v2 {{ server {}; }}\nsplit_clients $request_id $lane {{ 30% v2; * v1; }}\n\
+         server {{\n listen 80;\n gzip on;\n location / {{ proxy_pass http://$lane; }}\n \
+         location /new {{ proxy_pass http://v2/there; proxy_set_header X-A b; }}\n}}\n",
+        old.address(),
+        new.address()
+    );
+    std::fs::write(&file, text).unwrap();
+    let imported = command::run(&["import", file.to_str().unwrap()]);
+    assert_eq!(imported.code, 0, "{imported:?}");
+    let remark = format!("{}:6: refused: gzip on: nothing here does that", file.display());
+    assert!(imported.err.contains(&remark), "{}", imported.err);
+    assert_eq!(command::run(&["import", "--strict", file.to_str().unwrap()]).code, 1);
+    let json = command::run(&["import", "--json", file.to_str().unwrap()]).json();
+    assert!(imported.out.ends_with(json["yaml"].as_str().unwrap()), "{imported:?}");
+    assert_eq!(json["remarks"][0]["line"], 6);
+
+    let own = gate.text();
+    let (head, _) = own.split_once("services:").unwrap();
+    let (_, services) = imported.out.split_once("services:").unwrap();
+    gate.write(&format!("{head}services:{services}"));
+    let reloaded = gate.command("reload");
+    assert_eq!(reloaded.code, 0, "{reloaded:?}");
+    let answers: Vec<String> = (0..300).map(|_| gate.get("/").text()).collect();
+    let share = answers.iter().filter(|it| *it == "new").count();
+    // Six standard deviations around 90.
+    assert!((42..=138).contains(&share), "{share} of 300");
+    assert_eq!(gate.get("/new/x?y").text(), "new");
+    let seen = new.last_request();
+    assert_eq!((seen.target(), seen.head.all("x-a")), ("/there/x?y", vec!["b"]));
+    gate.kill();
+}
+
 /// What is exported is what runs, so that nothing would change by it; and a change is told before it is made.
 #[test]
 fn what_is_exported_changes_nothing_and_a_change_is_told() {

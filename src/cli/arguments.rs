@@ -14,6 +14,7 @@ use super::explain::ExplainArgs;
 use super::export::ExportArgs;
 use super::freeze::FreezeArgs;
 use super::history::HistoryArgs;
+use super::import::ImportArgs;
 use super::init::InitArgs;
 use super::man::ManArgs;
 use super::pause::PauseArgs;
@@ -97,6 +98,8 @@ pub enum Verb {
     Demo(DemoArgs),
     /// Write a first configuration file
     Init(InitArgs),
+    /// Make a first configuration file out of those of nginx, HAProxy, the Gateway API, Argo or Flagger
+    Import(ImportArgs),
     /// Serve, in the foreground
     Run(RunArgs),
     /// Check configuration files completely, without a server

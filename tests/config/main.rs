@@ -6,6 +6,7 @@
 
 mod certs;
 mod examples;
+mod imports;
 mod reference;
 mod rules;
 mod validator;

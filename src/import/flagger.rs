@@ -1,0 +1,160 @@
+//! The analysis of a Flagger `Canary`: its weights become steps, its thresholds guards.
+
+use super::draft::{Draft, Version, list, map, name, text, word};
+use super::foreign::Node;
+use super::kubernetes::{Ports, others};
+use super::remark::Remarks;
+use super::units;
+
+/// Puts one object into the draft.
+pub(super) fn take(object: &Node, ports: &Ports, draft: &mut Draft, remarks: &mut Remarks) {
+    let own = name(object.text_at(&["metadata", "name"]).unwrap_or("canary"));
+    let Some(spec) = object.get("spec") else { return };
+    others(
+        spec,
+        &["analysis", "service", "targetRef"],
+        "versions are started and stopped by whoever runs them",
+        remarks,
+    );
+    let target = spec.text_at(&["targetRef", "name"]).unwrap_or(&own).to_owned();
+    let port = spec.at(&["service", "port"]).and_then(Node::number);
+    let mut hosts = Vec::new();
+    if let Some(it) = spec.get("service") {
+        others(
+            it,
+            &["port", "hosts", "name", "portDiscovery", "gateways", "targetPort"],
+            "see `routes` and the keys of a service",
+            remarks,
+        );
+        hosts.extend(it.get("hosts").map_or(&[][..], Node::items).iter().filter_map(Node::text));
+    }
+    let Some(analysis) = spec.get("analysis") else {
+        return remarks.refused(spec.at, "spec", "it has no analysis");
+    };
+    let known = [
+        "interval",
+        "threshold",
+        "maxWeight",
+        "stepWeight",
+        "stepWeights",
+        "iterations",
+        "metrics",
+        "webhooks",
+        "stepWeightPromotion",
+    ];
+    others(analysis, &known, "nothing here does that", remarks);
+    let interval = analysis.text_at(&["interval"]).and_then(units::go_time).unwrap_or_else(|| "1m".into());
+    let mut rollout = Vec::new();
+    let steps = weights(analysis, remarks);
+    if !steps.is_empty() {
+        let step = |points: &u64| text(format!("{} for {interval}", units::share(*points)));
+        rollout.push(("steps", list(steps.iter().map(step))));
+    }
+    for hook in analysis.get("webhooks").map_or(&[][..], Node::items) {
+        let kind = hook.text_at(&["type"]).unwrap_or_default();
+        let shown = format!("webhook {}", hook.text_at(&["name"]).unwrap_or(kind));
+        match kind {
+            "confirm-promotion" | "confirm-rollout" => rollout.push(("promote", word("manual"))),
+            "pre-rollout" => {
+                remarks.refused(hook.at, &shown, "see `verify`: a URL is asked with GET, a command is run");
+            }
+            _ => remarks.refused(hook.at, &shown, "see `verify` and `checks`; load is that of users"),
+        }
+    }
+    rollout.dedup_by_key(|it| it.0);
+    if let Some(it) = analysis.get("threshold") {
+        let why = "failed looks are not counted: a rollback comes as soon as the evidence is there, and a bound on \
+                   what it may cost is `failures_max`";
+        remarks.differs(it.at, "threshold", why);
+    }
+    if let Some(it) = analysis.get("stepWeightPromotion") {
+        remarks.refused(
+            it.at,
+            "stepWeightPromotion",
+            "the promotion is one step; see `watch` and its `holdback`",
+        );
+    }
+    let guard = guards(analysis, remarks);
+    if !guard.is_empty() {
+        rollout.push(("guard", map(guard)));
+    }
+    let version = |suffix: &str, share: u64, remarks: &mut Remarks| Version {
+        name: suffix.into(),
+        share,
+        endpoints: vec![ports.url(&format!("{target}-{suffix}"), port, spec.at, remarks)],
+        health: None,
+    };
+    let versions = vec![version("primary", 10_000, remarks), version("canary", 0, remarks)];
+    let hosts: Vec<String> =
+        hosts.into_iter().map(str::to_ascii_lowercase).filter(|it| super::draft::is_host(it)).collect();
+    let service = draft.service(&own, spec.at);
+    service.versions = versions;
+    service.takes_rest |= hosts.is_empty();
+    service.hosts.extend(hosts);
+    if !rollout.is_empty() {
+        service.set("rollout", map(rollout));
+    }
+}
+
+/// Weights of the steps, rising, in basis points.
+fn weights(analysis: &Node, remarks: &mut Remarks) -> Vec<u64> {
+    let mut steps: Vec<u64> = Vec::new();
+    if let Some(listed) = analysis.get("stepWeights") {
+        for it in listed.items() {
+            match it.number().map(|it| it.saturating_mul(100)) {
+                Some(points) if points < 10_000 && points > steps.last().copied().unwrap_or(0) => {
+                    steps.push(points)
+                }
+                _ => remarks.refused(it.at, "stepWeights", "steps rise, above 0 % and below 100 %"),
+            }
+        }
+        return steps;
+    }
+    let number = |key: &str| analysis.get(key).and_then(Node::number);
+    if let Some(by) = number("stepWeight").filter(|it| (1..=100).contains(it)) {
+        let most = number("maxWeight").unwrap_or(100).min(99);
+        let mut weight = by;
+        while weight <= most {
+            steps.push(weight * 100);
+            weight += by;
+        }
+    } else if let Some(it) = analysis.get("iterations") {
+        remarks.differs(it.at, "iterations", "a flip is instant, and guards watch it");
+    }
+    steps
+}
+
+fn guards(analysis: &Node, remarks: &mut Remarks) -> Vec<(&'static str, crate::config::Written)> {
+    let mut guard = Vec::new();
+    for metric in analysis.get("metrics").map_or(&[][..], Node::items) {
+        let metric_name = metric.text_at(&["name"]).unwrap_or("metric");
+        let bound = |which: &str| -> Option<f64> {
+            let old = if which == "max" || metric_name == "request-success-rate" {
+                metric.get("threshold")
+            } else {
+                None
+            };
+            let text = metric.at(&["thresholdRange", which]).or(old)?.text()?.to_owned();
+            text.parse::<f64>().ok().filter(|it| it.is_finite() && *it >= 0.0)
+        };
+        match metric_name {
+            "request-success-rate" => match bound("min").filter(|it| (0.0..100.0).contains(it)) {
+                // At most two decimals, and some failures must be allowed.
+                Some(min) if (100.0 - min) >= 0.01 => {
+                    guard.push(("errors", text(units::share(((100.0 - min) * 100.0).round() as u64))));
+                }
+                _ => remarks.refused(metric.at, metric_name, "a ceiling of errors lies above 0 %"),
+            },
+            "request-duration" => match bound("max").filter(|it| (1.0..86_400_000.0).contains(it)) {
+                Some(max) => guard.push(("p99", text(format!("{}ms", max.round() as u64)))),
+                None => remarks.refused(metric.at, metric_name, "a ceiling is a time"),
+            },
+            _ => {
+                let why = "a number of a Prometheus can hold a release: see `queries` of `guard`";
+                remarks.refused(metric.at, metric_name, why);
+            }
+        }
+    }
+    guard.dedup_by_key(|it| it.0);
+    guard
+}

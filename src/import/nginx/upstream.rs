@@ -1,0 +1,264 @@
+//! `upstream` and `split_clients`: who answers, and who gets which share.
+
+use std::collections::BTreeMap;
+
+use super::super::draft::{Draft, Version, is_authority, map, name, text, word};
+use super::super::remark::{At, Remarks};
+use super::super::units;
+use super::directive::Directive;
+
+/// What requests can be led to.
+#[derive(Debug, Default)]
+pub(super) struct Upstreams {
+    groups: BTreeMap<String, Group>,
+    splits: BTreeMap<String, Split>,
+}
+
+#[derive(Debug)]
+struct Group {
+    at: At,
+    /// Without a scheme.
+    endpoints: Vec<String>,
+    balance: Option<&'static str>,
+    used: bool,
+}
+
+#[derive(Debug)]
+struct Split {
+    at: At,
+    key: String,
+    /// Shares in basis points; `None` is the rest.
+    branches: Vec<(Option<u64>, String)>,
+    used: bool,
+}
+
+impl Upstreams {
+    pub fn take_upstream(&mut self, it: &Directive, remarks: &mut Remarks) {
+        let Some(name) = it.word() else { return remarks.refused(it.at, &it.shown(), "it has no name") };
+        let mut group = Group { at: it.at, endpoints: Vec::new(), balance: None, used: false };
+        for inner in it.children.iter().flatten() {
+            match inner.name.as_str() {
+                "server" => take_server(inner, &mut group, remarks),
+                "least_conn" => group.balance = Some("least_request"),
+                "random" => {
+                    group.balance = Some("least_request");
+                    remarks.differs(
+                        inner.at,
+                        &inner.shown(),
+                        "the less busy of two random endpoints is taken",
+                    );
+                }
+                "keepalive" | "keepalive_requests" | "keepalive_timeout" | "keepalive_time" | "zone" => {
+                    remarks.needless(inner.at, &inner.shown(), "connections to endpoints are kept anyway");
+                }
+                "ip_hash" | "hash" => {
+                    let why =
+                        "callers are kept at a version (`sticky`), endpoints of a version are chosen by load";
+                    remarks.refused(inner.at, &inner.shown(), why);
+                }
+                _ => remarks.refused(inner.at, &inner.shown(), "nothing here does that"),
+            }
+        }
+        self.groups.insert(name.to_owned(), group);
+    }
+
+    pub fn take_split(&mut self, it: &Directive, remarks: &mut Remarks) {
+        let [key, variable] = it.words.as_slice() else {
+            return remarks.refused(it.at, &it.shown(), "it has a key and a variable");
+        };
+        let mut split = Split { at: it.at, key: key.clone(), branches: Vec::new(), used: false };
+        for branch in it.children.iter().flatten() {
+            let Some(to) = branch.word() else {
+                remarks.refused(branch.at, &branch.shown(), "a share leads to one upstream");
+                continue;
+            };
+            match branch.name.as_str() {
+                "*" => split.branches.push((None, to.to_owned())),
+                share => match units::percent(share) {
+                    Some(points) => split.branches.push((Some(points), to.to_owned())),
+                    None => remarks.refused(branch.at, &branch.shown(), "a share has at most two decimals"),
+                },
+            }
+        }
+        self.splits.insert(variable.trim_start_matches('$').to_owned(), split);
+    }
+
+    /// The service that `target` of a `proxy_pass` means, put into the draft: an upstream, a variable of a
+    /// split, or an address. `None`, with a remark, if it is none of these.
+    pub fn service(
+        &mut self,
+        scheme: &str,
+        target: &str,
+        at: At,
+        draft: &mut Draft,
+        remarks: &mut Remarks,
+    ) -> Option<String> {
+        if let Some(variable) = target.strip_prefix('$') {
+            let variable = variable.trim_start_matches('{').trim_end_matches('}');
+            return self.split_service(scheme, variable, at, draft, remarks);
+        }
+        let service = name(target.split(':').next().unwrap_or(target));
+        let service = if target.parse::<std::net::SocketAddr>().is_ok() { name(target) } else { service };
+        let (endpoints, balance) = self.endpoints(scheme, target, at, remarks)?;
+        let made = draft.service(&service, at);
+        if made.versions.is_empty() {
+            made.versions.push(Version { name: "v1".into(), share: 10_000, endpoints, health: None });
+        }
+        if let Some(balance) = balance {
+            made.set("balance", word(balance));
+        }
+        Some(service)
+    }
+
+    fn split_service(
+        &mut self,
+        scheme: &str,
+        variable: &str,
+        at: At,
+        draft: &mut Draft,
+        remarks: &mut Remarks,
+    ) -> Option<String> {
+        let Some(split) = self.splits.get_mut(variable) else {
+            let why = "only a variable of `split_clients` can be led to";
+            remarks.refused(at, &format!("${variable}"), why);
+            return None;
+        };
+        split.used = true;
+        let (split_at, key) = (split.at, split.key.clone());
+        let branches = split.branches.clone();
+        let service = name(variable);
+        let known = draft.services.iter().any(|it| it.name == service);
+        if known {
+            return Some(service);
+        }
+        let said: u64 = branches.iter().filter_map(|it| it.0).sum();
+        let mut versions: Vec<Version> = Vec::new();
+        let mut balance = None;
+        for (share, to) in branches {
+            let share = share.unwrap_or(10_000_u64.saturating_sub(said));
+            if let Some(twice) = versions.iter_mut().find(|it| it.name == name(&to)) {
+                twice.share += share;
+                continue;
+            }
+            let Some((endpoints, how)) = self.endpoints(scheme, &to, split_at, remarks) else { continue };
+            balance = balance.or(how);
+            versions.push(Version { name: name(&to), share, endpoints, health: None });
+        }
+        if versions.is_empty() {
+            remarks.refused(
+                split_at,
+                &format!("split_clients ${variable}"),
+                "none of its upstreams is known",
+            );
+            return None;
+        }
+        let made = draft.service(&service, split_at);
+        made.versions = versions;
+        if let Some(balance) = balance {
+            made.set("balance", word(balance));
+        }
+        match sticky(&key) {
+            Sticky::By(by) => made.set("sticky", by),
+            Sticky::Random => {}
+            Sticky::Unknown => {
+                let why = "callers are told apart by a cookie, a header or their address; here each request is drawn alone";
+                remarks.differs(split_at, &key, why);
+            }
+        }
+        Some(service)
+    }
+
+    /// URLs of an upstream, or of an address that is none.
+    fn endpoints(
+        &mut self,
+        scheme: &str,
+        target: &str,
+        at: At,
+        remarks: &mut Remarks,
+    ) -> Option<(Vec<String>, Option<&'static str>)> {
+        let url = |it: &String| match it.strip_prefix("unix:") {
+            Some(_) => it.clone(),
+            None => format!("{scheme}://{it}"),
+        };
+        if let Some(group) = self.groups.get_mut(target) {
+            group.used = true;
+            return Some((group.endpoints.iter().map(url).collect(), group.balance));
+        }
+        if is_authority(target) {
+            return Some((vec![format!("{scheme}://{target}")], None));
+        }
+        remarks.refused(at, target, "there is no such upstream, and it is no address");
+        None
+    }
+
+    /// A Unix socket that a location leads to without an upstream.
+    pub fn add_socket(&mut self, target: &str, at: At) {
+        let group = Group { at, endpoints: vec![target.to_owned()], balance: None, used: true };
+        self.groups.entry(target.to_owned()).or_insert(group);
+    }
+
+    pub fn remark_unused(&self, remarks: &mut Remarks) {
+        for (name, it) in self.groups.iter().filter(|it| !it.1.used) {
+            remarks.refused(it.at, &format!("upstream {name}"), "no location and no share leads to it");
+        }
+        for (name, it) in self.splits.iter().filter(|it| !it.1.used) {
+            remarks.refused(it.at, &format!("split_clients ${name}"), "no `proxy_pass` uses it");
+        }
+    }
+}
+
+fn take_server(it: &Directive, group: &mut Group, remarks: &mut Remarks) {
+    let Some((address, options)) = it.words.split_first() else {
+        return remarks.refused(it.at, &it.shown(), "it has no address");
+    };
+    if options.iter().any(|it| it == "down" || it == "backup") {
+        return remarks.refused(
+            it.at,
+            &it.shown(),
+            "every endpoint of a version serves: name it when it should",
+        );
+    }
+    let address = match address.strip_prefix("unix:") {
+        Some(path) if path.starts_with('/') => format!("unix:{path}"),
+        _ if is_authority(address) => address.clone(),
+        _ => return remarks.refused(it.at, &it.shown(), "this is no address of an endpoint"),
+    };
+    for option in options {
+        let why = match option.split('=').next().unwrap_or_default() {
+            "weight" if option == "weight=1" => continue,
+            "weight" => "endpoints of a version count alike; shares are those of versions",
+            "max_fails" | "fail_timeout" => "see `eject` and `health`, which look after endpoints",
+            _ => "an endpoint has no such option",
+        };
+        remarks.refused(it.at, option, why);
+    }
+    if !group.endpoints.contains(&address) {
+        group.endpoints.push(address);
+    }
+}
+
+enum Sticky {
+    By(crate::config::Written),
+    Random,
+    Unknown,
+}
+
+/// What the key of a split says about who stays where.
+fn sticky(key: &str) -> Sticky {
+    let variable = key.trim_start_matches('$').trim_start_matches('{').trim_end_matches('}');
+    let simple = variable.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_');
+    match variable {
+        "request_id" | "msec" | "connection" | "connection_requests" => Sticky::Random,
+        "remote_addr" | "binary_remote_addr" => Sticky::By(map([("by", word("address"))])),
+        _ if !simple => Sticky::Unknown,
+        _ => match (variable.strip_prefix("cookie_"), variable.strip_prefix("http_")) {
+            (Some(cookie), _) if !cookie.is_empty() => {
+                Sticky::By(map([("by", word("cookie")), ("name", text(cookie))]))
+            }
+            (None, Some(header)) if !header.is_empty() => {
+                Sticky::By(map([("by", word("header")), ("name", text(header.replace('_', "-")))]))
+            }
+            _ => Sticky::Unknown,
+        },
+    }
+}
