@@ -12,6 +12,7 @@ mod inquiry;
 mod instance;
 mod last_good;
 mod logging;
+mod notifications;
 mod places;
 mod pulse;
 mod reload;

@@ -25,6 +25,7 @@ mod init;
 mod live;
 mod locate;
 mod man;
+mod notify;
 mod pause;
 mod promote;
 mod reload;
@@ -95,6 +96,7 @@ pub fn perform(arguments: &Arguments, terminal: &mut Terminal) -> Outcome {
         Verb::Unfreeze => freeze::unfreeze(global, terminal),
         Verb::Events(it) => events::events(global, it, terminal),
         Verb::History(it) => history::history(global, it, terminal),
+        Verb::Notify(it) => notify::notify(global, it, terminal),
         Verb::Simulate(it) => simulate::simulate(global, it, terminal),
         Verb::Replay(it) => replay::replay(it, terminal),
         Verb::Completions(it) => completions::completions(it, terminal),

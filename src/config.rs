@@ -27,6 +27,7 @@ mod listen;
 mod load;
 mod merged;
 mod node;
+mod notifications;
 mod preview;
 mod problem;
 mod query;
@@ -60,6 +61,9 @@ pub use domain::{
     Memory, Query, RequestIds, ServiceConfig, Underscores,
 };
 pub use load::{Doors, Loaded, load};
+pub use notifications::{
+    GITHUB_EVENTS, GitHubSpec, NotifyHost, NotifySpec, NotifyTls, NotifyTo, NotifyUrl, is_local_address,
+};
 pub use problem::{Problem, Problems, Severity};
 pub use schema::schema;
 pub use secret::Secret;

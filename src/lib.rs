@@ -13,6 +13,7 @@ pub mod routing;
 
 // Machinery: talks to the world, decides nothing.
 pub mod checks;
+pub mod notifier;
 pub mod proxy;
 pub mod runtime;
 pub mod store;

@@ -16,7 +16,7 @@ pub use fingerprint::Fingerprint;
 pub use generation::Generation;
 pub use histogram::{BUCKETS, Histogram, bucket_of_us, bucket_upper_us};
 pub use mac::MacKey;
-pub use name::{ListenerName, NameError, ServiceName, TokenName, VersionName};
+pub use name::{ListenerName, NameError, ServiceName, TargetName, TokenName, VersionName};
 pub use observation::{CLIENT_SHARDS, LaneTally, Observation, SLOW_SLOTS, SlowTally, Tally};
 pub use timestamp::Timestamp;
 pub use unit::{ClientShard, Salt, draw_of_unit};

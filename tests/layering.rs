@@ -28,6 +28,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // It runs what it is told to run and has never heard of a release.
     ("checks", &["model", "runtime"]),
     ("store", &["model", "analysis", "release", "config", "runtime"]),
+    // What it tells of it is told.
+    ("notifier", &["model", "release", "config", "runtime"]),
     // It publishes tables and has never heard of a socket.
     (
         "controller",
@@ -52,6 +54,7 @@ const ANYTHING: &[&str] = &[
     "proxy",
     "checks",
     "store",
+    "notifier",
     "controller",
     "admin",
     "cli",

@@ -8,6 +8,7 @@ use crate::controller::{Actor, Answer, Command, Event, Freeze, Handle, Refused, 
 use crate::model::{Generation, ServiceName, Timestamp};
 
 use super::inquire::Inquire;
+use super::wire::TargetWire;
 
 /// An answer that takes its time.
 pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -84,6 +85,8 @@ pub trait Reload: Inquire {
     fn reload(&self) -> Answering<'_, Result<ReloadDone, ReloadFailed>>;
     /// The last reload, if it was refused.
     fn last_failure(&self) -> Option<LastFailure>;
+    /// How those are who are notified.
+    fn targets(&self) -> Vec<TargetWire>;
 }
 
 /// Hands over to a new process.

@@ -196,6 +196,10 @@ impl Reload for Scripted {
         let failed = self.reload_fails.lock().unwrap().clone();
         failed.map(|it| LastFailure { at: Timestamp(1_700_000_000_000_000), report: it.report })
     }
+
+    fn targets(&self) -> Vec<super::wire::TargetWire> {
+        Vec::new()
+    }
 }
 
 impl super::Upgrade for Scripted {

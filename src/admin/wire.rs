@@ -19,4 +19,6 @@ pub use explain::{EndpointChoice, ExplainAsk, ExplainReply, RouteWire, ShareWire
 pub use service::{
     ActorWire, DriftWire, EndpointWire, GuardWire, LaneWire, ServiceWire, StepNumber, StepWire, WithdrawnWire,
 };
-pub use status::{FreezeWire, JournalWire, ListenerWire, RefusedConfig, ServicesPage, StatusWire};
+pub use status::{
+    FreezeWire, JournalWire, LastCallWire, ListenerWire, RefusedConfig, ServicesPage, StatusWire, TargetWire,
+};

@@ -30,6 +30,7 @@ use super::cookie_key;
 use super::deployments::of_journal;
 use super::handover::{Program, Taker};
 use super::last_good::LastGood;
+use super::notifications::Notifications;
 use super::pulse;
 use super::reload::{Configure, FILE, Parts, Reloader};
 use super::run::{RunError, start_error};
@@ -52,6 +53,7 @@ pub struct Instance {
     pub clock: Clock,
     controller: Handle,
     controlling: std::thread::JoinHandle<()>,
+    notifications: Arc<Notifications>,
     proxy: Arc<Proxy>,
     manager: ServiceManager,
     shutdown: Shutdown,
@@ -144,6 +146,10 @@ impl Instance {
             checks: Some(checks),
         })
         .map_err(start_error("start the controller"))?;
+        let told = (!ephemeral).then_some(&*state);
+        let notifications = Notifications::start(controller.clone(), &registry, clock.clone(), seed, told)
+            .map_err(start_error("start the thread of the notifications"))?;
+        let notifications = Arc::new(notifications);
         let (followed, to_follow) = mpsc::unbounded_channel();
         let parts = Parts {
             controller: Arc::new(controller.clone()) as Arc<dyn Configure>,
@@ -155,6 +161,7 @@ impl Instance {
             publisher: publisher.clone(),
             key,
             doorman: admin.doorman(),
+            notifications: Arc::clone(&notifications),
         };
         let reloader = Arc::new(Reloader::new(path, sockets, followed, parts));
         let began = reloader.begin(loaded, deployed, bound).await;
@@ -178,6 +185,7 @@ impl Instance {
             clock,
             controller,
             controlling,
+            notifications,
             proxy,
             manager,
             shutdown,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
 
+use crate::admin::wire::TargetWire;
 use crate::admin::{Answering, Doorman, LastFailure, Reload, ReloadDone, ReloadFailed};
 use crate::config::{Addition, Config, ListenerSpec, Loaded, Memory, load};
 use crate::controller::{ConfigureError, Handle};
@@ -20,6 +21,7 @@ use super::disk::Disk;
 use super::fixed::Fixed;
 use super::last_good::LastGood;
 use super::logging::Logging;
+use super::notifications::Notifications;
 use super::traces::Traces;
 
 /// Loads again on request. One reload at a time; requests that come meanwhile share the next one.
@@ -57,6 +59,8 @@ pub struct Parts {
     pub key: MacKey,
     /// Says who is let in at the admin doors.
     pub doorman: Doorman,
+    /// Who hears of releases.
+    pub notifications: Arc<Notifications>,
 }
 
 /// Whoever takes the services of a configuration and has them served.
@@ -261,11 +265,15 @@ impl Reloader {
             Memory::Off => None,
             Memory::Bytes(bytes) => Some(bytes),
         };
+        let (notify, mark) = (config.notify.clone(), self.parts.notifications.mark());
         self.parts
             .controller
             .configure(config, additions, generation, source)
             .await
             .map_err(|error| failed(chain(&error)))?;
+        self.parts.notifications.apply(&notify, mark);
+        let named: Vec<_> = notify.into_iter().map(|it| it.name).collect();
+        self.parts.registry.retain_targets(&named);
         inner.logging.apply(logging, &self.parts.proxy);
         inner.traces.apply(trace.as_ref(), &self.parts.proxy, &self.parts.registry);
         self.parts.proxy.set_memory_max(memory);
@@ -336,6 +344,10 @@ impl Reloader {
 impl Reload for Reloader {
     fn reload(&self) -> Answering<'_, Result<ReloadDone, ReloadFailed>> {
         Box::pin(self.reload_from("command"))
+    }
+
+    fn targets(&self) -> Vec<TargetWire> {
+        self.parts.notifications.targets()
     }
 
     fn last_failure(&self) -> Option<LastFailure> {

@@ -17,6 +17,7 @@ use super::history::HistoryArgs;
 use super::import::ImportArgs;
 use super::init::InitArgs;
 use super::man::ManArgs;
+use super::notify::NotifyArgs;
 use super::pause::PauseArgs;
 use super::promote::PromoteArgs;
 use super::reload::ReloadArgs;
@@ -139,6 +140,8 @@ pub enum Verb {
     Events(EventsArgs),
     /// Show the decisions about a service with their evidence, newest first
     History(HistoryArgs),
+    /// Send a test to those who are notified
+    Notify(NotifyArgs),
     /// Try a plan and its guards on made-up or recorded traffic: false rollbacks, misses, time to decide
     Simulate(SimulateArgs),
     /// Hand over to a new process without a gap: the program that lies under the server's name now

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use clap_complete::engine::ArgValueCandidates;
 
-use crate::admin::wire::{ServiceWire, StatusWire};
+use crate::admin::wire::{ServiceWire, StatusWire, TargetWire};
 use crate::config::closest;
 
 use super::arguments::Global;
@@ -141,7 +141,24 @@ fn warnings(status: &StatusWire, terminal: &Terminal) -> String {
         let text = format!("! decisions are not written down, so no weight rises: {problem}");
         lines.push_str(&format!("{}\n", terminal.paint.red(&text)));
     }
+    for it in &status.notify {
+        if let Some(text) = unheard(it) {
+            lines.push_str(&format!("{}\n", terminal.paint.yellow(&text)));
+        }
+    }
     lines
+}
+
+/// What is wrong with a target, if anything is.
+fn unheard(it: &TargetWire) -> Option<String> {
+    let last = it.last.as_ref().filter(|last| last.problem.is_some())?;
+    let why = last.problem.as_deref().unwrap_or_default();
+    let then = match (&it.next, it.disabled) {
+        (_, true) => "it is not called any more until the file is loaded again".into(),
+        (Some(next), false) => format!("{} waiting, next attempt {}", it.waiting, time_of_day(next)),
+        (None, false) => format!("event {} was given up", last.event),
+    };
+    Some(format!("! {} ({}) was not notified at {}: {why}; {then}", it.name, it.place, time_of_day(&last.at)))
 }
 
 fn next_commands(status: &StatusWire, service: Option<&str>) -> Vec<String> {

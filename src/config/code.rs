@@ -279,6 +279,17 @@ of a chain, and one that is out of date refuses everybody."
 
     Tls "TG0604" "settings of TLS that contradict each other"
 "One setting needs another one, or makes it pointless; the message names both."
+
+    Notify "TG0701" "a target of notifications that cannot work"
+"A target is one of {webhook: https://ci.example.com/hook, secret: env:HOOK_SECRET}, {slack: env:SLACK_URL} and
+{github: {repository: acme/shop, token: env:DEPLOY_TOKEN}}. Events are words of the journal, as `tidegate events`
+prints them. Two targets of one form need a `name`."
+
+    NotifyAddress "TG0702" "an address that notifications may not go to"
+"Notifications go to https:// URLs that this file names. This machine and its network are refused, because a
+request from here may do there what one from outside may not: `local: allow` permits them for a target. Numbers
+that only resolvers take for addresses, such as 0x7f.1, are always refused. `plain: allow` permits http:// to
+other machines."
 }
 
 impl fmt::Display for Code {

@@ -219,6 +219,7 @@ fn rest(old: &Config, new: &Config, found: &mut Vec<Change>) {
             "defaults" => "for every service that does not say otherwise",
             "access_log" => "from the next line on",
             "dns" => "from the next look-up on",
+            "notify" => "from the next notification on",
             _ => "from the next request on",
         };
         for line in settings(&only(&old.written, key), &only(&new.written, key)) {

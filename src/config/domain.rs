@@ -13,6 +13,7 @@ use super::tls::ListenerTls;
 
 use super::access_log::AccessLogSpec;
 use super::admin::AdminSpec;
+use super::notifications::NotifySpec;
 use super::trace::TraceSpec;
 use super::written::Written;
 
@@ -29,6 +30,8 @@ pub struct Config {
     pub access_log: Option<AccessLogSpec>,
     /// How requests take part in traces; `None` passes on what they bring.
     pub trace: Option<TraceSpec>,
+    /// Who is notified.
+    pub notify: Vec<NotifySpec>,
     /// Worker threads; `None` is one for each core that this process may use.
     pub workers: Option<usize>,
     /// How much memory there is.

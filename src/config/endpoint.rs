@@ -82,7 +82,7 @@ fn unix(written: &str) -> Result<EndpointSpec, (Code, &'static str, String)> {
     Ok(EndpointSpec { host, port: 0, protocol: Protocol::Http1, tls: None, proxy_protocol: None })
 }
 
-fn split_port(authority: &str, usual: u16) -> Option<(&str, u16)> {
+pub(super) fn split_port(authority: &str, usual: u16) -> Option<(&str, u16)> {
     // The last colon outside brackets separates the port.
     let end = authority.rfind(']').map_or(0, |it| it + 1);
     match authority[end..].find(':') {

@@ -14,6 +14,7 @@ use super::fields::{self, Fields, Shape};
 use super::listen;
 use super::merged::Merged;
 use super::node::Node;
+use super::notifications::notifications;
 use super::problem::{Problems, Report};
 use super::route::{self, Names, Placed as PlacedRoute};
 use super::service;
@@ -36,6 +37,7 @@ pub(super) const FILE: Shape = Shape {
         "access_log",
         "trace",
         "dns",
+        "notify",
         "include",
         "defaults",
         "services",
@@ -324,6 +326,9 @@ impl Loader<'_> {
         let defaults = fields.read("defaults", problems, service::defaults).unwrap_or_default();
         let services: Vec<service::Placed> =
             merged.services.iter().map(|it| service::service(it, &defaults, credentials, problems)).collect();
+        let notify = fields.read("notify", problems, |node, problems| {
+            notifications(node, &merged.services, credentials, problems)
+        });
         let names = Names::new(merged.services.iter().map(|it| it.key.text.as_str()).collect());
         let routes: Vec<Option<PlacedRoute>> =
             merged.routes.iter().map(|it| route::route(it, &names, problems)).collect();
@@ -348,6 +353,7 @@ impl Loader<'_> {
             trace,
             health: defaults.health.clone(),
             authority,
+            notify: notify.unwrap_or_default(),
             dns: Arc::new(dns),
             memory,
             services: services.into_iter().map(|it| it.config).collect::<Option<_>>()?,

@@ -32,7 +32,7 @@ pub(super) use listener::{CERTIFICATE, LISTENER_TLS};
 pub(super) use listener::{listener, redirect};
 #[cfg(test)]
 pub(super) use upstream::VERSION_TLS;
-pub(super) use upstream::{trust, usual};
+pub(super) use upstream::{outgoing, trust, usual};
 
 /// How a listener speaks TLS. Equal when nothing about it has changed, contents of files included.
 #[derive(Clone, Debug, PartialEq)]

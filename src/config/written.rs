@@ -105,6 +105,12 @@ impl Written {
             Self::List(items) => Self::List(items.iter().map(Self::redacted).collect()),
             Self::Map(lines) => {
                 let line = |it: &Line| match &it.value {
+                    // A URL may carry a token behind its path.
+                    Self::Text { text, plain } if it.key == "webhook" && text.contains('?') => {
+                        let path = text.split('?').next().unwrap_or_default();
+                        let text = format!("{path}?REDACTED");
+                        Line { value: Self::Text { text, plain: *plain }, ..it.clone() }
+                    }
                     // Where a secret is, is none.
                     Self::Text { text, .. } if is_secret(&it.key) && !is_reference(text) => {
                         Line { value: Self::Text { text: "REDACTED".into(), plain: true }, ..it.clone() }

@@ -94,7 +94,11 @@ pub(super) struct Asked {
 
 /// The newest events, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct News(Mutex<VecDeque<Event>>);
+pub(super) struct News {
+    events: Mutex<VecDeque<Event>>,
+    /// Id of the newest one, for those who wait.
+    newest: watch::Sender<u64>,
+}
 
 impl Handle {
     /// Makes this the configuration: every service's release meets it, then one new table serves. All
@@ -166,6 +170,19 @@ impl Handle {
         self.news.since(since)
     }
 
+    /// Waits for events with an id above `since`, oldest first.
+    pub async fn next_events(&self, since: u64) -> Vec<Event> {
+        let mut newest = self.news.newest.subscribe();
+        // Its sender lives as long as this handle.
+        let _ = newest.wait_for(|it| *it > since).await;
+        self.news.since(since)
+    }
+
+    /// Id of the newest event; 0 without any.
+    pub fn newest_event(&self) -> u64 {
+        self.news.newest()
+    }
+
     /// Ends the controller after everything is written down. The last table keeps serving.
     pub async fn stop(&self) {
         self.ask(Input::Stop).await;
@@ -199,28 +216,30 @@ impl Refused {
 
 impl News {
     pub fn push(&self, event: Event) {
-        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         if events.len() >= EVENTS_MAX {
             events.pop_front();
         }
+        let id = event.id;
         events.push_back(event);
+        self.newest.send_replace(id);
     }
 
     /// Id of the newest event; 0 without any.
     pub fn newest(&self) -> u64 {
-        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         events.back().map_or(0, |it| it.id)
     }
 
     /// The newest decision about a service. That file and fact differ since is no decision.
     pub fn last_of(&self, service: &ServiceName) -> Option<Event> {
-        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         let told = |it: &&Event| it.service == *service && !matches!(it.what, What::Drifted | What::InSync);
         events.iter().rev().find(told).cloned()
     }
 
     pub fn since(&self, id: u64) -> Vec<Event> {
-        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         events.iter().filter(|it| it.id > id).cloned().collect()
     }
 }

@@ -156,6 +156,7 @@ fn config(live: &str, versions: &[&str], plan_text: &str) -> Config {
         workers: None,
         access_log: None,
         trace: None,
+        notify: Vec::new(),
         memory: Default::default(),
         health: None,
         authority: Default::default(),

@@ -98,6 +98,10 @@ name_type!(
     /// Who a token of the admin interface belongs to: `ann`, `prometheus`.
     TokenName
 );
+name_type!(
+    /// Somebody who is notified, as the file calls them: `ci`.
+    TargetName
+);
 
 #[cfg(test)]
 mod tests {

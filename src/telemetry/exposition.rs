@@ -59,7 +59,7 @@ pub(super) fn render(
     families.extend(traffic::of_listeners(listeners));
     families.extend(state::of_releases(facts));
     families.extend(state::of_config(facts));
-    families.extend([state::of_certificates(facts), state::of_admin(facts)]);
+    families.extend([state::of_certificates(facts), state::of_admin(facts), state::of_notifications(facts)]);
     families.extend(process::of_log(log));
     families.extend(process::of_spans(spans));
     families.extend(process::families());
@@ -154,6 +154,7 @@ mod tests {
         registry.config_loaded(Generation(3), Timestamp(1_700_000_000_000_000));
         registry.events_dropped(1);
         registry.admin_answered(200);
+        registry.notified(&"ci".parse().unwrap(), "delivered", 2);
         registry
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::{Generation, ListenerName, ServiceName, Timestamp, VersionName, Weight};
+use crate::model::{Generation, ListenerName, ServiceName, TargetName, Timestamp, VersionName, Weight};
 
 /// What a release shows to whoever watches. Set by the controller whenever it changes.
 #[derive(Clone, Debug, PartialEq)]
@@ -143,6 +143,8 @@ pub(super) struct Facts {
     pub(super) certificates: Vec<CertificateFacts>,
     /// Answers to operators and scrapers, by status.
     pub(super) admin_requests: BTreeMap<u16, u64>,
+    /// Notifications by target and by what became of them.
+    pub(super) notifications: BTreeMap<(TargetName, &'static str), u64>,
     pub(super) events_dropped: u64,
     pub(super) series_dropped: u64,
 }

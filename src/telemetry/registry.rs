@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::model::{
-    Generation, Histogram, LaneTally, ListenerName, SLOW_SLOTS, ServiceName, Timestamp, VersionName,
+    Generation, Histogram, LaneTally, ListenerName, SLOW_SLOTS, ServiceName, TargetName, Timestamp,
+    VersionName,
 };
 
 use super::access::LogSeries;
@@ -209,6 +210,16 @@ impl Registry {
     /// Whether decisions reach the disk.
     pub fn journal_durable(&self, durable: bool) {
         locked(&self.facts).journal_lost = !durable;
+    }
+
+    /// Notifications of a target came to this: `delivered`, `retried`, `failed` or `dropped`.
+    pub fn notified(&self, target: &TargetName, result: &'static str, n: u64) {
+        *locked(&self.facts).notifications.entry((target.clone(), result)).or_default() += n;
+    }
+
+    /// Leaves the counts of all other targets out from now on.
+    pub fn retain_targets(&self, targets: &[TargetName]) {
+        locked(&self.facts).notifications.retain(|key, _| targets.contains(&key.0));
     }
 
     /// Somebody who followed events was too slow, and so many were left out.

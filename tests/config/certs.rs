@@ -9,12 +9,21 @@ use rcgen::{
 };
 use tidegate::config::TokenHash;
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
 /// The file of this name in `config/certs`.
 pub fn made(name: &Path) -> Vec<u8> {
     static FILES: OnceLock<Vec<(&str, String)>> = OnceLock::new();
     let files = FILES.get_or_init(make);
     let found = files.iter().find(|it| Path::new(it.0) == name);
     found.expect("an example names what `config/certs/make` makes").1.clone().into_bytes()
+}
+
+/// An authority that a system may believe, in DER.
+pub fn authority() -> Vec<u8> {
+    let pem = made(Path::new("clients.pem"));
+    CertificateDer::from_pem_slice(&pem).expect("a certificate").to_vec()
 }
 
 fn make() -> Vec<(&'static str, String)> {

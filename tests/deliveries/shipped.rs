@@ -277,6 +277,49 @@ fn token(name: &str) -> String {
 }
 
 #[test]
+fn whoever_is_listed_is_told() {
+    let receiver = Upstream::answering("{\"id\": 7}");
+    let at = receiver.address();
+    let it = Shipped::run("notifications.yaml", &[3001, 3002], |directory, text| {
+        let file = |name: &str, text: &str| put(&directory.join(name), text, 0o600);
+        file("hook", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        file("slack", &format!("http://{at}/slack"));
+        file("token", "x");
+        text.replace("env:HOOK_SECRET", "file:hook, local: allow")
+            .replace("slack: env:SLACK_URL", "slack: file:slack\n  local: allow")
+            .replace("env:DEPLOY_TOKEN", &format!("file:token\n    api: http://{at}"))
+            .replace("- github:", "- local: allow\n  github:")
+            .replace("https://ci.example.com", &format!("http://{at}"))
+            .replace("http://10.0.0.5:9000/hook", &format!("http://{at}/pager"))
+    });
+    it.edit("live: v41\n", "live: v42\n");
+    it.gate.reaches("CANARY");
+    assert_eq!(it.gate.command("rollback shop --reason enough").code, 0);
+    let told = |target: &str, count: f64| {
+        let told =
+            || it.gate.metric("tidegate_notifications_total", &[("target", target), ("result", "delivered")]);
+        until(target, || (told() == count).then_some(()));
+    };
+    // Adopted, began, rolled back; people and deployments hear of the last two, the pager of the last.
+    for (target, count) in [("webhook", 3.0), ("slack", 2.0), ("github", 2.0), ("pager", 1.0)] {
+        told(target, count);
+    }
+    let asked: Vec<String> = receiver.requests().iter().map(|it| it.target().to_owned()).collect();
+    for path in [
+        "/hook",
+        "/slack",
+        "/pager",
+        "/repos/acme/shop/deployments",
+        "/repos/acme/shop/deployments/7/statuses",
+    ] {
+        assert!(asked.iter().any(|it| it == path), "{path} in {asked:?}");
+    }
+    let made = receiver.requests().into_iter().find(|it| it.target() == "/repos/acme/shop/deployments");
+    let made: serde_json::Value = serde_json::from_slice(&made.expect("found above").body).expect("JSON");
+    assert_eq!(made["ref"], "shop-v42");
+}
+
+#[test]
 fn the_file_with_every_key_does_what_it_says() {
     let ports = [3001, 3002, 3003, 3005, 3006];
     let it = Shipped::run("full.yaml", &ports, |_, text| {

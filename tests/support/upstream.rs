@@ -195,6 +195,20 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// Shakes hands over TLS; whether that came about. What is read from then on is what was sealed.
+    pub fn secure(&mut self, config: &Arc<rustls::ServerConfig>) -> bool {
+        let stream = self.wire.as_ref().and_then(|it| it.stream().try_clone().ok());
+        let Some(mut stream) = stream else { return false };
+        let mut tls = rustls::ServerConnection::new(config.clone()).expect("a configuration");
+        while tls.is_handshaking() {
+            if tls.complete_io(&mut stream).is_err() {
+                return false;
+            }
+        }
+        self.wire = Some(Wire::secure(stream, tls.into()));
+        true
+    }
+
     /// Reads a whole request; `None` when the gate has no more.
     pub fn request(&mut self) -> Option<Request> {
         let head = self.head()?;

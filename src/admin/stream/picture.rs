@@ -138,6 +138,7 @@ mod tests {
             freeze: None,
             services: services.iter().map(|it| ServiceWire::of(it, |_| 0)).collect(),
             listeners: Vec::new(),
+            notify: Vec::new(),
         };
         change(&mut wire);
         wire

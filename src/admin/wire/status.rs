@@ -34,6 +34,45 @@ pub struct StatusWire {
     /// Listeners by name.
     #[serde(default)]
     pub listeners: Vec<ListenerWire>,
+    /// Who is notified, in the order of the file.
+    #[serde(default)]
+    pub notify: Vec<TargetWire>,
+}
+
+/// Somebody who is notified.
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct TargetWire {
+    /// Its name.
+    pub name: String,
+    /// `webhook`, `slack` or `github`.
+    pub kind: String,
+    /// Scheme, host and port; the rest of its URL may be a secret.
+    pub place: String,
+    /// Notifications that wait.
+    pub waiting: u64,
+    /// Notifications that were taken since the process started.
+    pub delivered: u64,
+    /// Notifications that were given up or refused.
+    pub failed: u64,
+    /// Notifications that were dropped because too many waited.
+    pub dropped: u64,
+    /// When it is called again after a notification was not taken, in RFC 3339.
+    pub next: Option<String>,
+    /// Whether it has asked not to be called any more; a reload calls it again.
+    pub disabled: bool,
+    /// How the last call went.
+    pub last: Option<LastCallWire>,
+}
+
+/// How a call went.
+#[derive(schemars::JsonSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct LastCallWire {
+    /// When, in RFC 3339.
+    pub at: String,
+    /// The event that was told.
+    pub event: u64,
+    /// Why it was not taken; null when it was.
+    pub problem: Option<String>,
 }
 
 /// A freeze.

@@ -29,7 +29,7 @@ impl Instance {
         self.shutdown.drain();
         self.manager.stopping();
         self.drain(times, signals).await;
-        self.end().await
+        self.end(times.lame_duck + times.drain).await
     }
 
     /// Finishes what is under way after another process has taken over: nothing new is begun here.
@@ -47,7 +47,7 @@ impl Instance {
             () = finish => {}
             () = told_again(signals) => tracing::warn!("told to stop: ending now"),
         }
-        self.end().await
+        self.end(Duration::ZERO).await
     }
 
     /// Waits until no connection is left, or this time has passed.
@@ -76,13 +76,14 @@ impl Instance {
         }
     }
 
-    /// Ends all parts in their order.
-    async fn end(self) -> Result<(), RunError> {
+    /// Ends all parts in their order. Last notifications have this time at most.
+    async fn end(self, within: Duration) -> Result<(), RunError> {
         self.pulse.abort();
         self.shutdown.cut();
         // A server that failed has said so in the log.
         let _ = self.admin.await;
         self.controller.stop().await;
+        self.notifications.finish(within).await;
         // A controller that fell has said so in the log.
         let _ = self.controlling.join();
         let cut = self.proxy.stop();

@@ -83,6 +83,8 @@ impl Instance {
             return Err(why);
         }
         self.doorman.set(Entry::Held);
+        // Whoever takes over reads how far this process has got.
+        self.notifications.rest().await;
         self.controller.release().await;
         let (mut successor, ready) =
             on_a_thread(successor, Successor::yield_to).await.ok_or("no thread to wait on")?;
@@ -106,6 +108,7 @@ impl Instance {
             tracing::error!(%error, "the new process has left a journal that cannot be read here");
         }
         self.controller.take_back(journal.ok()).await;
+        self.notifications.resume();
         self.doorman.set(Entry::Open);
     }
 }

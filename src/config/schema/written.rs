@@ -4,6 +4,7 @@
 mod admin;
 mod guard;
 mod health;
+mod notifications;
 mod recourse;
 mod route;
 mod service;
@@ -17,6 +18,7 @@ use super::units::{Duration, OneOrMany, Percent, Size};
 use admin::Admin;
 use guard::GuardForm;
 use health::{Dns, EjectForm, HealthForm, PercentOrOff};
+use notifications::Notify;
 use recourse::{RetryForm, ShieldForm};
 use route::Route;
 use service::{BalanceForm, Limits, Service, Timeouts};
@@ -44,6 +46,8 @@ pub(super) struct File {
     /// of a name are used, those of IPv4 if there are any. When a name cannot be looked up, the last good
     /// answer is kept and flagged as stale. The hosts file comes first.
     dns: Option<Dns>,
+    /// Who is notified of what happens to releases. Default: nobody.
+    notify: Option<Vec<Notify>>,
     /// Memory that this process may use, `auto`, or `off`. From 80 % of it new connections are refused, from
     /// 88 % requests are answered 503, from 94 % connections that wait for a request are closed; all are counted.
     /// At least `16MiB`. Default: `auto`, the bound of its control group, if there is one.

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::super::fields::Shape;
 use super::super::{
-    access_log, admin, balance, check, condition, dns, edit, fault, guard, health, listen, load, preview,
-    query, rate, recourse, request_id, rollout, route, schema, service, step, tls, trace, version,
+    access_log, admin, balance, check, condition, dns, edit, fault, guard, health, listen, load,
+    notifications, preview, query, rate, recourse, request_id, rollout, route, schema, service, step, tls,
+    trace, version,
 };
 
 const SHAPES: &[&Shape] = &[
@@ -33,6 +34,8 @@ const SHAPES: &[&Shape] = &[
     &fault::ABORT,
     &load::FILE,
     &load::INCLUDED,
+    &notifications::NOTIFY,
+    &notifications::GITHUB,
     &guard::GUARD,
     &guard::PASS,
     &guard::CLIENT_KEY,

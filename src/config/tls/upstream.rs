@@ -91,6 +91,22 @@ pub(in super::super) fn usual(
     made(authorities, Revocations::default(), None, None, at, problems)
 }
 
+/// How an address outside is called: by `ca`, or whoever this system believes.
+pub(in super::super) fn outgoing(
+    ca: Option<&Node>,
+    at: At,
+    credentials: &mut Credentials<'_>,
+    problems: &mut Problems,
+) -> Option<Arc<ClientConfig>> {
+    let authorities = match ca {
+        Some(node) => authorities(node, credentials, problems),
+        None => of_system(at, credentials, problems),
+    };
+    let trust = made(authorities?, Revocations::default(), None, None, at, problems)?;
+    let [client, _] = trust.clients;
+    Some(client)
+}
+
 fn of_system(at: At, credentials: &mut Credentials<'_>, problems: &mut Problems) -> Option<Authorities> {
     let found = credentials.authorities_of_system();
     let (mut roots, mut hash) = (RootCertStore::empty(), Xxh3Default::new());
@@ -100,7 +116,7 @@ fn of_system(at: At, credentials: &mut Credentials<'_>, problems: &mut Problems)
     if roots.is_empty() {
         let report = Report::error(Code::Authority, at, "this system believes no authority");
         problems
-            .push(report.help("install its certificates (ca-certificates), or name them: tls: {ca: ca.pem}"));
+            .push(report.help("install its certificates (ca-certificates), or name them under `ca`: ca.pem"));
         return None;
     }
     Some(Authorities { roots: Arc::new(roots), hash })

@@ -115,6 +115,18 @@ pub(super) fn series_of(it: &ReleaseFacts) -> u64 {
     (states + 4 * it.guards.len() + 3 * it.endpoints.len()) as u64
 }
 
+/// What became of notifications.
+pub(super) fn of_notifications(facts: &Facts) -> MetricFamily {
+    let mut told = Family::counter(
+        "tidegate_notifications_total",
+        "Notifications by target and by what became of them.",
+    );
+    for ((target, result), n) in &facts.notifications {
+        told.add(&[("target", target.as_str()), ("result", *result)], *n as f64);
+    }
+    told.done()
+}
+
 /// Families about the configuration and about what could not be kept.
 pub(super) fn of_config(facts: &Facts) -> Vec<MetricFamily> {
     let config = &facts.config;
@@ -127,7 +139,7 @@ pub(super) fn of_config(facts: &Facts) -> Vec<MetricFamily> {
         "tidegate_journal_durable",
         "Whether decisions are written down (1) or only in memory (0).",
     );
-    let events = Family::counter("tidegate_events_dropped_total", "Events that a slow reader missed.");
+    let events = Family::counter("tidegate_events_dropped_total", "Events that a reader was too slow for.");
     let series = Family::counter(
         "tidegate_series_dropped_total",
         "Series left out of scrapes because there were too many, added up over scrapes.",

@@ -1,0 +1,161 @@
+//! From what the controller decides to who is notified of it.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::admin::wire::{LastCallWire, TargetWire};
+use crate::config::NotifySpec;
+use crate::controller::{Event, Handle};
+use crate::model::TargetName;
+use crate::notifier::{Ear, Evidence, News, Notifier, Parts, TargetState, Told};
+use crate::runtime::Clock;
+use crate::telemetry::Registry;
+
+/// The notifier, and the way of the news to it.
+pub struct Notifications {
+    controller: Handle,
+    notifier: Notifier,
+    feed: JoinHandle<()>,
+    /// Whether another process goes on from here.
+    given_away: AtomicBool,
+}
+
+/// Has notifications counted.
+struct Counter(Arc<Registry>);
+
+impl Ear for Counter {
+    fn told(&self, target: &TargetName, told: Told, count: u64) {
+        self.0.notified(target, told.as_str(), count);
+        if told == Told::Dropped {
+            self.0.events_dropped(count);
+        }
+    }
+}
+
+impl Notifications {
+    /// Starts both. What has been told is written down in `state`; `None`: nowhere. Must be called within a tokio
+    /// runtime.
+    #[expect(clippy::disallowed_methods, reason = "the composition root starts the tasks")]
+    pub fn start(
+        controller: Handle,
+        registry: &Arc<Registry>,
+        clock: Clock,
+        seed: u64,
+        state: Option<&Path>,
+    ) -> io::Result<Self> {
+        let notifier = Notifier::start(Parts {
+            clock,
+            seed,
+            memory: state.map(|it| it.join(FILE)),
+            ear: Arc::new(Counter(Arc::clone(registry))),
+        })?;
+        let feed = tokio::task::spawn(feed(controller.clone(), notifier.clone()));
+        Ok(Self { controller, notifier, feed, given_away: AtomicBool::new(false) })
+    }
+
+    /// The newest event: who is notified from now on hears of what comes after it.
+    pub fn mark(&self) -> u64 {
+        self.controller.newest_event()
+    }
+
+    /// From now on these are notified, of what has happened since `mark`.
+    pub fn apply(&self, specs: &[NotifySpec], mark: u64) {
+        self.notifier.apply(specs, mark);
+        if !specs.is_empty() {
+            self.notifier.tell(&news(self.controller.events(0)));
+        }
+    }
+
+    /// Sends nothing more, because another process will; until [`resume`](Self::resume).
+    pub async fn rest(&self) {
+        self.given_away.store(true, Ordering::Release);
+        self.notifier.rest().await;
+    }
+
+    /// The other process does not.
+    pub fn resume(&self) {
+        self.given_away.store(false, Ordering::Release);
+        self.notifier.resume();
+    }
+
+    /// Sends what can be sent in a short time. What is left is for the next process.
+    pub async fn finish(&self, within: Duration) {
+        self.feed.abort();
+        if self.given_away.load(Ordering::Acquire) {
+            return;
+        }
+        self.notifier.tell(&news(self.controller.events(0)));
+        self.notifier.finish(within.min(FINISH_WITHIN)).await;
+    }
+
+    /// How the targets are.
+    pub fn targets(&self) -> Vec<TargetWire> {
+        self.notifier.states().into_iter().map(wire).collect()
+    }
+}
+
+async fn feed(controller: Handle, notifier: Notifier) {
+    let mut last = 0;
+    loop {
+        let events = controller.next_events(last).await;
+        last = events.last().map_or(last, |it| it.id);
+        notifier.tell(&news(events));
+    }
+}
+
+fn news(mut events: Vec<Event>) -> Vec<Arc<News>> {
+    // The journal may have two in another order than they were announced.
+    events.sort_by_key(|it| it.id);
+    events.into_iter().map(|it| Arc::new(told(it))).collect()
+}
+
+/// An event of the controller as news.
+fn told(it: Event) -> News {
+    let evidence = it.evidence.map(|it| Evidence {
+        canary: it.canary,
+        stable: it.stable,
+        difference: it.difference,
+        low: it.low,
+        high: it.high,
+        limit: it.limit,
+    });
+    News {
+        id: it.id,
+        at: it.at,
+        service: it.service,
+        what: it.what,
+        by: it.by,
+        version: it.version,
+        from: it.from,
+        to: it.to,
+        text: it.text,
+        generation: it.generation,
+        evidence,
+    }
+}
+
+fn wire(it: TargetState) -> TargetWire {
+    TargetWire {
+        name: it.name.to_string(),
+        kind: it.kind.to_owned(),
+        place: it.place,
+        waiting: it.waiting as u64,
+        delivered: it.delivered,
+        failed: it.failed,
+        dropped: it.dropped,
+        next: it.next.map(|it| it.to_string()),
+        disabled: it.disabled,
+        last: it.last.map(|it| LastCallWire { at: it.at.to_string(), event: it.event, problem: it.problem }),
+    }
+}
+
+/// Name of the file in the state directory.
+const FILE: &str = "notifications.json";
+
+/// An end waits no longer for whoever does not answer.
+const FINISH_WITHIN: Duration = Duration::from_secs(2);
