@@ -98,7 +98,7 @@ pub async fn serve(worker: &Rc<Worker>, local: &Rc<Local>, spec: Arc<ListenerSpe
     }
     if by_h2 {
         // On the heap, so that connections without it need no room for it.
-        return Box::pin(h2::serve(worker, client.into_arrived(worker))).await;
+        return Box::pin(h2::serve(worker, client.into_arrived())).await;
     }
     let next = loop {
         let next = match client.head(worker).await {

@@ -32,6 +32,7 @@ pub use limits::{Asked, RequestLimits, ResponseLimits};
 pub use request::parse_request;
 pub use response::parse_response;
 pub use scan::HeadScanner;
+pub use syntax::{decimal, is_token_byte, is_value_byte};
 pub use write::{RequestWriting, ResponseWriting, write_interim, write_request, write_response};
 
 #[cfg(test)]

@@ -68,16 +68,12 @@ impl Client {
         }
     }
 
-    pub(super) fn into_arrived(mut self, worker: &Worker) -> h2::Arrived {
-        let early = self.buffer.as_ref().map_or(Vec::new(), |it| it.filled().to_vec());
-        if let Some(buffer) = self.buffer.take() {
-            worker.stock.put_buffer(buffer);
-        }
+    pub(super) fn into_arrived(self) -> h2::Arrived {
         h2::Arrived {
             local: self.local,
             spec: self.spec,
             stream: self.stream,
-            early,
+            early: self.buffer,
             peer: self.peer,
             until_ms: self.until_ms,
         }

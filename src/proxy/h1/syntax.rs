@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 /// Whether `byte` may be part of a method or a field name.
-pub(super) fn is_token_byte(byte: u8) -> bool {
+pub fn is_token_byte(byte: u8) -> bool {
     matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'z' | b'|' | b'~')
         || byte.is_ascii_digit()
         || byte.is_ascii_uppercase()
@@ -15,7 +15,7 @@ pub(super) fn is_token(text: &[u8]) -> bool {
 }
 
 /// Whether `byte` may be part of a field value: no control character but the tab.
-pub(super) fn is_value_byte(byte: u8) -> bool {
+pub fn is_value_byte(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }
 
@@ -34,7 +34,7 @@ pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Reads `1*DIGIT` and nothing else: no sign, no blank, no list. At most `i64::MAX`, so that sums of a
 /// few lengths cannot overflow.
-pub(super) fn decimal(text: &[u8]) -> Option<u64> {
+pub fn decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return None;
     }

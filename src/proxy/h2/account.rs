@@ -73,11 +73,6 @@ impl Account {
 }
 
 impl Live {
-    /// The books.
-    pub(super) fn account(&self) -> &Rc<Account> {
-        &self.0
-    }
-
     /// The stream is over.
     pub(super) fn end(self, now_ms: u64) {
         self.0.idle_since_ms.set(now_ms);

@@ -1,77 +1,65 @@
 //! A stream that we opened to an endpoint: a request's content to be sent, its answer to be read.
 
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use h2::Reason;
-use h2::client::{ResponseFuture, SendRequest};
-use http::uri::Scheme;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::super::buffer::Buffer;
-use super::half::{Arriving, Leaving, io_error};
+use super::frame::Code;
+use super::inbound::{io_error, read};
+use super::link::Shared;
 use super::pool::Place;
-use super::text;
+use super::session::Cut;
 
 /// The proxy's end of a stream to an endpoint.
 pub struct Outbound {
-    sender: SendRequest<Bytes>,
-    scheme: Scheme,
-    /// There once the head was sent.
-    request: Option<Leaving>,
-    answer: Option<ResponseFuture>,
-    /// There once the final head was received.
-    body: Option<Arriving>,
+    session: Shared,
+    at: usize,
+    scheme: &'static str,
+    /// Whether the head was sent.
+    begun: bool,
+    /// Whether what is written next is the last.
+    last: bool,
+    ended: bool,
     unprocessed: bool,
     place: Place,
 }
 
 impl Outbound {
-    pub(super) fn new(sender: SendRequest<Bytes>, scheme: Scheme, place: Place) -> Self {
-        Self { sender, scheme, request: None, answer: None, body: None, unprocessed: false, place }
+    pub(super) fn new(session: Shared, scheme: &'static str, place: Place) -> Self {
+        let at = session.borrow_mut().begin();
+        Self { session, at, scheme, begun: false, last: false, ended: false, unprocessed: false, place }
     }
 
-    /// Sends the head that `text` holds as HTTP/1 would write it; content follows unless `ends` says that
+    /// Sends the head that `head` holds as HTTP/1 would write it; content follows unless `ends` says that
     /// there is none.
     pub fn send_head(&mut self, head: &[u8], ends: bool) -> io::Result<()> {
-        let request = text::request(head, self.scheme.clone()).ok_or(io::ErrorKind::InvalidData)?;
-        let sent = self.sender.send_request(request, ends);
+        let sent = self.session.borrow_mut().ask(self.at, head, self.scheme, ends);
+        (self.begun, self.ended) = (sent.is_ok(), ends);
         // What is refused here has not left.
         self.unprocessed = sent.is_err();
-        let (answer, stream) = sent.map_err(io_error)?;
-        self.answer = Some(answer);
-        self.request = Some(Leaving::new(stream, ends));
-        Ok(())
+        sent.map_err(io_error)
     }
 
-    /// Waits for the next head, interim or final, and writes it into an empty `buffer` as HTTP/1 would.
+    /// Waits for heads, interim or final, and writes them into an empty `buffer` as HTTP/1 would.
     pub fn poll_head(&mut self, buffer: &mut Buffer, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(answer) = &mut self.answer else {
+        if !self.begun {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
-        };
-        if let Poll::Ready(Some(Ok(interim))) = answer.poll_informational(cx) {
-            let written = text::write_response(&interim.into_parts().0, true, buffer);
-            return Poll::Ready(written.ok_or(io::ErrorKind::InvalidData.into()));
         }
-        match ready!(Pin::new(answer).poll(cx)) {
-            Ok(response) => {
-                self.answer = None;
-                let (head, body) = response.into_parts();
-                let written = text::write_response(&head, body.is_end_stream(), buffer);
-                self.body = Some(Arriving::new(body));
-                Poll::Ready(written.ok_or(io::ErrorKind::InvalidData.into()))
-            }
-            Err(error) => {
-                self.unprocessed = is_unprocessed(&error);
+        let heads = ready!(self.session.borrow_mut().poll_heads(self.at, cx));
+        Poll::Ready(match heads {
+            Ok(heads) if buffer.push(&heads) => Ok(()),
+            Ok(_) => Err(io::ErrorKind::InvalidData.into()),
+            Err(why) => {
+                self.unprocessed = is_unprocessed(why);
                 if self.unprocessed {
                     self.place.rest();
                 }
-                Poll::Ready(Err(io_error(error)))
+                Err(io::ErrorKind::ConnectionReset.into())
             }
-        }
+        })
     }
 
     /// Whether the endpoint has said that it did nothing about the request, and never will.
@@ -81,58 +69,65 @@ impl Outbound {
 
     /// Trailer lines, and the empty one; once the content is over.
     pub fn trailers(&self) -> Option<Vec<u8>> {
-        self.body.as_ref()?.trailers().map(text::write_trailers)
+        self.session.borrow_mut().trailers(self.at)
     }
 
     /// Whether what is written next ends the request.
     pub fn set_last(&mut self, last: bool) {
-        if let Some(request) = &mut self.request {
-            request.set_last(last);
-        }
+        self.last = last;
     }
 
     /// Ends the request.
     pub fn finish(&mut self) -> io::Result<()> {
-        self.request.as_mut().map_or(Ok(()), |it| it.finish(b""))
+        if !self.begun || std::mem::replace(&mut self.ended, true) {
+            return Ok(());
+        }
+        self.session.borrow_mut().finish(self.at, b"").map_err(io_error)
     }
 
     /// Gives the request up.
     pub fn reset(&mut self) {
-        if let Some(request) = &mut self.request {
-            request.reset(Reason::CANCEL);
-        }
+        self.session.borrow_mut().reset(self.at, Code::CANCEL);
     }
 
     /// Ready when a read would not wait; an end and an error count as readable.
     pub fn poll_read_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.body {
-            Some(body) => body.poll_ready(cx).map_ok(drop),
-            None => Poll::Pending,
-        }
+        self.session.borrow_mut().poll_content(self.at, cx).map_ok(drop).map_err(io_error)
+    }
+}
+
+impl Drop for Outbound {
+    fn drop(&mut self) {
+        self.session.borrow_mut().let_go(self.at);
     }
 }
 
 /// RFC 9113 section 8.7: a refused stream, or one behind the last that a GOAWAY names. Those before it
 /// fail with the connection, if they fail.
-fn is_unprocessed(error: &h2::Error) -> bool {
-    error.is_remote() && (error.reason() == Some(Reason::REFUSED_STREAM) || error.is_go_away())
+fn is_unprocessed(why: Cut) -> bool {
+    matches!(why, Cut::Untouched | Cut::Theirs(Code::REFUSED_STREAM))
 }
 
 impl AsyncRead for Outbound {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().body {
-            Some(body) => body.poll_read(cx, into).map_ok(drop),
-            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        let it = self.get_mut();
+        if !it.begun {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         }
+        read(&it.session, it.at, cx, into).map_ok(drop)
     }
 }
 
 impl AsyncWrite for Outbound {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().request {
-            Some(request) => request.poll_write(cx, from),
-            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        let it = self.get_mut();
+        if !it.begun {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         }
+        let written = it.session.borrow_mut().poll_write(it.at, from, it.last, cx);
+        let count = ready!(written).map_err(io_error)?;
+        it.ended |= it.last && count == from.len();
+        Poll::Ready(Ok(count))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -6,38 +6,36 @@
 //! because what goes beyond the endpoint's limit would be refused, in a burst more often than is tried again.
 
 use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
-use h2::client::{Builder, Connection as Frames, SendRequest};
-use http::uri::Scheme;
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
 
 use super::super::deadline::Deadlines;
 use super::super::stream::Stream;
+use super::super::worker::Worker;
+use super::Outbound;
+use super::link::{self, Link};
 use super::pulse::Pulse;
-use super::{Outbound, Wire};
+use super::session::{Rules, Session};
 
 /// Requests under way at once on one connection, if the endpoint allows as many.
 const STREAMS_MAX: usize = 100;
 
-/// What an endpoint may send of one answer before we have passed it on.
-const STREAM_WINDOW: u32 = 256 * 1024;
-
-/// The same for all answers of a connection.
-const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
-
-/// Largest head of an answer that is read at all; the service's limit is looked at afterwards.
-const HEADER_LIST_BYTES: u32 = 64 * 1024;
-
-/// Content of one request that is held while the endpoint does not take it.
-const SEND_BUFFER_BYTES: usize = 128 * 1024;
+/// What an endpoint is to obey: what it may send of one answer before we have passed it on, and of all; the
+/// largest head that is read at all. The service's limits are looked at afterwards.
+const RULES: Rules = Rules {
+    asks: true,
+    stream_window: 256 * 1024,
+    connection_window: 4 * 1024 * 1024,
+    list: 64 * 1024,
+    streams: 0,
+    lines: 0,
+};
 
 /// How long others wait for the SETTINGS of a connection that is open. They come with the first round trip.
 const SETTLE_MS: u64 = 2_000;
@@ -70,11 +68,10 @@ impl Default for News {
 
 /// One connection, as those who use it know it.
 struct Shared {
-    sender: SendRequest<Bytes>,
-    scheme: Scheme,
+    session: link::Shared,
+    scheme: &'static str,
     live: Cell<usize>,
     idle_since_ms: Cell<u64>,
-    closed: Cell<bool>,
     /// Whether the endpoint has said how many requests it takes at once.
     settled: Cell<bool>,
     rests_until_ms: Cell<u64>,
@@ -99,27 +96,31 @@ impl Drop for Place {
 }
 
 impl Shared {
-    fn has_place(&self) -> bool {
-        let most = STREAMS_MAX.min(self.sender.current_max_send_streams());
-        let rested = self.deadlines.recent_ms() >= self.rests_until_ms.get();
-        self.live.get() < most && rested && !self.closed.get()
+    fn is_closed(&self) -> bool {
+        self.session.borrow().is_closed()
     }
 
-    /// Takes a place. `None` if the connection takes no more requests.
-    fn take(self: &Rc<Self>) -> Option<Outbound> {
-        let mut sender = self.sender.clone();
-        let mut context = Context::from_waker(std::task::Waker::noop());
-        match sender.poll_ready(&mut context) {
-            Poll::Ready(Ok(())) => {
-                self.live.set(self.live.get() + 1);
-                Some(Outbound::new(sender, self.scheme.clone(), Place(Rc::clone(self))))
-            }
-            Poll::Ready(Err(_)) => {
-                self.closed.set(true);
-                None
-            }
-            Poll::Pending => None,
-        }
+    fn has_place(&self) -> bool {
+        let rested = self.deadlines.recent_ms() >= self.rests_until_ms.get();
+        self.live.get() < self.streams_max() && rested
+    }
+
+    /// Requests under way at once; one before the endpoint has said how many it takes.
+    fn streams_max(&self) -> usize {
+        let most = if self.settled.get() { STREAMS_MAX } else { 1 };
+        most.min(self.session.borrow().streams_max())
+    }
+
+    fn take(self: &Rc<Self>) -> Outbound {
+        self.live.set(self.live.get() + 1);
+        Outbound::new(Rc::clone(&self.session), self.scheme, Place(Rc::clone(self)))
+    }
+}
+
+impl Drop for Shared {
+    /// Nobody will ask anything of it any more.
+    fn drop(&mut self) {
+        self.session.borrow_mut().part();
     }
 }
 
@@ -140,14 +141,13 @@ impl Pool {
     /// A place on a connection that is there.
     pub fn take(&self) -> Option<Stream> {
         let open = self.open.borrow();
-        let stream = open.iter().filter(|it| it.has_place()).find_map(Shared::take);
-        stream.map(|it| Stream::Outbound(Box::new(it)))
+        open.iter().find(|it| it.has_place()).map(|it| Stream::Outbound(Box::new(it.take())))
     }
 
     /// A place on a connection, which `connect` opens if need be. Whether the connection was there before.
     pub async fn take_or_open<E>(
         &self,
-        deadlines: &Rc<Deadlines>,
+        worker: &Rc<Worker>,
         connect: impl AsyncFnOnce() -> Result<Stream, E>,
         failed: impl Fn(io::Error) -> E,
     ) -> Result<(Stream, bool), E> {
@@ -168,15 +168,15 @@ impl Pool {
             }
         }
         let opening = Opening::new(self);
-        let shared = begin(deadlines, &self.news, connect().await?).await.map_err(&failed)?;
-        let stream = shared.take().ok_or_else(|| failed(not_opened()))?;
+        let shared = begin(worker, &self.news, connect().await?).map_err(&failed)?;
+        let stream = shared.take();
         self.open.borrow_mut().push(shared);
         opening.succeeded();
         Ok((Stream::Outbound(Box::new(stream)), false))
     }
 
     fn turn(&self) -> Turn {
-        let unsettled = |it: &&Rc<Shared>| !it.settled.get() && !it.closed.get();
+        let unsettled = |it: &&Rc<Shared>| !it.settled.get() && !it.is_closed();
         let coming = self.opening.get() + self.open.borrow().iter().filter(unsettled).count();
         match self.waiting.get() < coming * self.news.places.get() {
             true => Turn::Wait,
@@ -189,7 +189,7 @@ impl Pool {
         let keep_ms = keep_alive.as_millis() as u64;
         self.open.borrow_mut().retain(|it| {
             let old = it.live.get() == 0 && now_ms.saturating_sub(it.idle_since_ms.get()) >= keep_ms;
-            !it.closed.get() && !old
+            !it.is_closed() && !old
         });
     }
 }
@@ -252,67 +252,60 @@ fn not_opened() -> io::Error {
 }
 
 /// Begins to speak HTTP/2 on a fresh connection.
-async fn begin(deadlines: &Rc<Deadlines>, news: &Rc<News>, stream: Stream) -> io::Result<Rc<Shared>> {
+fn begin(worker: &Rc<Worker>, news: &Rc<News>, stream: Stream) -> io::Result<Rc<Shared>> {
     let scheme = match (stream.scheme(), stream.protocol()) {
-        ("https", Some(b"h2")) => Scheme::HTTPS,
+        ("https", Some(b"h2")) => "https",
         // Whoever agrees on nothing would take our first frames for a bad request.
         ("https", _) => return Err(io::Error::other("the endpoint does not speak HTTP/2")),
-        _ => Scheme::HTTP,
+        _ => "http",
     };
-    let wire = Wire::new(stream, b"");
-    let (sender, frames) = Builder::new()
-        .enable_push(false)
-        .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(HEADER_LIST_BYTES)
-        .max_send_buffer_size(SEND_BUFFER_BYTES)
-        .initial_max_send_streams(1)
-        .handshake(wire.clone())
-        .await
-        .map_err(super::half::io_error)?;
-    let now_ms = deadlines.now_ms();
+    let link = Link::new(Session::new(RULES), stream, None);
     let shared = Rc::new(Shared {
-        sender,
+        session: Rc::clone(&link.session),
         scheme,
         live: Cell::new(0),
-        idle_since_ms: Cell::new(now_ms),
-        closed: Cell::new(false),
+        idle_since_ms: Cell::new(worker.deadlines.now_ms()),
         settled: Cell::new(false),
         rests_until_ms: Cell::new(0),
-        deadlines: Rc::clone(deadlines),
+        deadlines: Rc::clone(&worker.deadlines),
     });
-    spawn_local(drive(Rc::clone(deadlines), Rc::downgrade(&shared), Rc::clone(news), frames, wire));
+    spawn_local(drive(Rc::clone(worker), Rc::downgrade(&shared), Rc::clone(news), link));
     Ok(shared)
 }
 
 /// Moves the frames of one connection until it ends.
-async fn drive(
-    deadlines: Rc<Deadlines>,
-    shared: std::rc::Weak<Shared>,
-    news: Rc<News>,
-    mut frames: Frames<Wire, Bytes>,
-    wire: Wire,
-) {
-    let deadline = deadlines.slot();
-    let mut settle_by = Some(deadlines.now_ms() + SETTLE_MS);
-    let mut pulse = Pulse::new(frames.ping_pong(), deadlines.now_ms());
+async fn drive(worker: Rc<Worker>, shared: std::rc::Weak<Shared>, news: Rc<News>, mut link: Link) {
+    let deadline = worker.deadlines.slot();
+    let mut settle_by = Some(worker.deadlines.now_ms() + SETTLE_MS);
+    let mut pulse = Pulse::new(worker.deadlines.now_ms());
     poll_fn(|cx| {
-        let now_ms = deadlines.now_ms();
-        wire.begin_turn();
-        if !pulse.beats(wire.received(), now_ms, cx) || Pin::new(&mut frames).poll(cx).is_ready() {
+        let now_ms = worker.deadlines.now_ms();
+        let received = link.received();
+        {
+            let mut session = link.session.borrow_mut();
+            session.attend();
+            if !pulse.beats(received, now_ms, &mut session) {
+                return Poll::Ready(());
+            }
+        }
+        let ended = link.poll_receive(&worker.stock, &mut || 0, cx).is_ready();
+        let over = link.session.borrow().is_over();
+        if ended || over || link.session.borrow().failed().is_some() {
+            // Our last word, if it is taken.
+            let _ = link.poll_shutdown(cx);
             return Poll::Ready(());
         }
-        if let Poll::Ready(Err(_)) = wire.poll_send(cx) {
-            return Poll::Ready(());
-        }
-        // SETTINGS are the first thing that an endpoint may send.
-        if settle_by.is_some_and(|by| wire.received() > 0 || now_ms >= by) {
+        let settled = link.session.borrow().is_settled();
+        if settle_by.is_some_and(|by| settled || now_ms >= by) {
             settle_by = None;
             if let Some(shared) = shared.upgrade() {
                 shared.settled.set(true);
-                news.places.set(shared.sender.current_max_send_streams().clamp(1, STREAMS_MAX));
+                news.places.set(shared.streams_max().clamp(1, STREAMS_MAX));
             }
             news.tell(false);
+        }
+        if link.poll_rest(cx).is_ready() {
+            return Poll::Ready(());
         }
         deadline.set_ms(settle_by.map_or(pulse.next_ms(), |by| by.min(pulse.next_ms())));
         if deadline.poll(cx).is_ready() {
@@ -321,9 +314,7 @@ async fn drive(
         Poll::Pending
     })
     .await;
-    if let Some(shared) = shared.upgrade() {
-        shared.closed.set(true);
-    }
+    drop(link);
     // An endpoint that hangs up before it has said a word is down for those who wait, too.
     news.tell(settle_by.is_some());
 }

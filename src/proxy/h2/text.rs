@@ -1,77 +1,168 @@
 //! Heads as HTTP/2 has them, and the same as the text of HTTP/1.
+//!
+//! What the text cannot hold, or would hide, is found here: whatever is malformed by RFC 9113 section 8.
 
-use bytes::Bytes;
-use h2::ext::Protocol;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Method, Request, Response, StatusCode, Uri};
-use memchr::{memchr, memchr3, memmem};
+use memchr::{memchr, memmem};
 
-use super::super::buffer::Buffer;
+use super::super::grpc;
+use super::super::h1::{decimal, is_token_byte, is_value_byte};
 use super::super::message::{Field, Refusal};
+use super::hpack::{Encoder, Fields};
 
-/// Writes a request's head into an empty `buffer`; its length. `ends` says that no content follows.
+/// A message that breaks the rules: its stream is reset, and nobody gets to see it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Malformed;
+
+/// What must be known of a head that is text now.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Facts {
+    /// How much content is announced, if that is certain.
+    pub length: Option<u64>,
+    /// Whether the message is gRPC's.
+    pub is_call: bool,
+    /// Status of an answer.
+    pub status: u16,
+}
+
+/// Appends a request's head. `ends` says that no content follows.
 ///
 /// What the rules for HTTP/1 cannot see any more in the text is refused here: an authority and a `host`
 /// that differ, a scheme that is not ours, more than `lines_max` lines (crumbs of cookies count one by one
 /// before they are joined, RFC 9113 section 8.2.3).
 ///
 /// An extended CONNECT (RFC 8441) becomes the upgrade that it stands for; `bits` are for its key.
-pub(super) fn write_request(
-    request: &http::request::Parts,
+pub fn write_request(
+    fields: &Fields,
     ends: bool,
     lines_max: usize,
     bits: impl FnMut() -> u64,
-    buffer: &mut Buffer,
-) -> Result<usize, Refusal> {
-    let headers = &request.headers;
-    if headers.len() > lines_max {
-        return Err(Refusal::TooManyHeaders);
+    out: &mut Vec<u8>,
+) -> Result<Result<Facts, Refusal>, Malformed> {
+    let first = First::of(fields)?;
+    let (method, path) = (first.method.ok_or(Malformed)?, first.path);
+    if !method.iter().all(|it| is_token_byte(*it)) || method.is_empty() {
+        return Err(Malformed);
     }
-    if request.uri.scheme().is_some_and(|it| *it != Scheme::HTTP && *it != Scheme::HTTPS) {
-        return Err(Refusal::BadTarget);
+    let target = match (method, first.protocol, first.scheme, path) {
+        // A plain one names a host and nothing else. It is refused, with an answer.
+        (b"CONNECT", None, None, None) => &b"/"[..],
+        (b"CONNECT", None, ..) | (_, _, None, _) | (_, _, _, None) => return Err(Malformed),
+        (_, Some(_), ..) if method != b"CONNECT" => return Err(Malformed),
+        (_, _, _, Some(path)) => path,
+    };
+    let origin = target.starts_with(b"/") || (target == b"*" && method == b"OPTIONS");
+    if !origin || !target.iter().all(|it| (0x21..0x7f).contains(it)) {
+        return Err(Malformed);
     }
-    let authority = request.uri.authority().map(Authority::as_str);
-    let mut out = Out(buffer);
-    let protocol = request.extensions.get::<Protocol>().filter(|_| !ends);
-    let method = if protocol.is_some() { Method::GET.as_str() } else { request.method.as_str() };
-    // A plain CONNECT has none; it is refused before that is looked at.
-    let target = request.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    out.push(&[method.as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1\r\n"])?;
-    if let Some(authority) = authority {
-        out.push(&[b"host: ", authority.as_bytes(), b"\r\n"])?;
+    let tunnel = first.protocol.filter(|_| !ends);
+    let mut facts = Facts::default();
+    let put = |parts: &[&[u8]], out: &mut Vec<u8>| parts.iter().for_each(|it| out.extend_from_slice(it));
+    put(&[if tunnel.is_some() { b"GET" } else { method }, b" ", target, b" HTTP/1.1\r\n"], out);
+    if let Some(authority) = first.authority {
+        put(&[b"host: ", authority, b"\r\n"], out);
     }
-    let mut crumbs_joined = false;
-    for (name, value) in headers {
-        if *name == header::HOST {
-            match authority {
-                Some(named) if named.as_bytes().eq_ignore_ascii_case(value.as_bytes()) => continue,
-                Some(_) => return Err(Refusal::BadHost),
+    let (mut why, mut cookie, mut lengths) = (None, false, 0);
+    for index in first.count..fields.len() {
+        let (name, value) = fields.get(index);
+        check_line(name, value)?;
+        match name {
+            b"host" => match first.authority {
+                Some(named) if named.eq_ignore_ascii_case(value) => continue,
+                Some(_) => why = Some(Refusal::BadHost),
                 None => {}
+            },
+            b"cookie" => {
+                if !std::mem::replace(&mut cookie, true) {
+                    write_cookie(fields, index, out);
+                }
+                continue;
             }
-        }
-        if *name == header::COOKIE {
-            if !crumbs_joined {
-                crumbs_joined = true;
-                write_cookie(headers, &mut out)?;
+            b"content-length" => {
+                facts.length = decimal(value);
+                lengths += 1;
             }
-            continue;
+            b"content-type" => facts.is_call |= grpc::is_kind(value),
+            _ => {}
         }
-        let value = checked(value)?;
-        out.push(&[name.as_str().as_bytes(), b": ", value, b"\r\n"])?;
+        put(&[name, b": ", value, b"\r\n"], out);
     }
-    match protocol {
+    match tunnel {
         Some(protocol) => {
-            out.push(&[b"connection: upgrade\r\nupgrade: ", protocol.as_str().as_bytes(), b"\r\n"])?;
-            out.push(&[b"sec-websocket-key: ", &websocket_key(bits), b"\r\n"])?;
+            put(&[b"connection: upgrade\r\nupgrade: ", protocol, b"\r\n"], out);
+            put(&[b"sec-websocket-key: ", &websocket_key(bits), b"\r\n"], out);
         }
-        None if !ends && !headers.contains_key(header::CONTENT_LENGTH) => {
-            out.push(&[b"transfer-encoding: chunked\r\n"])?;
-        }
+        None if !ends && lengths == 0 => put(&[b"transfer-encoding: chunked\r\n"], out),
         None => {}
     }
-    out.push(&[b"\r\n"])?;
-    Ok(out.0.filled().len())
+    put(&[b"\r\n"], out);
+    if lengths > 1 {
+        // Which one counts is for nobody to guess: the reader of the text refuses.
+        facts.length = None;
+    }
+    let ours = |it: &[u8]| it.eq_ignore_ascii_case(b"http") || it.eq_ignore_ascii_case(b"https");
+    if first.scheme.is_some_and(|it| !ours(it)) {
+        why = Some(Refusal::BadTarget);
+    }
+    if fields.len() - first.count > lines_max {
+        why = Some(Refusal::TooManyHeaders);
+    }
+    Ok(why.map_or(Ok(facts), Err))
+}
+
+/// The fields that stand for the first line, which come before all others.
+#[derive(Default)]
+struct First<'a> {
+    method: Option<&'a [u8]>,
+    scheme: Option<&'a [u8]>,
+    authority: Option<&'a [u8]>,
+    path: Option<&'a [u8]>,
+    protocol: Option<&'a [u8]>,
+    status: Option<&'a [u8]>,
+    count: usize,
+}
+
+impl<'a> First<'a> {
+    /// Of a request; an answer's are found too, and are malformed there.
+    fn of(fields: &'a Fields) -> Result<Self, Malformed> {
+        let first = Self::any(fields)?;
+        if first.status.is_some() { Err(Malformed) } else { Ok(first) }
+    }
+
+    fn any(fields: &'a Fields) -> Result<Self, Malformed> {
+        let mut it = Self::default();
+        for (name, value) in fields.iter() {
+            if !name.starts_with(b":") {
+                break;
+            }
+            let place = match name {
+                b":method" => &mut it.method,
+                b":scheme" => &mut it.scheme,
+                b":authority" => &mut it.authority,
+                b":path" => &mut it.path,
+                b":protocol" => &mut it.protocol,
+                b":status" => &mut it.status,
+                _ => return Err(Malformed),
+            };
+            if !value.iter().all(|it| is_value_byte(*it)) || place.replace(value).is_some() {
+                return Err(Malformed);
+            }
+            it.count += 1;
+        }
+        Ok(it)
+    }
+}
+
+/// RFC 9113 sections 8.2.1 and 8.2.2. A name that begins with a colon comes too late.
+fn check_line(name: &[u8], value: &[u8]) -> Result<(), Malformed> {
+    let sound = !name.is_empty()
+        && name.iter().all(|it| is_token_byte(*it) && !it.is_ascii_uppercase())
+        && value.iter().all(|it| is_value_byte(*it));
+    let of_http1 = match name {
+        b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"upgrade" => true,
+        b"te" => !value.eq_ignore_ascii_case(b"trailers"),
+        _ => false,
+    };
+    if sound && !of_http1 { Ok(()) } else { Err(Malformed) }
 }
 
 /// Sixteen bytes of chance in base64 (RFC 6455 section 4.1), which HTTP/2 has no need of.
@@ -87,125 +178,143 @@ fn websocket_key(mut bits: impl FnMut() -> u64) -> [u8; 24] {
     key
 }
 
-fn write_cookie(headers: &HeaderMap, out: &mut Out<'_>) -> Result<(), Refusal> {
+fn write_cookie(fields: &Fields, first: usize, out: &mut Vec<u8>) {
     let mut before: &[u8] = b"cookie: ";
-    for crumb in headers.get_all(header::COOKIE) {
-        out.push(&[before, checked(crumb)?])?;
+    for (_, crumb) in (first..fields.len()).map(|it| fields.get(it)).filter(|it| it.0 == b"cookie") {
+        out.extend_from_slice(before);
+        out.extend_from_slice(crumb);
         before = b"; ";
     }
-    out.push(&[b"\r\n"])
+    out.extend_from_slice(b"\r\n");
 }
 
-/// Writes an answer's head into an empty `buffer`, as far as there is room. `ends` says that no content
-/// follows.
-pub(super) fn write_response(head: &http::response::Parts, ends: bool, buffer: &mut Buffer) -> Option<()> {
-    let mut out = Out(buffer);
-    let status = head.status;
-    out.push(&[b"HTTP/1.1 ", status.as_str().as_bytes(), b" "]).ok()?;
-    out.push(&[status.canonical_reason().unwrap_or_default().as_bytes(), b"\r\n"]).ok()?;
-    for (name, value) in &head.headers {
-        out.push(&[name.as_str().as_bytes(), b": ", checked(value).ok()?, b"\r\n"]).ok()?;
+/// Appends an answer's head. `ends` says that no content follows.
+pub fn write_response(fields: &Fields, ends: bool, out: &mut Vec<u8>) -> Result<Facts, Malformed> {
+    let first = First::any(fields)?;
+    let digits = first.status.filter(|_| first.count == 1).ok_or(Malformed)?;
+    let status =
+        decimal(digits).filter(|it| digits.len() == 3 && (100..1000).contains(it)).ok_or(Malformed)?;
+    let mut facts = Facts { status: status as u16, ..Facts::default() };
+    let reason = http::StatusCode::from_u16(facts.status).ok().and_then(|it| it.canonical_reason());
+    for part in [b"HTTP/1.1 ", digits, b" ", reason.unwrap_or_default().as_bytes(), b"\r\n"] {
+        out.extend_from_slice(part);
     }
-    if !ends && !head.headers.contains_key(header::CONTENT_LENGTH) {
-        out.push(&[b"transfer-encoding: chunked\r\n"]).ok()?;
+    let mut lengths = 0;
+    for index in first.count..fields.len() {
+        let (name, value) = fields.get(index);
+        check_line(name, value)?;
+        if name == b"content-length" {
+            facts.length = decimal(value);
+            lengths += 1;
+        }
+        for part in [name, b": ", value, b"\r\n"] {
+            out.extend_from_slice(part);
+        }
     }
-    out.push(&[b"\r\n"]).ok()
+    // RFC 9113 section 8.6: there is no change of protocol.
+    if facts.status == 101 || (facts.status < 200 && ends) {
+        return Err(Malformed);
+    }
+    if !ends && lengths == 0 && facts.status >= 200 {
+        out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+    }
+    if lengths > 1 {
+        facts.length = None;
+    }
+    out.extend_from_slice(b"\r\n");
+    Ok(facts)
 }
 
-/// Trailers as lines, and the empty one.
-pub(super) fn write_trailers(trailers: &HeaderMap) -> Vec<u8> {
-    let mut out = Vec::new();
-    for (name, value) in trailers {
-        let Ok(value) = checked(value) else { continue };
-        for part in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
+/// Appends trailers as lines, and the empty one.
+pub fn write_trailers(fields: &Fields, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    for (name, value) in fields.iter() {
+        check_line(name, value)?;
+        for part in [name, b": ", value, b"\r\n"] {
             out.extend_from_slice(part);
         }
     }
     out.extend_from_slice(b"\r\n");
-    out
-}
-
-/// A value that ends no line. The library promises that already; everything rests on it, so we look.
-fn checked(value: &HeaderValue) -> Result<&[u8], Refusal> {
-    let value = value.as_bytes();
-    if memchr3(b'\r', b'\n', 0, value).is_some() { Err(Refusal::BadHeader) } else { Ok(value) }
-}
-
-struct Out<'a>(&'a mut Buffer);
-
-impl Out<'_> {
-    fn push(&mut self, parts: &[&[u8]]) -> Result<(), Refusal> {
-        if parts.iter().all(|it| self.0.push(it)) { Ok(()) } else { Err(Refusal::HeadTooLarge) }
-    }
+    Ok(())
 }
 
 /// The length of the first head in `text`, with the empty line that ends it.
-pub(super) fn head_len(text: &[u8]) -> Option<usize> {
+pub fn head_len(text: &[u8]) -> Option<usize> {
     memmem::find(text, b"\r\n\r\n").map(|it| it + 4)
 }
 
-/// The answer whose head we have written as `head`.
-pub(super) fn response(head: &[u8]) -> Option<Response<()>> {
-    let status = StatusCode::from_bytes(head.get(STATUS_AT..STATUS_AT + 3)?).ok()?;
-    let lines = memchr(b'\n', head)? + 1;
-    let mut response = Response::new(());
-    *response.status_mut() = status;
-    *response.headers_mut() = fields(&head[lines..])?;
-    Some(response)
+/// The status of an answer whose head we have written.
+pub fn status(head: &[u8]) -> Option<u16> {
+    decimal(head.get(STATUS_AT..STATUS_AT + 3)?).map(|it| it as u16)
 }
 
-/// The request whose head we have written as `head`.
-pub(super) fn request(head: &[u8], scheme: Scheme) -> Option<Request<()>> {
+/// Appends the block of an answer whose head we have written as `head`. One that `accepts` a change of
+/// protocol says so as HTTP/2 has it (RFC 8441 section 5): 200, without what belongs to HTTP/1's handshake.
+pub fn compress_response(head: &[u8], accepts: bool, encoder: &mut Encoder, out: &mut Vec<u8>) -> Option<()> {
+    let lines = memchr(b'\n', head)? + 1;
+    let digits = head.get(STATUS_AT..STATUS_AT + 3)?;
+    encoder.begin(out);
+    encoder.status(if accepts { b"200" } else { digits }, out);
+    let dropped = |_, name: &[u8]| accepts && name.eq_ignore_ascii_case(ACCEPTED);
+    compress_lines(&head[lines..], dropped, encoder, out);
+    Some(())
+}
+
+/// Appends the block of a request whose head we have written as `head`.
+pub fn compress_request(head: &[u8], scheme: &str, encoder: &mut Encoder, out: &mut Vec<u8>) -> Option<()> {
     let line = &head[..memchr(b'\r', head)?];
     let (method, rest) = line.split_at(memchr(b' ', line)?);
     let target = rest[1..].strip_suffix(b" HTTP/1.1")?;
-    let mut fields = fields(&head[line.len() + 2..])?;
-    let mut uri = http::uri::Parts::default();
-    let host = fields.remove(header::HOST)?;
-    uri.scheme = Some(scheme);
-    uri.authority = Some(Authority::from_maybe_shared(Bytes::copy_from_slice(host.as_bytes())).ok()?);
-    uri.path_and_query = Some(PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(target)).ok()?);
-    let mut request = Request::new(());
-    *request.method_mut() = Method::from_bytes(method).ok()?;
-    *request.uri_mut() = Uri::from_parts(uri).ok()?;
+    let lines = &head[line.len() + 2..];
+    let host = lines_of(lines).find(|it| Field::of(it.0) == Field::Host)?.1;
+    encoder.begin(out);
+    encoder.request(method, scheme.as_bytes(), host, target, out);
+    compress_lines(lines, |field, _| field == Field::Host, encoder, out);
     if memmem::find(head, b"\r\nte: trailers\r\n").is_some() {
-        fields.insert(header::TE, HeaderValue::from_static("trailers"));
+        encoder.field(b"te", b"trailers", out);
     }
-    *request.headers_mut() = fields;
-    Some(request)
+    Some(())
+}
+
+/// Appends the block of trailer lines, as the reader of an HTTP/1 body keeps them.
+pub fn compress_trailers(lines: &[u8], encoder: &mut Encoder, out: &mut Vec<u8>) {
+    encoder.begin(out);
+    compress_lines(lines, |_, _| false, encoder, out);
+}
+
+/// Appends lines that we have written, up to the empty one, without those that speak of an HTTP/1
+/// connection and those that are `dropped`.
+fn compress_lines(
+    lines: &[u8],
+    dropped: impl Fn(Field, &[u8]) -> bool,
+    encoder: &mut Encoder,
+    out: &mut Vec<u8>,
+) {
+    for (name, value) in lines_of(lines) {
+        let field = Field::of(name);
+        if (field.is_hop_by_hop() && field != Field::Trailer) || dropped(field, name) {
+            continue;
+        }
+        encoder.field(name, value, out);
+    }
+}
+
+/// Lines that we have written, up to the empty one.
+fn lines_of(lines: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut rest = lines;
+    std::iter::from_fn(move || {
+        let len = memchr(b'\r', rest).filter(|len| *len > 0)?;
+        let line = &rest[..len];
+        rest = rest.get(len + 2..).unwrap_or_default();
+        let (name, value) = line.split_at(memchr(b':', line)?);
+        Some((name, value.get(2..).unwrap_or_default()))
+    })
 }
 
 /// Where the status stands in what we write.
 const STATUS_AT: usize = "HTTP/1.1 ".len();
 
-/// Trailer lines, as the reader of an HTTP/1 body keeps them.
-pub(super) fn trailers(lines: &[u8]) -> Option<HeaderMap> {
-    fields(lines)
-}
-
-/// Lines that we have written, up to the empty one, without those that speak of an HTTP/1 connection.
-/// Values share one copy of the text.
-fn fields(lines: &[u8]) -> Option<HeaderMap> {
-    let shared = Bytes::copy_from_slice(lines);
-    let mut fields = HeaderMap::with_capacity(USUAL);
-    let mut at = 0;
-    while let Some(len) = memchr(b'\r', &lines[at..]).filter(|len| *len > 0) {
-        let line = &lines[at..at + len];
-        let colon = memchr(b':', line)?;
-        let name = &line[..colon];
-        let field = Field::of(name);
-        if !field.is_hop_by_hop() || field == Field::Trailer {
-            let value = at + (colon + 2).min(len)..at + len;
-            let value = HeaderValue::from_maybe_shared(shared.slice(value)).ok()?;
-            fields.try_append(HeaderName::from_bytes(name).ok()?, value).ok()?;
-        }
-        at += len + 2;
-    }
-    Some(fields)
-}
-
-/// Room for the lines of most answers.
-const USUAL: usize = 16;
+/// What belongs to the handshake of HTTP/1 alone.
+const ACCEPTED: &[u8] = b"sec-websocket-accept";
 
 #[cfg(test)]
 mod tests;

@@ -44,7 +44,7 @@ impl Endpoint {
             Protocol::Http1 => Ok(Checkout { stream: opening().await?, reused: false }),
             Protocol::Http2 => {
                 let failed = |source| ConnectError::Failed { endpoint: self.site.spec.clone(), source };
-                let taken = shelf.streams.take_or_open(&worker.deadlines, async || opening().await, failed);
+                let taken = shelf.streams.take_or_open(worker, async || opening().await, failed);
                 taken.await.map(|(stream, reused)| Checkout { stream, reused })
             }
         }
