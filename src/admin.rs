@@ -10,8 +10,12 @@
 //! traits, [`Control`], [`Reload`] and [`Upgrade`].
 
 mod access;
+mod act;
 mod ask;
+mod audit;
+mod connection;
 mod control;
+mod cursor;
 mod dashboard;
 mod door;
 mod doors;
@@ -19,8 +23,13 @@ mod guesses;
 mod history;
 mod inquire;
 mod names;
+mod news;
+mod once;
+mod openapi;
 mod paths;
 mod patience;
+mod places;
+mod problems;
 mod reply;
 mod route;
 mod scrape;
@@ -29,6 +38,8 @@ pub(crate) mod script;
 mod server;
 mod socket;
 mod stream;
+mod strict;
+mod tag;
 mod tls;
 mod token;
 mod verbs;

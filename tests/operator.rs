@@ -3,6 +3,10 @@
 
 #[path = "operator/dashboard.rs"]
 mod dashboard;
+#[path = "operator/hostile.rs"]
+mod hostile;
+#[path = "operator/interface.rs"]
+mod interface;
 #[path = "operator/metrics.rs"]
 mod metrics;
 #[path = "operator/stream.rs"]

@@ -48,29 +48,29 @@ impl<'a> Query<'a> {
     }
 }
 
-/// The body as JSON; an empty one stands for `{}`.
-pub(super) async fn body<T: DeserializeOwned>(incoming: Incoming) -> Result<T, Problem> {
+/// The whole body.
+pub(super) async fn read(incoming: Incoming) -> Result<Bytes, Problem> {
     let collected = Limited::new(incoming, BODY_BYTES_MAX).collect();
-    let bytes = match tokio::time::timeout(BODY_TIME_MAX, collected).await {
-        Ok(Ok(it)) => it.to_bytes(),
+    match tokio::time::timeout(BODY_TIME_MAX, collected).await {
+        Ok(Ok(it)) => Ok(it.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             let detail = format!("a body has at most {BODY_BYTES_MAX} bytes");
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail));
+            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail))
         }
-        Ok(Err(_)) => return Err(Problem::bad_request("the body ended early")),
+        Ok(Err(_)) => Err(Problem::bad_request("the body ended early")),
         Err(_) => {
             let detail = "the body did not come in time";
-            return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail));
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail))
         }
-    };
-    parse(bytes)
+    }
 }
 
-fn parse<T: DeserializeOwned>(bytes: Bytes) -> Result<T, Problem> {
-    if depth(&bytes) > DEPTH_MAX {
+/// A body as JSON; an empty one stands for `{}`.
+pub(super) fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Problem> {
+    if depth(bytes) > DEPTH_MAX {
         return Err(Problem::bad_request(format!("JSON is nested at most {DEPTH_MAX} deep here")));
     }
-    let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
+    let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
     // serde would read a list as the members in their order.
     if text.trim_ascii_start().first() != Some(&b'{') {
         return Err(Problem::bad_request("the body is a JSON object"));
@@ -117,13 +117,13 @@ mod tests {
             assert_eq!(depth(text.as_bytes()), deep, "{text}");
         }
         let bomb = Bytes::from("[".repeat(65));
-        assert_eq!(parse::<CommandAsk>(bomb).unwrap_err().status, StatusCode::BAD_REQUEST);
+        assert_eq!(body::<CommandAsk>(&bomb).unwrap_err().status, StatusCode::BAD_REQUEST);
     }
 
     #[test]
     fn an_empty_body_asks_for_nothing_special() {
-        assert_eq!(parse::<CommandAsk>(Bytes::from(" \n")).unwrap(), CommandAsk::default());
-        assert!(parse::<CommandAsk>(Bytes::from(r#"{"ful":true}"#)).is_err(), "a misspelled member");
+        assert_eq!(body::<CommandAsk>(&Bytes::from(" \n")).unwrap(), CommandAsk::default());
+        assert!(body::<CommandAsk>(&Bytes::from(r#"{"ful":true}"#)).is_err(), "a misspelled member");
     }
 
     #[test]

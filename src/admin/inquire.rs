@@ -13,6 +13,7 @@ use super::control::Answering;
 use super::reply::{Problem, Reply, json};
 use super::route::refused_config;
 use super::server::House;
+use super::tag::{self, State};
 use super::wire::{ConfigState, ExplainAsk, ExplainReply};
 
 pub use compare::reply as compare;
@@ -58,12 +59,13 @@ pub(super) fn config(house: &House, query: Option<&str>) -> Result<Reply, Proble
         let written = it.written.redacted();
         if effective { written.effective(&since(&status)).yaml() } else { written.yaml() }
     });
-    Ok(json(&ConfigState {
+    let state = ConfigState {
         generation: status.generation.0,
         source: status.source.clone(),
         refused: refused_config(house),
         yaml,
-    }))
+    };
+    Ok(tag::json(&State::config(status.generation), &state))
 }
 
 /// What happened to the services since their file was loaded.

@@ -17,6 +17,10 @@ pub(super) type Reply = Response<Body>;
 /// A text that is there, or one that goes on.
 pub(super) type Body = Either<Full<Bytes>, Live>;
 
+/// The code of a problem, for whoever looks at the answer on its way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Code(pub(super) &'static str);
+
 /// Why a request was not answered as wished.
 #[derive(Clone, Debug)]
 pub(super) struct Problem {
@@ -61,19 +65,41 @@ impl Problem {
     }
 
     pub(super) fn into_reply(self) -> Reply {
-        let mut members = Map::new();
-        members.insert("type".into(), format!("urn:tidegate:problem:{}", self.code).into());
-        members.insert("title".into(), self.status.canonical_reason().unwrap_or("Error").into());
-        members.insert("status".into(), self.status.as_u16().into());
-        members.insert("code".into(), self.code.into());
-        members.insert("detail".into(), self.detail.into());
-        members.extend(self.more);
-        let mut reply = whole(self.status, "application/problem+json", Value::Object(members).to_string());
+        let mut reply = whole(self.status, KIND, self.text());
         reply.headers_mut().extend(self.headers);
+        reply.extensions_mut().insert(Code(self.code));
         if self.status == StatusCode::UNAUTHORIZED {
             reply.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         reply
+    }
+
+    /// The last answer on a connection, for where no server writes it.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        let (text, title) = (self.text(), self.title());
+        let (status, length) = (self.status.as_u16(), text.len());
+        let own = self.headers.iter().filter_map(|it| Some(format!("{}: {}\r\n", it.0, it.1.to_str().ok()?)));
+        let own: String = own.collect();
+        format!(
+            "HTTP/1.1 {status} {title}\r\ncontent-type: {KIND}\r\ncontent-length: {length}\r\n\
+             cache-control: no-store\r\nx-content-type-options: nosniff\r\nconnection: close\r\n{own}\r\n{text}"
+        )
+        .into_bytes()
+    }
+
+    fn title(&self) -> &'static str {
+        self.status.canonical_reason().unwrap_or("Error")
+    }
+
+    fn text(&self) -> String {
+        let mut members = Map::new();
+        members.insert("type".into(), format!("urn:tidegate:problem:{}", self.code).into());
+        members.insert("title".into(), self.title().into());
+        members.insert("status".into(), self.status.as_u16().into());
+        members.insert("code".into(), self.code.into());
+        members.insert("detail".into(), self.detail.as_str().into());
+        members.extend(self.more.clone());
+        Value::Object(members).to_string()
     }
 }
 
@@ -98,3 +124,6 @@ pub(super) fn dressed(status: StatusCode, kind: &'static str, body: Body) -> Rep
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     reply
 }
+
+/// What problems are (RFC 9457).
+const KIND: &str = "application/problem+json";

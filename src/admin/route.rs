@@ -3,38 +3,85 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::request::Parts;
 use http::{Method, Request, StatusCode};
-use hyper::body::Incoming;
+use hyper::body::{Bytes, Incoming};
 
-use crate::controller::{Actor, Answer, Command, Event, Freeze, JournalHealth, RefusalCode, Refused, Status};
-use crate::model::{Generation, ServiceName};
+use crate::controller::{Actor, JournalHealth, Status};
+use crate::model::{Generation, Timestamp};
 use crate::runtime::Phase;
 
+use super::act;
 use super::ask::{self, Query};
+use super::audit;
 use super::dashboard;
 use super::door::Door;
 use super::history;
 use super::inquire;
+use super::news;
+use super::once::Ticket;
+use super::openapi;
 use super::reply::{Problem, Reply, json, whole};
 use super::scrape;
 use super::server::House;
 use super::stream;
+use super::tag::{self, Meant, State};
 use super::verbs;
 use super::wire::{
-    CommandAsk, CommandDone, EventsPage, FreezeAsk, FreezeWire, JournalWire, ListenerWire, NothingAsk,
-    RefusedConfig, ReloadReply, ServiceWire, ServicesPage, StatusWire, UpgradeReply,
+    CommandAsk, FreezeAsk, FreezeWire, JournalWire, ListenerWire, NothingAsk, RefusedConfig, ReloadReply,
+    ServiceWire, ServicesPage, StatusWire, UpgradeReply,
 };
 
 /// Answers a request, whatever it is.
 pub(super) async fn answer(house: &Arc<House>, door: &Door, request: Request<Incoming>) -> Reply {
-    try_answer(house, door, request).await.unwrap_or_else(Problem::into_reply)
+    let (head, body) = request.into_parts();
+    let head = Arc::new(head);
+    let reply = try_answer(house, door, &head, body).await.unwrap_or_else(Problem::into_reply);
+    tag::unless_known(reply, &head)
 }
 
-async fn try_answer(house: &Arc<House>, door: &Door, request: Request<Incoming>) -> Result<Reply, Problem> {
-    let (head, body) = request.into_parts();
-    let caller = door.admit(&head, &house.keys, house.clock.now())?;
+async fn try_answer(
+    house: &Arc<House>,
+    door: &Door,
+    head: &Arc<Parts>,
+    body: Incoming,
+) -> Result<Reply, Problem> {
+    let caller = door.admit(head, &house.keys, house.clock.now())?;
+    let actor = caller.actor(&head.headers);
+    if head.method != Method::POST {
+        return respond(house, actor, head, &Bytes::new()).await;
+    }
+    let body = ask::read(body).await?;
+    if !changes(head.uri.path()) {
+        return respond(house, actor, head, &body).await;
+    }
+    let ticket = Ticket::of(&actor.name, head, &body)?;
+    let (house, head) = (Arc::clone(house), Arc::clone(head));
+    let keeper = Arc::clone(&house);
+    let act = async move {
+        let answered = respond(&house, actor.clone(), &head, &body).await;
+        let reply = answered.unwrap_or_else(Problem::into_reply);
+        audit::note(&actor, &head, &body, &reply, &house.control.status());
+        reply
+    };
+    keeper.once.answer(ticket, keeper.clock.now(), act).await
+}
+
+/// Whether a request to this path, if it is a POST, is to change something.
+fn changes(path: &str) -> bool {
+    let path: Vec<&str> = path.split('/').skip(1).collect();
+    matches!(
+        path.as_slice(),
+        ["api", "v1", "services", _, _]
+            | ["api", "v1", "freeze" | "unfreeze" | "upgrade"]
+            | ["api", "v1", "config", "reload"]
+    )
+}
+
+async fn respond(house: &Arc<House>, actor: Actor, head: &Parts, body: &Bytes) -> Result<Reply, Problem> {
     let path: Vec<&str> = head.uri.path().split('/').skip(1).collect();
     let query = head.uri.query();
+    let meant = if head.method == Method::POST { meant(house, &path, head)? } else { None };
     match path.as_slice() {
         [""] => {
             read(&head.method)?;
@@ -50,22 +97,25 @@ async fn try_answer(house: &Arc<House>, door: &Door, request: Request<Incoming>)
             read(&head.method)?;
             scrape::metrics(house, &head.headers).await
         }
+        ["api", "openapi.json"] => read(&head.method).map(|()| openapi::answer()),
         ["api", "v1", "status"] => {
             read(&head.method)?;
             let status = newest(house, query).await?;
-            Ok(json(&status_wire(house, &status)))
+            Ok(tag::json(&State::house(&status), &status_wire(house, &status)))
         }
         ["api", "v1", "services"] => {
             read(&head.method)?;
             let status = newest(house, query).await?;
             let services = services_wire(house, &status);
-            Ok(json(&ServicesPage { revision: status.revision, services }))
+            let page = ServicesPage { revision: status.revision, services };
+            Ok(tag::json(&State::house(&status), &page))
         }
         ["api", "v1", "services", name] => {
             read(&head.method)?;
             let status = newest(house, query).await?;
-            let service = service_wire(house, &status, name).ok_or_else(|| unknown_service(&status, name))?;
-            Ok(json(&service))
+            let known = status.service(name).zip(service_wire(house, &status, name));
+            let (service, wire) = known.ok_or_else(|| unknown_service(&status, name))?;
+            Ok(tag::json(&State::service(service), &wire))
         }
         ["api", "v1", "services", name, "history"] => {
             read(&head.method)?;
@@ -73,35 +123,36 @@ async fn try_answer(house: &Arc<House>, door: &Door, request: Request<Incoming>)
         }
         ["api", "v1", "services", name, "deploy"] => {
             write(&head.method)?;
-            let asked: CommandAsk = ask::body(body).await?;
-            deploy(house, name, asked, caller.actor(&head.headers)).await
+            let asked: CommandAsk = ask::body(body)?;
+            let step = asked.step.or(meant);
+            act::deploy(house, name, asked, actor, step).await
         }
         ["api", "v1", "services", name, verb] => {
             let make = verbs::named(verb).ok_or_else(|| no_such_path(head.uri.path()))?;
             write(&head.method)?;
-            let asked: CommandAsk = ask::body(body).await?;
+            let asked: CommandAsk = ask::body(body)?;
             let made = make(&asked, house.clock.now())?;
             verbs::concerns(&asked, &house.control.status(), name)?;
-            command(house, name, made, caller.actor(&head.headers), asked.step).await
+            act::command(house, name, made, actor, asked.step.or(meant)).await
         }
         ["api", "v1", "freeze"] => {
             write(&head.method)?;
-            let asked: FreezeAsk = ask::body(body).await?;
-            let freeze = verbs::freeze(&asked, caller.actor(&head.headers), house.clock.now())?;
-            freeze_or_not(house, Ok(freeze)).await
+            let asked: FreezeAsk = ask::body(body)?;
+            let freeze = verbs::freeze(&asked, actor, house.clock.now())?;
+            act::freeze(house, Ok(freeze)).await
         }
         ["api", "v1", "unfreeze"] => {
             write(&head.method)?;
-            let NothingAsk {} = ask::body(body).await?;
-            freeze_or_not(house, Err(caller.actor(&head.headers))).await
+            let NothingAsk {} = ask::body(body)?;
+            act::freeze(house, Err(actor)).await
         }
         ["api", "v1", "events"] => {
             read(&head.method)?;
-            events(house, query).await
+            news::page(house, query).await
         }
         ["api", "v1", "events", "stream"] => {
             read(&head.method)?;
-            stream::open(house, &head)
+            stream::open(house, head)
         }
         ["api", "v1", "config"] => {
             read(&head.method)?;
@@ -109,24 +160,24 @@ async fn try_answer(house: &Arc<House>, door: &Door, request: Request<Incoming>)
         }
         ["api", "v1", "config", "reload"] => {
             write(&head.method)?;
-            let NothingAsk {} = ask::body(body).await?;
+            let NothingAsk {} = ask::body(body)?;
             reload(house).await
         }
         ["api", "v1", "config", "check"] => {
             write(&head.method)?;
-            inquire::check(house, ask::body(body).await?).await
+            inquire::check(house, ask::body(body)?).await
         }
         ["api", "v1", "config", "diff"] => {
             write(&head.method)?;
-            inquire::diff(house, ask::body(body).await?).await
+            inquire::diff(house, ask::body(body)?).await
         }
         ["api", "v1", "explain"] => {
             write(&head.method)?;
-            inquire::explain(house, &ask::body(body).await?)
+            inquire::explain(house, &ask::body(body)?)
         }
         ["api", "v1", "upgrade"] => {
             write(&head.method)?;
-            let NothingAsk {} = ask::body(body).await?;
+            let NothingAsk {} = ask::body(body)?;
             match house.upgrade.upgrade().await {
                 Ok(process) => Ok(json(&UpgradeReply { process })),
                 Err(why) => Err(Problem::new(StatusCode::CONFLICT, "not_handed_over", why)),
@@ -134,6 +185,35 @@ async fn try_answer(house: &Arc<House>, door: &Door, request: Request<Incoming>)
         }
         _ => Err(no_such_path(head.uri.path())),
     }
+}
+
+/// Refuses what was meant for another state than this one. The mark of the service, if it was meant for one:
+/// the controller compares it once more when it is its turn.
+fn meant(house: &House, path: &[&str], head: &Parts) -> Result<Option<u64>, Problem> {
+    let meant = Meant::of(&head.headers)?;
+    if meant == Meant::Anything {
+        return Ok(None);
+    }
+    let status = house.control.status();
+    let overtaken = || {
+        let detail = "`If-Match` was meant for another state: somebody acted first";
+        Problem::new(StatusCode::PRECONDITION_FAILED, "stale", detail)
+    };
+    if let ["api", "v1", "services", name, _] = path {
+        return match status.service(name) {
+            Some(service) if meant.fits(&State::service(service)) => Ok(Some(service.mark)),
+            Some(_) => Err(act::with_service(house, overtaken(), name)),
+            None => Ok(None),
+        };
+    }
+    let now = match path {
+        ["api", "v1", "config", _] | ["api", "v1", "explain"] => State::config(status.generation),
+        _ => State::house(&status),
+    };
+    if meant.fits(&now) {
+        return Ok(None);
+    }
+    Err(overtaken().with("generation", status.generation.0).with("revision", status.revision))
 }
 
 fn read(method: &Method) -> Result<(), Problem> {
@@ -198,7 +278,7 @@ pub(super) fn status_wire(house: &House, status: &Status) -> StatusWire {
     });
     StatusWire {
         version: env!("CARGO_PKG_VERSION").into(),
-        at: house.clock.now().to_string(),
+        at: if status.at == Timestamp(0) { house.clock.now() } else { status.at }.to_string(),
         revision: status.revision,
         generation: status.generation.0,
         source: status.source.clone(),
@@ -221,12 +301,12 @@ fn services_wire(house: &House, status: &Status) -> Vec<ServiceWire> {
     status.services.iter().filter_map(|it| service_wire(house, status, it.name.as_str())).collect()
 }
 
-fn service_wire(house: &House, status: &Status, name: &str) -> Option<ServiceWire> {
+pub(super) fn service_wire(house: &House, status: &Status, name: &str) -> Option<ServiceWire> {
     let service = status.service(name)?;
     Some(ServiceWire::of(service, |lane| house.registry.in_flight(&service.name, &lane.version)))
 }
 
-fn unknown_service(status: &Status, name: &str) -> Problem {
+pub(super) fn unknown_service(status: &Status, name: &str) -> Problem {
     let known: Vec<_> = status.services.iter().map(|it| it.name.to_string()).collect();
     let name: String = name.chars().take(100).collect();
     Problem::new(StatusCode::NOT_FOUND, "unknown_service", format!("no service `{name}`"))
@@ -235,115 +315,6 @@ fn unknown_service(status: &Status, name: &str) -> Problem {
 
 pub(super) fn refused_config(house: &House) -> Option<RefusedConfig> {
     house.reload.last_failure().map(|it| RefusedConfig { at: it.at.to_string(), report: it.report })
-}
-
-async fn command(
-    house: &House,
-    name: &str,
-    command: Command,
-    actor: Actor,
-    step: Option<u64>,
-) -> Result<Reply, Problem> {
-    let status = house.control.status();
-    let known: Option<ServiceName> = status.service(name).map(|it| it.name.clone());
-    let service = known.ok_or_else(|| unknown_service(&status, name))?;
-    done(house, name, house.control.command(service, command, actor, step).await)
-}
-
-/// A version is added: what it is, is found out here; whether it may be, is the controller's to say.
-async fn deploy(house: &House, name: &str, asked: CommandAsk, actor: Actor) -> Result<Reply, Problem> {
-    let status = house.control.status();
-    let service = status.service(name).ok_or_else(|| unknown_service(&status, name))?;
-    let (definition, reason) = verbs::deploy(&asked, service)?;
-    let addition = house.reload.define(definition).await;
-    let addition = addition.map_err(|it| Problem::bad_request(format!("`endpoints`: {it}")))?;
-    done(house, name, house.control.deploy(addition, reason, actor, asked.step).await)
-}
-
-fn done(house: &House, name: &str, answered: Result<Answer, Refused>) -> Result<Reply, Problem> {
-    match answered {
-        Ok(it) => {
-            let service = service_wire(house, &house.control.status(), name);
-            let done = CommandDone { text: it.text, changed: it.changed, durable: it.durable, service };
-            Ok(json(&done))
-        }
-        Err(refused) => Err(refusal(house, name, refused)),
-    }
-}
-
-/// A freeze, or who ends it.
-async fn freeze_or_not(house: &House, freeze: Result<Freeze, Actor>) -> Result<Reply, Problem> {
-    match house.control.freeze(freeze).await {
-        Ok(it) => {
-            Ok(json(&CommandDone { text: it.text, changed: it.changed, durable: it.durable, service: None }))
-        }
-        Err(refused) => {
-            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, refused.code.as_str(), refused.reason))
-        }
-    }
-}
-
-/// A refusal, with the state that it rests on, so that whoever asked can look again.
-fn refusal(house: &House, name: &str, refused: Refused) -> Problem {
-    let status = match refused.code {
-        RefusalCode::UnknownService => StatusCode::NOT_FOUND,
-        RefusalCode::Stale => StatusCode::PRECONDITION_FAILED,
-        RefusalCode::WrongState
-        | RefusalCode::Quarantined
-        | RefusalCode::NoTarget
-        | RefusalCode::NotPermitted
-        | RefusalCode::NotReady
-        | RefusalCode::Busy => StatusCode::CONFLICT,
-        RefusalCode::FileDecides => StatusCode::FORBIDDEN,
-        RefusalCode::NotDurable => StatusCode::INSUFFICIENT_STORAGE,
-        RefusalCode::Stopping => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    let problem = Problem::new(status, refused.code.as_str(), refused.reason);
-    match service_wire(house, &house.control.status(), name) {
-        Some(service) => {
-            let value = serde_json::to_value(service).expect("wire types have string keys and finite depth");
-            problem.with("service", value)
-        }
-        None => problem,
-    }
-}
-
-/// Events after `since`, or the newest; with `wait`, the answer waits for the first of them.
-async fn events(house: &House, query: Option<&str>) -> Result<Reply, Problem> {
-    let query = Query::parse(query, &["since", "limit", "service", "wait"])?;
-    let (since, service) = (query.number("since")?, query.text("service"));
-    let limit = query.number("limit")?.unwrap_or(EVENTS_DEFAULT);
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let fits = |it: &Event| service.is_none_or(|name| it.service.as_str() == name);
-    let look =
-        || -> Vec<Event> { house.control.events(since.unwrap_or(0)).into_iter().filter(fits).collect() };
-    let mut found = look();
-    if let Some(wait) = query.wait("wait")?.filter(|_| found.is_empty()) {
-        found = tokio::time::timeout(wait, first_of(house, look)).await.unwrap_or_default();
-    }
-    // Whoever names a place reads on from there; whoever does not wants the newest.
-    if since.is_some() {
-        found.truncate(limit);
-    } else {
-        found.drain(..found.len().saturating_sub(limit));
-    }
-    let last = found.last().map_or(since.unwrap_or(0), |it| it.id);
-    Ok(json(&EventsPage { events: found.iter().map(Into::into).collect(), last }))
-}
-
-async fn first_of(house: &House, look: impl Fn() -> Vec<Event>) -> Vec<Event> {
-    loop {
-        // The revision is read before the look, so that nothing falls between them.
-        let revision = house.control.status().revision;
-        let found = look();
-        if !found.is_empty() {
-            return found;
-        }
-        if house.control.changed(revision).await.revision <= revision {
-            // The controller has ended, and nothing more will happen.
-            return found;
-        }
-    }
 }
 
 async fn reload(house: &House) -> Result<Reply, Problem> {
@@ -360,5 +331,3 @@ async fn reload(house: &House) -> Result<Reply, Problem> {
 
 /// How long `after` waits when no `timeout` is given.
 const WAIT_DEFAULT: Duration = Duration::from_secs(30);
-/// Events in an answer when no `limit` is given.
-const EVENTS_DEFAULT: u64 = 100;

@@ -1,20 +1,15 @@
 //! Accepts, bounds and serves connections.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config::AdminSpec;
@@ -22,13 +17,14 @@ use crate::runtime::{Clock, ShutdownWatch};
 use crate::telemetry::Registry;
 
 use super::access::Keys;
+use super::connection;
 use super::control::{Control, Reload, Upgrade};
 use super::door::Door;
 use super::doors::{self, Doorman, Entry, GivenDoors, GivenSocket};
-use super::patience::Patient;
-use super::route;
+use super::once::Once;
+use super::places::Places;
 use super::socket::{OwnSocket, SocketError};
-use super::stream::{self, Streams};
+use super::stream::Streams;
 use super::token::TokenError;
 
 /// A server that has its sockets and its token and is ready to [`run`](Self::run).
@@ -88,6 +84,7 @@ pub(super) struct House {
     pub(super) clock: Clock,
     pub(super) streams: Streams,
     pub(super) keys: Keys,
+    pub(super) once: Once,
 }
 
 impl Server {
@@ -152,6 +149,7 @@ impl Server {
             clock: parts.clock,
             streams: Streams::default(),
             keys: Keys::new(Arc::clone(&self.doorman.access)),
+            once: Once::default(),
         });
         let tcp = self.tcp.take().map(TcpListener::from_std).transpose()?;
         let unix = self.socket.as_mut().and_then(OwnSocket::take).map(UnixListener::from_std).transpose()?;
@@ -198,7 +196,6 @@ async fn serve_tcp(
     let mut connections = Connections::new(house);
     loop {
         doors::until(&mut entries, true).await;
-        let permit = connections.permit().await;
         let accepted = tokio::select! {
             biased;
             () = doors::until(&mut entries, false) => continue,
@@ -209,7 +206,7 @@ async fn serve_tcp(
                 // What does not fit waits here, where it is bounded and where it is noticed. That it cannot
                 // be set harms nobody.
                 let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES);
-                connections.serve_tcp(stream, peer, own, permit);
+                connections.serve_tcp(stream, peer, own).await;
             }
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
@@ -221,7 +218,6 @@ async fn serve_unix(listener: Option<UnixListener>, house: &Arc<House>, mut entr
     let mut connections = Connections::new(house);
     loop {
         doors::until(&mut entries, true).await;
-        let permit = connections.permit().await;
         let accepted = tokio::select! {
             biased;
             () = doors::until(&mut entries, false) => continue,
@@ -230,7 +226,7 @@ async fn serve_unix(listener: Option<UnixListener>, house: &Arc<House>, mut entr
         match accepted {
             Ok((stream, _)) => {
                 let user = stream.peer_cred().ok().map(|it| it.uid());
-                connections.serve(stream, Door::Socket { user }, permit);
+                connections.serve(stream, Door::Socket { user }).await;
             }
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
@@ -242,81 +238,41 @@ async fn serve_unix(listener: Option<UnixListener>, house: &Arc<House>, mut entr
 struct Connections<'a> {
     house: &'a Arc<House>,
     open: JoinSet<()>,
-    free: Arc<Semaphore>,
+    places: Places,
 }
-
-type Permit = tokio::sync::OwnedSemaphorePermit;
 
 impl<'a> Connections<'a> {
     fn new(house: &'a Arc<House>) -> Self {
-        let free = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        Self { house, open: JoinSet::new(), free }
+        Self { house, open: JoinSet::new(), places: Places::new(CONNECTIONS_MAX) }
     }
 
-    /// Waits until there is room for one more. Meanwhile the kernel keeps newcomers in its queue.
-    async fn permit(&mut self) -> Permit {
-        while self.open.try_join_next().is_some() {}
-        Arc::clone(&self.free).acquire_owned().await.expect("this semaphore is never closed")
-    }
-
-    fn serve_tcp(&mut self, stream: TcpStream, peer: SocketAddr, own: SocketAddr, permit: Permit) {
+    /// Serves one who has come, as soon as there is room. Meanwhile the kernel keeps others in its queue.
+    async fn serve_tcp(&mut self, stream: TcpStream, peer: SocketAddr, own: SocketAddr) {
         // The address may be every one of this machine; a connection has come to one of them.
         let own = stream.local_addr().unwrap_or(own);
         let acceptor = self.house.keys.access.load().tls.clone();
         let door = Door::Tcp { own, peer: peer.ip(), secure: acceptor.is_some() };
-        let Some(acceptor) = acceptor else { return self.serve(stream, door, permit) };
-        let house = Arc::clone(self.house);
+        let Some(acceptor) = acceptor else { return self.serve(stream, door).await };
+        let (house, place) = (Arc::clone(self.house), self.places.take().await);
         self.open.spawn(async move {
-            let _permit = permit;
-            match acceptor.accept(stream).await {
-                Ok(stream) => serve_connection(stream, door, house).await,
+            let shaken = tokio::select! {
+                shaken = acceptor.accept(stream) => shaken,
+                () = place.is_needed() => return,
+            };
+            match shaken {
+                Ok(stream) => connection::serve(stream, door, house, place).await,
                 Err(error) => tracing::debug!(%peer, %error, "a handshake at the admin address failed"),
             }
         });
     }
 
-    fn serve<S>(&mut self, stream: S, door: Door, permit: Permit)
+    async fn serve<S>(&mut self, stream: S, door: Door)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let house = Arc::clone(self.house);
-        self.open.spawn(async move {
-            let _permit = permit;
-            serve_connection(stream, door, house).await;
-        });
-    }
-}
-
-async fn serve_connection<S>(stream: S, door: Door, house: Arc<House>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-{
-    let streams = AtomicBool::new(false);
-    let service = service_fn(|request| {
-        let (house, door, streams) = (Arc::clone(&house), door.clone(), &streams);
-        async move {
-            let reply = route::answer(&house, &door, request).await;
-            streams.store(stream::is_endless(&reply), Ordering::Relaxed);
-            house.registry.admin_answered(reply.status().as_u16());
-            Ok::<_, Infallible>(reply)
-        }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME_MAX)
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(Patient::new(stream, STALL_MAX)), service);
-    let mut connection = std::pin::pin!(connection);
-    // Errors are the peer's: it went away, or spoke something else.
-    if tokio::time::timeout(AGE_MAX, connection.as_mut()).await.is_err() {
-        connection.as_mut().graceful_shutdown();
-        // A stream has an end of its own.
-        if streams.load(Ordering::Relaxed) {
-            let _ = connection.await;
-        } else {
-            let _ = tokio::time::timeout(LAST_WORDS_MAX, connection).await;
-        }
+        while self.open.try_join_next().is_some() {}
+        let (house, place) = (Arc::clone(self.house), self.places.take().await);
+        self.open.spawn(connection::serve(stream, door, house, place));
     }
 }
 
@@ -324,21 +280,8 @@ where
 const CONNECTIONS_MAX: usize = 64;
 /// Pause after a failed accept, when there are no file descriptors left: they come back by themselves.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Longest time for a request head to come, and for a connection to be idle.
-const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
-/// Most header lines.
-const HEADERS_MAX: usize = 64;
-/// Largest request head.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// Age at which a connection is ended after its current answer. It also bounds a peer that takes its
-/// answer a byte at a time.
-const AGE_MAX: Duration = Duration::from_secs(300);
 /// What the kernel keeps for a peer that does not read: by itself it would take megabytes.
 const SEND_BUFFER_BYTES: usize = 128 * 1024;
-/// Longest time for a peer to take nothing of what it is sent.
-const STALL_MAX: Duration = Duration::from_secs(30);
-/// Time for that answer.
-const LAST_WORDS_MAX: Duration = Duration::from_secs(65);
 
 #[cfg(test)]
 mod tests {
@@ -558,7 +501,6 @@ mod tests {
     async fn what_is_not_there_says_so() {
         let it = Running::start();
         for (line, code) in [
-            ("GET /", 404),
             ("GET /api/v1/services/", 404),
             ("GET /api/v1/services/nope", 404),
             ("POST /api/v1/services/shop/explode", 404),
@@ -574,13 +516,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_fills_one_door_leaves_the_other_open() {
+    async fn whoever_fills_a_door_and_asks_nothing_makes_room() {
         let it = Running::start();
         let mut idle = Vec::new();
-        for _ in 0..CONNECTIONS_MAX {
+        for _ in 0..CONNECTIONS_MAX * 2 {
             idle.push(TcpStream::connect(it.address).await.unwrap());
         }
-        // The kernel takes this one in; it is served when there is room.
+        assert_eq!(by_tcp(&it, "GET /livez", &["Host: localhost"], "").await.0, 200);
+        assert_eq!(by_socket(&it, "POST /api/v1/services/shop/rollback", "{}").await.0, 200);
+        // Whoever is waited with for news is being answered.
+        let mut waiting = Vec::new();
+        for _ in 0..CONNECTIONS_MAX {
+            let mut stream = TcpStream::connect(it.address).await.unwrap();
+            let asked = b"GET /api/v1/status?after=99&timeout=60 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+            stream.write_all(asked).await.unwrap();
+            waiting.push(stream);
+        }
         let asked = by_tcp(&it, "GET /livez", &["Host: localhost"], "");
         let mut asked = std::pin::pin!(asked);
         tokio::select! {
@@ -588,7 +539,7 @@ mod tests {
             _ = &mut asked => panic!("one connection too many was served"),
             (code, _) = by_socket(&it, "POST /api/v1/services/shop/rollback", "{}") => assert_eq!(code, 200),
         }
-        idle.pop();
+        waiting.pop();
         assert_eq!(asked.await.0, 200);
     }
 

@@ -52,11 +52,12 @@ pub fn events(global: &Global, args: &EventsArgs, terminal: &mut Terminal) -> Ou
     };
     block_on(async {
         let client = Client::find(global, terminal).await?;
+        let limit = args.limit.clamp(1, LIMIT_MAX);
         let first = match &since {
-            Since::Id(id) => format!("since={id}&limit={}", args.limit),
+            Since::Id(id) => format!("since={id}&limit={limit}"),
             // All that are kept; they are sorted out here.
             Since::Moment(_) => format!("limit={LIMIT_MAX}"),
-            Since::Newest => format!("limit={}", args.limit),
+            Since::Newest => format!("limit={limit}"),
         };
         let mut page: EventsPage = client.get(&format!("/api/v1/events?{first}{of_service}")).await?;
         if let Since::Moment(moment) = &since {

@@ -103,22 +103,35 @@ pub struct ConfigState {
     pub yaml: Option<String>,
 }
 
-/// The members of a problem that clients look at; there may be more.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// Why a request was not answered as wished, as RFC 9457 writes it. There may be more members.
+#[derive(schemars::JsonSchema, Clone, Debug, Default, Deserialize)]
 pub struct ProblemWire {
-    /// For programs.
+    /// What kind of problem it is: `urn:tidegate:problem:` and the code.
+    #[serde(default, rename = "type")]
+    pub kind: String,
+    /// What the status means.
+    #[serde(default)]
+    pub title: String,
+    /// The status of the answer.
+    #[serde(default)]
+    pub status: u16,
+    /// For programs; a code never changes its meaning.
     #[serde(default)]
     pub code: String,
     /// One sentence for people.
     #[serde(default)]
     pub detail: String,
     /// Names that exist, when one was asked for that does not.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known: Vec<String>,
+    /// The service as it is, where that is the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceWire>,
     /// Configuration problems, for people.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<String>,
     /// Configuration problems, for programs.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[schemars(with = "super::config::ConfigProblems")]
     pub problems: Value,
 }

@@ -24,7 +24,62 @@ pub struct CheckReply {
     /// All problems, for people.
     pub report: String,
     /// All problems, for programs.
+    #[schemars(with = "ConfigProblems")]
     pub problems: Value,
+}
+
+/// The problems of a configuration.
+#[derive(schemars::JsonSchema)]
+#[expect(dead_code, reason = "only the schema is made of it; the value comes from the check itself")]
+pub struct ConfigProblems {
+    /// How many errors there are.
+    errors: usize,
+    /// How many warnings there are.
+    warnings: usize,
+    /// Problems that are counted and not listed.
+    omitted: usize,
+    /// Files that were looked at.
+    files: usize,
+    /// Errors and warnings, by file and line.
+    problems: Vec<ConfigProblem>,
+}
+
+/// A problem and its place.
+#[derive(schemars::JsonSchema)]
+#[expect(dead_code, reason = "only the schema is made of it")]
+struct ConfigProblem {
+    /// `error` or `warning`.
+    severity: String,
+    /// `TG0203`; `tidegate explain TG0203` has more.
+    code: String,
+    /// The file.
+    file: String,
+    /// The line, from 1.
+    line: usize,
+    /// The column, from 1.
+    column: usize,
+    /// What is wrong.
+    message: String,
+    /// What is said at the place itself.
+    label: Option<String>,
+    /// What to do.
+    help: Option<String>,
+    /// Another place that has to do with it.
+    related: Option<RelatedPlace>,
+}
+
+/// Another place.
+#[derive(schemars::JsonSchema)]
+#[expect(dead_code, reason = "only the schema is made of it")]
+struct RelatedPlace {
+    /// The file.
+    file: String,
+    /// The line, from 1.
+    line: usize,
+    /// The column, from 1.
+    column: usize,
+    /// What is said there.
+    label: String,
 }
 
 /// What a reload would change.

@@ -14,6 +14,10 @@ pub struct EventsPage {
     pub events: Vec<EventWire>,
     /// To be sent as `since` for what comes after.
     pub last: u64,
+    /// To be sent as `cursor` for the page that follows: older events, or with `since` newer ones. Missing when
+    /// there are no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// A stretch of the history of a service.
