@@ -24,6 +24,7 @@ fn recording(c: &mut Criterion) {
                 bad: turn.is_multiple_of(100),
                 // Spread over the buckets, so that their cache lines are not always the same.
                 total_us: turn.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 46,
+                queued_us: 0,
                 upstream_us: Some(turn.wrapping_mul(0xc2b2_ae3d_27d4_eb4f) >> 46),
                 request_bytes: 120,
                 response_bytes: 2_048,

@@ -11,6 +11,7 @@ pub mod h2;
 pub mod message;
 
 mod admission;
+mod admit;
 mod attempt;
 mod budget;
 mod buffer;
@@ -32,6 +33,7 @@ mod plan;
 mod preface;
 mod pressure;
 mod pump;
+mod quota;
 mod rates;
 mod replay;
 mod retry;
@@ -67,6 +69,7 @@ pub use upstream::{Board, Health, Names, Probed, Word, probe};
 
 use admission::Admission;
 use pressure::Memory;
+use quota::Book;
 use rates::Rates;
 use upstream::Doctor;
 use worker::{Common, Loads, Order, Setup};
@@ -94,7 +97,8 @@ impl Proxy {
         key: MacKey,
     ) -> io::Result<Self> {
         let count = registry.workers();
-        let common = Arc::new(Common { key, rates: Rates::new(seed), memory: Memory::default() });
+        let (rates, memory, book) = (Rates::new(seed), Memory::default(), Book::default());
+        let common = Arc::new(Common { key, rates, memory, book });
         let loads: Loads = (0..count).map(|_| CachePadded::new(AtomicUsize::new(0))).collect();
         let (orders, inboxes): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::unbounded_channel()).unzip();
         let board = Board::new(count);

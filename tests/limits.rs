@@ -1,6 +1,8 @@
 //! Every limit and every clock, from both sides of its line.
 #![allow(clippy::disallowed_methods, reason = "real programs in real time")]
 
+#[path = "limits/places.rs"]
+mod places;
 mod support;
 
 use std::time::{Duration, Instant};

@@ -66,7 +66,16 @@ pub(super) const TIMEOUTS: Shape = Shape {
 pub(super) const LIMITS: Shape = Shape {
     name: "Limits",
     what: "the limits of a service",
-    keys: &["body", "response_head", "response_headers", "interim"],
+    keys: &[
+        "connections",
+        "in_flight",
+        "queue",
+        "queue_wait",
+        "body",
+        "response_head",
+        "response_headers",
+        "interim",
+    ],
 };
 
 pub(super) const DEFAULTS: Shape = Shape {
@@ -85,6 +94,12 @@ pub(super) const DEFAULTS: Shape = Shape {
         "panic",
     ],
 };
+
+/// More connections than a process can have, and requests than one version can have on them.
+const PLACES_MAX: u64 = 10_000_000;
+
+/// More would wait in vain, and each holds some kilobytes.
+const QUEUE_MAX: u64 = 100_000;
 
 /// What services have that do not say otherwise.
 #[derive(Clone, Debug, Default)]
@@ -263,6 +278,15 @@ fn timeouts(node: &Node, base: Timeouts, problems: &mut Problems) -> Option<Time
 fn limits(node: &Node, base: ServiceLimits, problems: &mut Problems) -> Option<ServiceLimits> {
     let fields = Fields::of(node, node.at, &LIMITS, problems)?;
     let mut it = base;
+    for (key, most) in [("connections", &mut it.connections), ("in_flight", &mut it.in_flight)] {
+        fields.set(key, most, problems, |node, problems| {
+            if node.is_word("off") { Some(None) } else { count(node, PLACES_MAX, problems).map(Some) }
+        });
+    }
+    fields.set("queue", &mut it.queue, problems, |node, problems| {
+        if node.is_word("off") { Some(0) } else { count(node, QUEUE_MAX, problems) }
+    });
+    fields.set("queue_wait", &mut it.queue_wait, problems, timeout);
     fields.set("body", &mut it.body, problems, |node, problems| {
         if node.is_word("off") { Some(None) } else { fields::parsed(node, text::size, problems).map(Some) }
     });

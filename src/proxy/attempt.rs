@@ -27,6 +27,8 @@ pub struct Attempt {
     handed_us: Option<u64>,
     /// How much longer it is made to take.
     lag_us: u64,
+    /// How long it has waited for a place.
+    queued_us: u64,
     /// Limits of age that were passed, and counted.
     passed: Passed,
     evidence: Option<ClientShard>,
@@ -69,6 +71,7 @@ impl Attempt {
             answered_us: None,
             handed_us: None,
             lag_us: 0,
+            queued_us: 0,
             passed: 0,
             evidence,
             timed: evidence,
@@ -105,6 +108,11 @@ impl Attempt {
         self.lag_us = self.lag_us.saturating_add(lag.as_micros() as u64);
     }
 
+    /// It has waited so long for a place.
+    pub fn queued(&mut self, us: u64) {
+        self.queued_us += us;
+    }
+
     /// Counts the limits of age that a request without an answer has passed by now; when it will pass the
     /// next one, if ever.
     pub fn aged(&mut self, now_us: u64) -> Option<u64> {
@@ -128,7 +136,11 @@ impl Attempt {
     /// Where the time has gone until an answer that is there now.
     pub fn spent(&self, now_us: u64) -> Spent {
         let upstream = self.answered_us.zip(self.asked_us).map(|(end, start)| end.saturating_sub(start));
-        Spent { total_us: now_us.saturating_sub(self.began_us), upstream_us: upstream.unwrap_or(0) }
+        Spent {
+            total_us: now_us.saturating_sub(self.began_us),
+            upstream_us: upstream.unwrap_or(0),
+            queued_us: self.queued_us,
+        }
     }
 
     /// When the request was read, in the worker's microseconds.
@@ -188,13 +200,14 @@ impl Drop for Attempt {
             bad: self.outcome == Outcome::Bad,
             total_us: self.worker.deadlines.recent_us().saturating_sub(self.began_us),
             upstream_us: self.answered_us.zip(self.asked_us).map(|(end, start)| end.saturating_sub(start)),
+            queued_us: self.queued_us,
             request_bytes: self.request_bytes,
             response_bytes: self.response_bytes,
         };
         self.cells().ended(&ended);
         self.trail.attempted(self.version.series.version().as_str(), &ended);
         if let (true, Some(upstream_us)) = (self.plain, ended.upstream_us) {
-            self.local.cells().overhead_us(ended.total_us.saturating_sub(upstream_us));
+            self.local.cells().overhead_us(ended.total_us.saturating_sub(upstream_us + self.queued_us));
         }
     }
 }

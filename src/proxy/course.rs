@@ -80,16 +80,19 @@ impl Exchange<'_> {
     /// Sends the request, unless it has been, and passes the answer on.
     pub async fn go_on(&mut self, client: &mut Client, course: &mut Course) -> Verdict {
         if course.at.is_none() {
+            if let Err(failure) = self.enter(client).await {
+                return Verdict::Failed(failure);
+            }
             if let Some(failure) = self.suffer(client).await {
                 return Verdict::Failed(failure);
             }
-            match self.connect(course).await {
+            match self.connect(client, course).await {
                 Ok((endpoint, checkout)) => {
                     self.attempt.trail.sent_to(&endpoint.name);
                     course.at = Some(InFlight::at(endpoint));
                     self.start(checkout);
                 }
-                Err(error) => return Verdict::Failed(failure_of(&error)),
+                Err(failure) => return Verdict::Failed(failure),
             }
         }
         let verdict = poll_fn(|cx| self.poll(client, cx)).await;
@@ -121,46 +124,54 @@ impl Exchange<'_> {
 
     /// A connection to the first endpoint that gives one. Endpoints that refuse are passed over: nothing
     /// was sent to them.
-    async fn connect(&mut self, course: &mut Course) -> Result<(Rc<Endpoint>, Checkout), ConnectError> {
+    async fn connect(
+        &mut self,
+        client: &mut Client,
+        course: &mut Course,
+    ) -> Result<(Rc<Endpoint>, Checkout), Failure> {
         let (worker, version) = (Rc::clone(self.worker), Rc::clone(&self.job.version));
         let spec = Arc::clone(&self.job.spec);
         let mut last = None;
         loop {
             let endpoint = match version.endpoint(&spec.balance, &mut course.line, || worker.bits()) {
                 Choice::Endpoint(it) => it,
-                Choice::NoneReady => return Err(last.unwrap_or(ConnectError::NoneReady)),
+                Choice::NoneReady => return Err(last.unwrap_or(Failure::NoneReady)),
                 // Either one failed above or all were tried before; then the first one is as good as any.
                 Choice::Exhausted => match last {
-                    Some(error) => return Err(error),
+                    Some(failure) => return Err(failure),
                     None => {
                         course.line.restart();
                         continue;
                     }
                 },
             };
-            let now_ms = worker.deadlines.recent_ms();
-            if !course.fresh_only
-                && let Some(checkout) = endpoint.checkout(&self.peer, now_ms)
-            {
-                return Ok((Rc::clone(endpoint), checkout));
-            }
-            match endpoint.reach(&worker, &self.peer, spec.timeouts.connect).await {
-                Ok(Checkout { stream, reused }) => {
+            let reached = match self.reach(endpoint, course.fresh_only).await {
+                Err(ConnectError::Full) => {
+                    self.wait_for_connection(client, endpoint, course.fresh_only).await?
+                }
+                reached => reached.map(|it| (Rc::clone(endpoint), it)),
+            };
+            match reached {
+                Ok((endpoint, Checkout { stream, reused })) => {
                     // Whoever wants a fresh one has been disappointed once, and is not twice.
                     let reused = reused && !course.fresh_only;
-                    return Ok((Rc::clone(endpoint), Checkout { stream, reused }));
+                    return Ok((endpoint, Checkout { stream, reused }));
                 }
                 // Other endpoints would need one too.
-                Err(error @ ConnectError::NoDescriptor { .. }) => return Err(error),
+                Err(ConnectError::NoDescriptor { .. }) => return Err(Failure::NoDescriptor),
                 Err(error) => {
                     tracing::debug!(error = &error as &dyn std::error::Error, "passed over an endpoint");
+                    let failure = failure_of(&error);
                     if !version.has_more(&course.line) || !spec.retry.on.has(RetryReason::Connect) {
-                        return Err(error);
+                        return Err(failure);
                     }
-                    self.blame(failure_of(&error));
-                    self.attempt.lost();
+                    // Ports are taken towards one address at a time, and are not the endpoint's.
+                    if failure != Failure::NoPort {
+                        self.blame(failure);
+                        self.attempt.lost();
+                    }
                     self.attempt.cells().recourse.retry(Trouble::Connect);
-                    last = Some(error);
+                    last = Some(failure);
                 }
             }
         }
@@ -248,6 +259,7 @@ impl Exchange<'_> {
         }
         self.charge(course, loss);
         let trail = self.attempt.trail.clone();
+        (self.place, self.queued_until_ms) = (None, None);
         self.attempt = Attempt::begin(self.worker, self.local, &stable, None);
         self.attempt.trail = trail;
         self.job.version = stable;
@@ -306,8 +318,9 @@ fn failure_of(error: &ConnectError) -> Failure {
     match error {
         ConnectError::Failed { .. } => Failure::Connect,
         ConnectError::Tls { .. } => Failure::Tls,
-        ConnectError::NoneReady => Failure::NoneReady,
         ConnectError::TimedOut { .. } => Failure::ConnectTimeout,
         ConnectError::NoDescriptor { .. } => Failure::NoDescriptor,
+        ConnectError::NoPort { .. } => Failure::NoPort,
+        ConnectError::Full => Failure::Limited,
     }
 }

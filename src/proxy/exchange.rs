@@ -23,8 +23,9 @@ use super::listener::Local;
 use super::message::Framing;
 use super::patience::{Patience, Wait};
 use super::pump::{Flow, Pump};
+use super::quota::Permit;
 use super::stream::Stream;
-use super::upstream::{Checkout, Endpoint};
+use super::upstream::{Checkout, Endpoint, Link};
 use super::view::Budgets;
 use super::worker::Worker;
 
@@ -73,7 +74,11 @@ pub struct Exchange<'a> {
     pub response_begun: bool,
     /// Answers that are not passed on at once.
     pub spared: Spared,
-    upstream: Option<Stream>,
+    /// Its place among the requests of the version, if they are limited.
+    pub place: Option<Permit>,
+    /// Until when it waits for places.
+    pub queued_until_ms: Option<u64>,
+    upstream: Option<Link>,
     reused: bool,
     buffer: Option<Buffer>,
     scanner: HeadScanner,
@@ -123,6 +128,8 @@ impl<'a> Exchange<'a> {
             attempt,
             response_begun: false,
             spared: Spared::default(),
+            place: None,
+            queued_until_ms: None,
             upstream: None,
             reused: false,
             buffer: None,

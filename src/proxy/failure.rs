@@ -13,6 +13,10 @@ pub enum Failure {
     NoneReady,
     /// This process has too few file descriptors to reach one.
     NoDescriptor,
+    /// The version has as much as it may have at once, and too many wait or this one has for too long.
+    Limited,
+    /// No local port is left to reach an endpoint from.
+    NoPort,
     /// The route says that it fails, with this status.
     Injected(u16),
     /// The version ended the connection early.
@@ -48,7 +52,10 @@ impl Failure {
             Self::Tls => (502, "upstream_connect", "no endpoint could be trusted\n"),
             Self::NoneReady => (503, "no_healthy", "no endpoint is healthy\n"),
             Self::Injected(status) => (status, "fault", "this failure was asked for\n"),
-            Self::NoDescriptor => (503, "overloaded", "too much is going on: come again later\n"),
+            Self::Limited => (503, "limit", "this service is at its limit: come again later\n"),
+            Self::NoDescriptor | Self::NoPort => {
+                (503, "overloaded", "too much is going on: come again later\n")
+            }
             Self::Reset | Self::Race => (502, "upstream_reset", "the connection ended before the answer\n"),
             Self::Protocol => (502, "upstream_reset", "the answer was malformed\n"),
             Self::Timeout => (504, "upstream_timeout", "there was no answer in time\n"),

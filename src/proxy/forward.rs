@@ -161,12 +161,19 @@ impl Exchange<'_> {
             || stopped
             || !self.job.upload.reader.is_done()
             || client.is_spent(self.worker, self.worker.deadlines.recent_ms());
+        if failure == Failure::Limited {
+            self.local.cells().rejected(RejectReason::Overloaded);
+        }
+        // What is lacking here is there again soon.
+        let lacks = matches!(failure, Failure::Limited | Failure::NoDescriptor | Failure::NoPort);
+        let later: &[(&str, &str)] = if lacks { &[("retry-after", "1")] } else { &[] };
         let date = self.worker.date();
         let answer = Answer {
             status,
             error: Some(error),
             text,
             close,
+            extra: later,
             head: self.job.request.kind == MethodKind::Head,
             client_http10: self.job.request.http10,
             ..base(&date)
@@ -191,7 +198,10 @@ impl Exchange<'_> {
             Failure::Race => self.attempt.excused(ErrorKind::Reset),
             Failure::Protocol => self.attempt.failed(ErrorKind::Protocol),
             Failure::Timeout => self.attempt.failed(ErrorKind::Timeout),
-            Failure::BadBody | Failure::ClientGone | Failure::Retired => self.attempt.not_judged(),
+            Failure::BadBody | Failure::ClientGone | Failure::Retired | Failure::Limited => {
+                self.attempt.not_judged();
+            }
+            Failure::NoPort => self.reject(RejectReason::Ports),
             Failure::NoDescriptor => self.reject(RejectReason::Descriptors),
             Failure::BodyTooLarge => self.reject(RejectReason::BodyTooLarge),
             Failure::BodyTimeout => self.reject(RejectReason::BodyTimeout),

@@ -24,7 +24,7 @@ use super::h1::{self, Asked, BodyReader, HeadScanner, ResponseLimits};
 use super::message::{Field, Framing, MethodKind, OwnLine};
 use super::pump::{Flow, Pump};
 use super::stream::Stream;
-use super::upstream::Checkout;
+use super::upstream::{Checkout, ConnectError};
 use super::view::VersionView;
 use super::worker::Worker;
 
@@ -73,6 +73,13 @@ impl Copy {
         if under_way.get() >= UNDER_WAY_MAX {
             return cells.mirrored(Mirrored::Dropped);
         }
+        let mut permit = None;
+        if self.spec.limits.in_flight.is_some() {
+            permit = self.to.quotas.in_flight.take();
+            if permit.is_none() {
+                return cells.mirrored(Mirrored::Dropped);
+            }
+        }
         let input = if body.is_empty() { None } else { Some(Buffer::holding(body)) };
         let (worker, counted) = (Rc::clone(worker), UnderWay::begin(&self.to));
         spawn_local(async move {
@@ -81,8 +88,10 @@ impl Copy {
             let outcome = match tokio::time::timeout(limit, asking).await {
                 Ok(Ok(status)) if status < 500 => Mirrored::Answered,
                 Ok(Ok(_)) => Mirrored::Failed,
+                Ok(Err(error)) if error.kind() == io::ErrorKind::QuotaExceeded => Mirrored::Dropped,
                 Ok(Err(_)) | Err(_) => Mirrored::NoAnswer,
             };
+            drop(permit);
             counted.0.series.worker(worker.index).recourse.mirrored(outcome);
         });
     }
@@ -98,8 +107,12 @@ impl Copy {
         let checkout = match endpoint.checkout(&self.client, worker.deadlines.recent_ms()) {
             Some(it) => it,
             None => {
-                let reached = endpoint.reach(worker, &self.client, self.spec.timeouts.connect).await;
-                reached.map_err(|_| nobody())?
+                let permit = || self.to.quotas.connections.take();
+                let reached = endpoint.reach(worker, &self.client, self.spec.timeouts.connect, permit).await;
+                reached.map_err(|it| match it {
+                    ConnectError::Full => io::ErrorKind::QuotaExceeded.into(),
+                    _ => nobody(),
+                })?
             }
         };
         let Checkout { mut stream, .. } = checkout;

@@ -21,13 +21,14 @@ pub enum Loss {
 }
 
 impl Loss {
-    /// What it is counted as; `None` if it was not the version's fault.
+    /// What it is counted as when another version makes it good; `None` if that is not for this one.
     pub fn trouble(self) -> Option<Trouble> {
         match self {
             Self::Answered(_) | Self::Failed(Failure::Injected(_)) => Some(Trouble::Status),
             Self::Failed(Failure::Connect | Failure::ConnectTimeout | Failure::Tls | Failure::NoneReady) => {
                 Some(Trouble::Connect)
             }
+            Self::Failed(Failure::Limited | Failure::NoPort) => Some(Trouble::Limit),
             Self::Failed(Failure::Reset) => Some(Trouble::Reset),
             Self::Failed(Failure::Timeout) => Some(Trouble::Timeout),
             Self::Failed(Failure::Protocol) => Some(Trouble::Protocol),

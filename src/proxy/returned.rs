@@ -7,7 +7,7 @@ use super::message::{Field, OwnLine};
 pub struct Returned {
     id: [u8; 128],
     id_len: usize,
-    timing: [u8; 64],
+    timing: [u8; 96],
     timing_len: usize,
 }
 
@@ -18,6 +18,8 @@ pub struct Spent {
     pub total_us: u64,
     /// From sending it to the version's answer.
     pub upstream_us: u64,
+    /// Waiting for a place under the version's limits.
+    pub queued_us: u64,
 }
 
 impl Returned {
@@ -27,7 +29,7 @@ impl Returned {
         if !with_id && spent.is_none() {
             return None;
         }
-        let mut it = Self { id: [0; 128], id_len: 0, timing: [0; 64], timing_len: 0 };
+        let mut it = Self { id: [0; 128], id_len: 0, timing: [0; 96], timing_len: 0 };
         if with_id {
             it.id_len = client.trail.copy_id(&mut it.id);
         }
@@ -36,6 +38,10 @@ impl Returned {
             it.push_millis(spent.total_us);
             it.push(b", upstream;dur=");
             it.push_millis(spent.upstream_us);
+            if spent.queued_us > 0 {
+                it.push(b", queue;dur=");
+                it.push_millis(spent.queued_us);
+            }
         }
         Some(it)
     }
@@ -91,7 +97,7 @@ mod tests {
             (99_999_999_999, "99999999.999"),
             (u64::MAX, "99999999.999"),
         ] {
-            let mut it = Returned { id: [0; 128], id_len: 0, timing: [0; 64], timing_len: 0 };
+            let mut it = Returned { id: [0; 128], id_len: 0, timing: [0; 96], timing_len: 0 };
             it.push_millis(us);
             assert_eq!(std::str::from_utf8(it.lines()[1].value), Ok(expected));
         }

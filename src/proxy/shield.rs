@@ -2,7 +2,9 @@
 //! [`super::course`] says what it knows and does what it is told.
 //!
 //! The version on trial is charged with the failure all the same: what is spared is the user, not the
-//! version. It goes one way only: what stable fails to answer is never given to a version on trial.
+//! version. But a limit that is set here says nothing about a version: what finds no place goes to stable and
+//! is held against nobody. It goes one way only: what stable fails to answer is never given to a version on
+//! trial.
 
 use crate::routing::{Covers, Shield};
 use crate::telemetry::Trouble;
@@ -27,7 +29,14 @@ pub enum Cover {
 pub fn cover(shield: &Shield, tried: &Tried, loss: Loss) -> Cover {
     let nobody = matches!(
         loss,
-        Loss::Failed(Failure::Connect | Failure::ConnectTimeout | Failure::Tls | Failure::NoneReady)
+        Loss::Failed(
+            Failure::Connect
+                | Failure::ConnectTimeout
+                | Failure::Tls
+                | Failure::NoneReady
+                | Failure::Limited
+                | Failure::NoPort
+        )
     );
     if !tried.waits || !tried.whole || loss.trouble().is_none() || shield.covers == Covers::Nothing {
         Cover::No
@@ -92,7 +101,10 @@ mod tests {
     #[test]
     fn whoever_was_sent_to_nobody_goes_to_stable() {
         let post = Tried { kind: MethodKind::Post, unsent: true, ..GET };
-        for loss in [REFUSED, Loss::Failed(Failure::ConnectTimeout), Loss::Failed(Failure::Tls)] {
+        for failure in
+            [Failure::Connect, Failure::ConnectTimeout, Failure::Tls, Failure::Limited, Failure::NoPort]
+        {
+            let loss = Loss::Failed(failure);
             assert_eq!(with(Covers::Safe, post, loss), Cover::Free);
             assert_eq!(with(Covers::Nothing, post, loss), Cover::No);
         }

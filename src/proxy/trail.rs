@@ -270,6 +270,7 @@ impl Trail {
             facts.status = ended.status;
             facts.judged = ended.judged.is_some();
             facts.upstream_us = ended.upstream_us.or(facts.upstream_us);
+            facts.queued_us += ended.queued_us;
             facts.request_bytes = ended.request_bytes.max(facts.request_bytes);
             facts.response_bytes = ended.response_bytes;
         });

@@ -5,12 +5,14 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::model::ClientShard;
 use crate::routing::{Assignment, Service, ServiceSpec, Table, VersionIndex, VersionSpec};
 use crate::telemetry::{Ended, ErrorKind, Registry, Trouble, VersionSeries};
 
 use super::budget::Budget;
+use super::quota::{Book, Bounds, Permit, Quotas, take_wanted};
 use super::upstream::{Board, Endpoint, Names, Place, Site};
 
 /// The endpoints a worker knows, by identity.
@@ -40,6 +42,8 @@ pub struct VersionView {
     pub endpoints: Vec<Rc<Endpoint>>,
     /// How much may be asked twice.
     pub budgets: Rc<Budgets>,
+    /// How much it may have at once. Kept across reloads too.
+    pub quotas: Rc<Quotas>,
     /// Whether its endpoints are asked how they are.
     is_checked: bool,
     /// With fewer percent of them ready, all are used.
@@ -87,6 +91,7 @@ impl View {
     pub fn build(
         table: Arc<Table>,
         registry: &Registry,
+        (book, worker): (&Book, usize),
         (board, names): (&Board, &Names),
         known: &mut Endpoints,
         before: Option<&Self>,
@@ -101,14 +106,21 @@ impl View {
             .map(|service| {
                 let spec = &service.spec;
                 let versions = spec.versions.iter().map(|version| {
-                    let sites = version.endpoints.iter().flat_map(|it| names.sites(it));
-                    let endpoints = sites.map(|it| endpoint(spec, version, it, board, known, &mut named));
                     let series = registry.version(&spec.name, &version.name);
-                    let budgets = accounts.get(&Arc::as_ptr(&series)).map(Rc::clone);
+                    let names_of = (&spec.name, &version.name);
+                    let bounds = book.bounds(names_of, &spec.limits, registry.workers());
+                    let (budgets, quotas) = accounts.get(&Arc::as_ptr(&series)).cloned().unzip();
+                    let quotas = quotas
+                        .filter(|it: &Rc<Quotas>| it.are(&bounds))
+                        .unwrap_or_else(|| Rc::new(Quotas::new(bounds, &series, worker)));
+                    let sites = version.endpoints.iter().flat_map(|it| names.sites(it));
+                    let endpoints =
+                        sites.map(|it| endpoint(spec, version, it, board, (known, &mut named), &quotas));
                     Rc::new(VersionView {
-                        series,
                         endpoints: endpoints.collect(),
+                        series,
                         budgets: budgets.unwrap_or_default(),
+                        quotas,
                         is_checked: version.health.is_some(),
                         panic_percent: spec.care.panic_percent.into(),
                         turn: Cell::new(0),
@@ -139,9 +151,24 @@ impl View {
         lost
     }
 
-    fn accounts(&self) -> HashMap<*const VersionSeries, Rc<Budgets>> {
+    fn accounts(&self) -> HashMap<*const VersionSeries, (Rc<Budgets>, Rc<Quotas>)> {
         let versions = self.services.iter().flat_map(|it| &it.versions);
-        versions.map(|it| (Arc::as_ptr(&it.series), Rc::clone(&it.budgets))).collect()
+        versions
+            .map(|it| (Arc::as_ptr(&it.series), (Rc::clone(&it.budgets), Rc::clone(&it.quotas))))
+            .collect()
+    }
+
+    /// Closes connections that nobody uses here, because they are wanted on another worker.
+    pub fn spare(&self, of: &Arc<Bounds>, wanted: &AtomicUsize, now_us: u64) {
+        let versions = self.services.iter().flat_map(|it| &it.versions);
+        for version in versions.filter(|it| it.quotas.are(of)) {
+            while take_wanted(wanted) {
+                if !version.shed(now_us) {
+                    wanted.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
+            }
+        }
     }
 
     /// Endpoints of versions that take part in a split but have no connection yet.
@@ -164,15 +191,15 @@ fn endpoint(
     version: &VersionSpec,
     site: Site,
     board: &Board,
-    known: &Endpoints,
-    named: &mut Endpoints,
+    (known, named): (&Endpoints, &mut Endpoints),
+    quotas: &Quotas,
 ) -> Rc<Endpoint> {
     let keep_alive = service.timeouts.keep_alive;
     let place = Place { service: service.name.clone(), version: version.name.clone(), site };
     let endpoint = named.entry(place).or_insert_with_key(|place| {
         known.get(place).cloned().unwrap_or_else(|| {
             let health = board.health(place, version.health.is_some());
-            Rc::new(Endpoint::new(place.site.clone(), health, keep_alive))
+            Rc::new(Endpoint::new(place.site.clone(), health, keep_alive, &quotas.connections))
         })
     });
     endpoint.keep(keep_alive);
@@ -191,6 +218,17 @@ impl ServiceView {
 }
 
 impl VersionView {
+    /// A place for one more connection, if need be that of one which nobody uses.
+    pub fn connection(&self, now_us: u64) -> Option<Permit> {
+        let quota = &self.quotas.connections;
+        quota.take().or_else(|| if self.shed(now_us) { quota.take() } else { None })
+    }
+
+    /// Closes a connection that nobody uses. Whether there was one.
+    pub fn shed(&self, now_us: u64) -> bool {
+        self.endpoints.iter().any(|it| it.shed(now_us))
+    }
+
     /// A request was meant for it and went elsewhere, because its endpoints fail their checkups. That
     /// nobody has asked them yet is not its fault.
     pub fn missed(&self, worker: usize, evidence: Option<ClientShard>) {

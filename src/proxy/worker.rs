@@ -25,6 +25,7 @@ use super::leave::Leave;
 use super::listener::{Arrival, Listeners};
 use super::message;
 use super::pressure::Memory;
+use super::quota::{Book, Bounds};
 use super::rates::Rates;
 use super::traceparent::TraceRule;
 use super::trail::{LogRule, Scribe};
@@ -66,6 +67,13 @@ pub enum Order {
     Answer(oneshot::Sender<()>),
     /// Memory is short: let go of what can be spared.
     Shrink,
+    /// Somebody waits for connections to a version, of which this many are wanted: close some that nobody uses.
+    Spare {
+        /// Of which version.
+        of: Arc<Bounds>,
+        /// How many are still wanted.
+        wanted: Arc<AtomicUsize>,
+    },
     /// End now; what is still open is cut.
     Stop,
 }
@@ -102,6 +110,8 @@ pub struct Common {
     pub rates: Rates,
     /// Whether there is enough of it.
     pub memory: Memory,
+    /// How much versions may have at once.
+    pub book: Book,
 }
 
 /// Open connections of every worker, for handing arrivals to the least busy one.
@@ -187,6 +197,11 @@ async fn serve(setup: Setup, mut orders: mpsc::UnboundedReceiver<Order>) -> usiz
             // Whoever asked may have gone.
             Order::Answer(reply) => drop(reply.send(())),
             Order::Shrink => worker.shrink(),
+            Order::Spare { of, wanted } => {
+                worker.deadlines.now_us();
+                let now_us = worker.deadlines.recent_timestamp().0;
+                worker.view().spare(&of, &wanted, now_us);
+            }
             Order::Stop => break,
         }
     }
@@ -198,7 +213,9 @@ impl Worker {
         let mut reader = setup.reader;
         let mut endpoints = Endpoints::new();
         let table = Arc::clone(reader.current());
-        let view = View::build(table, &setup.registry, (&setup.board, &setup.names), &mut endpoints, None);
+        let book = (&setup.common.book, setup.index);
+        let places = (&setup.board, &setup.names);
+        let view = View::build(table, &setup.registry, book, places, &mut endpoints, None);
         let deadlines = Deadlines::new(setup.clock);
         let worker = Rc::new(Self {
             index: setup.index,
@@ -237,6 +254,7 @@ impl Worker {
             let view = View::build(
                 Arc::clone(table),
                 &self.registry,
+                (&self.common.book, self.index),
                 (&self.board, &self.names),
                 &mut self.endpoints.borrow_mut(),
                 Some(&self.view.borrow()),

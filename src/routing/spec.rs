@@ -240,6 +240,14 @@ impl Default for Timeouts {
 /// Size and count limits of a service.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ServiceLimits {
+    /// Most connections to the endpoints of a version, from all workers; `None` is no limit.
+    pub connections: Option<usize>,
+    /// Most requests that a version has been given and not answered; `None` is no limit.
+    pub in_flight: Option<usize>,
+    /// Most requests that wait for a place under these two, for each version. More are answered 503.
+    pub queue: usize,
+    /// How long each of them waits. Then it is answered 503.
+    pub queue_wait: Duration,
     /// Largest request body in bytes; `None` is no limit. More is answered 413.
     pub body: Option<u64>,
     /// Largest response head in bytes. More is answered 502.
@@ -252,7 +260,17 @@ pub struct ServiceLimits {
 
 impl Default for ServiceLimits {
     fn default() -> Self {
-        Self { body: None, response_head: 32 * 1024, response_headers: 100, interim: 8 }
+        Self {
+            // Whoever has a version with a limit knows it; a guess would be wrong for everybody else.
+            connections: None,
+            in_flight: None,
+            queue: 1024,
+            queue_wait: Duration::from_millis(500),
+            body: None,
+            response_head: 32 * 1024,
+            response_headers: 100,
+            interim: 8,
+        }
     }
 }
 

@@ -106,6 +106,7 @@ mod tests {
                 bad: status >= 500,
                 total_us: 3_000,
                 upstream_us: Some(2_900),
+                queued_us: 0,
                 request_bytes: 10,
                 response_bytes: 2_000,
             });

@@ -130,13 +130,15 @@ reasons! {
     ConnectionsPerAddress = "connections_per_address",
     /// Too few file descriptors were left for it.
     Descriptors = "descriptors",
+    /// No local port was left to reach an endpoint from.
+    Ports = "ports",
     /// A connection without the PROXY header that its listener asks for, or from a peer that may send none.
     ProxyProtocol = "proxy_protocol",
     /// The process is short of memory.
     Memory = "memory",
     /// More requests of one caller than its route allows.
     RateLimited = "rate_limited",
-    /// The service's limit of requests under way was reached.
+    /// The version has as many connections or requests as it may, and as many wait as may.
     Overloaded = "overloaded",
     /// The request is for a host of another certificate than the one that its connection was opened with.
     Misdirected = "misdirected",

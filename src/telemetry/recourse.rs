@@ -37,6 +37,8 @@ troubles! {
     Protocol = "protocol",
     /// The answer's status said that the version had failed.
     Status = "status",
+    /// There was no place under a limit that is set here.
+    Limit = "limit",
 }
 
 /// What came of a copy of a request.

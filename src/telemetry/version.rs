@@ -10,6 +10,7 @@ use crate::model::{
 
 use super::alarm::Alarm;
 use super::cell::{Count, Durations};
+use super::queue::{QueueCells, QueueCounts};
 use super::recourse::{RecourseCells, RecourseCounts};
 use super::slow::{Passed, SlowCells, SlowLimits};
 
@@ -38,6 +39,8 @@ pub struct VersionCells {
     attempts: Count,
     /// What was done about answers that did not come.
     pub recourse: RecourseCells,
+    /// Who had to wait for a place.
+    pub queue: QueueCells,
     errors: [Count; ErrorKind::ALL.len()],
     slow: SlowCells,
     limits: Arc<CachePadded<SlowLimits>>,
@@ -63,6 +66,8 @@ pub struct Ended {
     pub total_us: u64,
     /// From sending the request to the head of the version's response, if there was one.
     pub upstream_us: Option<u64>,
+    /// How long it waited for a place under the version's limits.
+    pub queued_us: u64,
     /// Body bytes received from the client.
     pub request_bytes: u64,
     /// Body bytes sent to the client.
@@ -82,14 +87,11 @@ pub enum ErrorKind {
     Reset,
     /// The answer broke the rules of HTTP.
     Protocol,
-    /// The version's limits allow no further request now.
-    Refused,
 }
 
 impl ErrorKind {
     /// Every kind, in the order of declaration.
-    pub const ALL: [Self; 6] =
-        [Self::Connect, Self::Tls, Self::Timeout, Self::Reset, Self::Protocol, Self::Refused];
+    pub const ALL: [Self; 5] = [Self::Connect, Self::Tls, Self::Timeout, Self::Reset, Self::Protocol];
 
     /// The word used as label.
     pub fn as_str(self) -> &'static str {
@@ -99,7 +101,6 @@ impl ErrorKind {
             Self::Timeout => "timeout",
             Self::Reset => "reset",
             Self::Protocol => "protocol",
-            Self::Refused => "refused",
         }
     }
 }
@@ -187,6 +188,8 @@ impl VersionSeries {
         });
         let mut recourse = RecourseCounts::default();
         self.workers.iter().for_each(|it| it.recourse.add_to(&mut recourse));
+        let mut queue = QueueCounts::default();
+        self.workers.iter().for_each(|it| it.queue.add_to(&mut queue));
         VersionCounts {
             codes: by_code.collect(),
             codes_other: sum(|it| &it.codes_other),
@@ -198,6 +201,7 @@ impl VersionSeries {
             response_bytes: sum(|it| &it.response_bytes),
             attempts: sum(|it| &it.attempts),
             recourse,
+            queue,
             errors: ErrorKind::ALL
                 .map(|kind| self.workers.iter().map(|it| it.errors[kind as usize].get()).sum()),
         }
@@ -233,6 +237,8 @@ pub struct VersionCounts {
     pub attempts: u64,
     /// What was done about answers that did not come.
     pub recourse: RecourseCounts,
+    /// Who had to wait for a place.
+    pub queue: QueueCounts,
     /// Failed attempts in the order of [`ErrorKind::ALL`].
     pub errors: [u64; ErrorKind::ALL.len()],
 }
@@ -252,6 +258,7 @@ impl VersionCells {
             response_bytes: Count::default(),
             attempts: Count::default(),
             recourse: RecourseCells::default(),
+            queue: QueueCells::default(),
             errors: std::array::from_fn(|_| Count::default()),
             slow: SlowCells::default(),
             limits: Arc::clone(limits),

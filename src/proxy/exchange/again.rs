@@ -3,7 +3,7 @@
 
 use super::super::h1::{self, Asked, BodyReader};
 use super::super::message::Framing;
-use super::{Answer, Buffer, Endpoint, Exchange, Stream};
+use super::{Answer, Buffer, Endpoint, Exchange, Link};
 
 /// Answers that are not passed on until it is known that there is nothing better.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,7 +40,7 @@ impl Spared {
 
 /// An answer that was put by, its head still unread.
 pub struct Aside {
-    upstream: Option<Stream>,
+    upstream: Option<Link>,
     buffer: Option<Buffer>,
     reused: bool,
 }

@@ -144,7 +144,7 @@ impl Exchange<'_> {
     pub(super) fn no_answer(&self) -> Verdict {
         let unheard = self.reused && !self.heard;
         if unheard
-            && let Some(Stream::Outbound(end)) = &self.upstream
+            && let Some(Stream::Outbound(end)) = self.upstream.as_deref()
             && end.is_unprocessed()
         {
             let whole = self.job.upload.can_rewind();
@@ -173,7 +173,7 @@ impl Exchange<'_> {
         let asked = Asked { kind: request.kind, upgrade: request.upgrade };
         let buf = &buffer.filled()[..len];
         h1::parse_response(buf, &self.response_limits(), asked, head).map_err(protocol)?;
-        let from_end = self.upstream.as_ref().is_some_and(Stream::is_end);
+        let from_end = self.upstream.as_deref().is_some_and(Stream::is_end);
         if from_end && head.framing == Framing::UntilClose {
             // Content without a length is announced as chunks; so there is none.
             head.framing = Framing::Length(0);

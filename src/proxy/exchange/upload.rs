@@ -95,7 +95,7 @@ impl Exchange<'_> {
 
     /// While nothing is read from the client, a reset still shows. A client that has only finished
     /// sending still gets its answer.
-    pub(super) fn watch_client(&mut self, client: &mut Client, cx: &mut Context<'_>) -> Step {
+    pub fn watch_client(&mut self, client: &mut Client, cx: &mut Context<'_>) -> Step {
         while !client.eof && client.stream.poll_read_ready(cx).is_ready() {
             let buffer = client.buffer.get_or_insert_with(|| self.worker.stock.buffer());
             if buffer.is_full() {

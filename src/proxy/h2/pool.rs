@@ -16,7 +16,9 @@ use tokio::sync::Notify;
 use tokio::task::spawn_local;
 
 use super::super::deadline::Deadlines;
+use super::super::quota::{Permit, Quota};
 use super::super::stream::Stream;
+use super::super::upstream;
 use super::super::worker::Worker;
 use super::Outbound;
 use super::link::{self, Link};
@@ -43,9 +45,14 @@ const SETTLE_MS: u64 = 2_000;
 /// How long a connection rests on which a request was refused.
 const REST_MS: u64 = 1_000;
 
+/// Somebody on another worker who waits for a connection for so long gets one that is in use here, once what
+/// is under way on it has ended: nothing new is sent on it.
+const YIELD_AFTER_US: u64 = 100_000;
+
 /// The connections of one worker to one endpoint.
-#[derive(Default)]
 pub struct Pool {
+    /// How many connections the version may have.
+    quota: Rc<Quota>,
     open: RefCell<Vec<Rc<Shared>>>,
     opening: Cell<usize>,
     waiting: Cell<usize>,
@@ -72,6 +79,9 @@ struct Shared {
     scheme: &'static str,
     live: Cell<usize>,
     idle_since_ms: Cell<u64>,
+    /// Whether it is given up as soon as it is not used any more.
+    leaving: Cell<bool>,
+    quota: Rc<Quota>,
     /// Whether the endpoint has said how many requests it takes at once.
     settled: Cell<bool>,
     rests_until_ms: Cell<u64>,
@@ -92,6 +102,8 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.0.live.set(self.0.live.get() - 1);
         self.0.idle_since_ms.set(self.0.deadlines.recent_ms());
+        // Somebody may wait for it, if there can be no other connection.
+        self.0.quota.look();
     }
 }
 
@@ -102,7 +114,7 @@ impl Shared {
 
     fn has_place(&self) -> bool {
         let rested = self.deadlines.recent_ms() >= self.rests_until_ms.get();
-        self.live.get() < self.streams_max() && rested
+        self.live.get() < self.streams_max() && rested && !self.leaving.get()
     }
 
     /// Requests under way at once; one before the endpoint has said how many it takes.
@@ -133,6 +145,12 @@ enum Turn {
 }
 
 impl Pool {
+    /// No connections yet.
+    pub fn new(quota: Rc<Quota>) -> Self {
+        let (open, news) = (RefCell::default(), Rc::default());
+        Self { quota, open, opening: Cell::new(0), waiting: Cell::new(0), news }
+    }
+
     /// Whether there is no connection.
     pub fn is_cold(&self) -> bool {
         self.open.borrow().is_empty() && self.opening.get() == 0
@@ -144,11 +162,13 @@ impl Pool {
         open.iter().find(|it| it.has_place()).map(|it| Stream::Outbound(Box::new(it.take())))
     }
 
-    /// A place on a connection, which `connect` opens if need be. Whether the connection was there before.
+    /// A place on a connection, which `connect` opens if need be, once `permit` allows it. Whether the
+    /// connection was there before.
     pub async fn take_or_open<E>(
         &self,
         worker: &Rc<Worker>,
-        connect: impl AsyncFnOnce() -> Result<Stream, E>,
+        permit: impl FnOnce() -> Result<Permit, E>,
+        connect: impl AsyncFnOnce(Permit) -> Result<upstream::Link, E>,
         failed: impl Fn(io::Error) -> E,
     ) -> Result<(Stream, bool), E> {
         loop {
@@ -167,8 +187,9 @@ impl Pool {
                 return self.take().map(|it| (it, true)).ok_or_else(|| failed(not_opened()));
             }
         }
+        let permit = permit()?;
         let opening = Opening::new(self);
-        let shared = begin(worker, &self.news, connect().await?).map_err(&failed)?;
+        let shared = begin(worker, self, connect(permit).await?).map_err(&failed)?;
         let stream = shared.take();
         self.open.borrow_mut().push(shared);
         opening.succeeded();
@@ -182,6 +203,23 @@ impl Pool {
             true => Turn::Wait,
             false => Turn::Open,
         }
+    }
+
+    /// Lets go of a connection that nobody uses. Whether there was one; if not, and somebody elsewhere has
+    /// waited for long, one that is in use takes nothing more on.
+    pub fn shed(&self, now_us: u64) -> bool {
+        let mut open = self.open.borrow_mut();
+        if let Some(at) = open.iter().position(|it| it.live.get() == 0) {
+            open.remove(at);
+            return true;
+        }
+        if self.quota.waits_elsewhere_us(now_us) >= YIELD_AFTER_US
+            && !open.iter().any(|it| it.leaving.get())
+            && let Some(first) = open.first()
+        {
+            first.leaving.set(true);
+        }
+        false
     }
 
     /// Lets go of what is closed, or has not been used for too long.
@@ -252,7 +290,8 @@ fn not_opened() -> io::Error {
 }
 
 /// Begins to speak HTTP/2 on a fresh connection.
-fn begin(worker: &Rc<Worker>, news: &Rc<News>, stream: Stream) -> io::Result<Rc<Shared>> {
+fn begin(worker: &Rc<Worker>, pool: &Pool, opened: upstream::Link) -> io::Result<Rc<Shared>> {
+    let (stream, permit) = opened.into_parts();
     let scheme = match (stream.scheme(), stream.protocol()) {
         ("https", Some(b"h2")) => "https",
         // Whoever agrees on nothing would take our first frames for a bad request.
@@ -265,11 +304,18 @@ fn begin(worker: &Rc<Worker>, news: &Rc<News>, stream: Stream) -> io::Result<Rc<
         scheme,
         live: Cell::new(0),
         idle_since_ms: Cell::new(worker.deadlines.now_ms()),
+        leaving: Cell::new(false),
+        quota: Rc::clone(&pool.quota),
         settled: Cell::new(false),
         rests_until_ms: Cell::new(0),
         deadlines: Rc::clone(&worker.deadlines),
     });
-    spawn_local(drive(Rc::clone(worker), Rc::downgrade(&shared), Rc::clone(news), link));
+    let driven = drive(Rc::clone(worker), Rc::downgrade(&shared), Rc::clone(&pool.news), link);
+    spawn_local(async move {
+        driven.await;
+        // As long as there is a connection it has its place.
+        drop(permit);
+    });
     Ok(shared)
 }
 
@@ -301,6 +347,7 @@ async fn drive(worker: Rc<Worker>, shared: std::rc::Weak<Shared>, news: Rc<News>
             if let Some(shared) = shared.upgrade() {
                 shared.settled.set(true);
                 news.places.set(shared.streams_max().clamp(1, STREAMS_MAX));
+                shared.quota.look();
             }
             news.tell(false);
         }

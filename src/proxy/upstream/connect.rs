@@ -36,9 +36,6 @@ pub enum ConnectError {
         /// What is wrong.
         source: io::Error,
     },
-    /// No endpoint is fit for requests.
-    #[error("no endpoint passes its checkups")]
-    NoneReady,
     /// This process has no file descriptor left for it, which is not the endpoint's fault.
     #[error("no file descriptor is left for {endpoint}")]
     NoDescriptor {
@@ -47,6 +44,17 @@ pub enum ConnectError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// Every local port that could reach it is taken, which is not the endpoint's fault either.
+    #[error("no local port is left for {endpoint}")]
+    NoPort {
+        /// Where to.
+        endpoint: EndpointSpec,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// As many connections are open as may be.
+    #[error("no further connection may be opened")]
+    Full,
     /// Nobody answered in time.
     #[error("no connection to {endpoint} within {within:?}")]
     TimedOut {
@@ -72,6 +80,7 @@ pub async fn connect(
         let endpoint = spec.clone();
         match source.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::MFILE | Errno::NFILE) => ConnectError::NoDescriptor { endpoint, source },
+            Some(Errno::ADDRNOTAVAIL) => ConnectError::NoPort { endpoint, source },
             _ if reached.get() => ConnectError::Tls { endpoint, source },
             _ => ConnectError::Failed { endpoint, source },
         }

@@ -13,9 +13,11 @@ use std::time::Duration;
 use crate::routing::{Anchor, Protocol};
 
 use super::super::connection::Peer;
+use super::super::quota::Quota;
 use super::super::stream::Stream;
 use super::connect::{ConnectError, connect};
 use super::health::Health;
+use super::link::Link;
 use super::names::Names;
 use super::shelf::Shelf;
 use super::site::Site;
@@ -30,6 +32,8 @@ pub struct Endpoint {
     pub name: Box<str>,
     /// The same as a number, for a balance by hash.
     pub anchor: Anchor,
+    /// How many connections its version may have.
+    pub(super) quota: Rc<Quota>,
     /// Connections that serve anybody.
     pub(super) shared: Rc<Shelf>,
     /// Connections that serve one client's connection, by who that is. As long as an entry is here its key
@@ -47,14 +51,14 @@ struct OfClient {
 /// A connection to an endpoint.
 pub struct Checkout {
     /// The connection.
-    pub stream: Stream,
+    pub stream: Link,
     /// Whether it has carried a request before: then its end may have been on the way already.
     pub reused: bool,
 }
 
 impl Endpoint {
     /// Knows nothing yet.
-    pub fn new(site: Site, health: Arc<Health>, keep_alive: Duration) -> Self {
+    pub fn new(site: Site, health: Arc<Health>, keep_alive: Duration, quota: &Rc<Quota>) -> Self {
         let name = match site.address {
             Some(address) => SocketAddr::new(address, site.spec.port).to_string(),
             None => site.spec.to_string(),
@@ -64,7 +68,8 @@ impl Endpoint {
             health,
             anchor: Anchor::of(&name),
             name: name.into(),
-            shared: Rc::default(),
+            quota: Rc::clone(quota),
+            shared: Rc::new(Shelf::new(quota)),
             of_clients: RefCell::default(),
             in_flight: Cell::new(0),
             keep_alive: Cell::new(keep_alive),
@@ -88,7 +93,7 @@ impl Endpoint {
         match &opened {
             Ok(_) => self.health.connected(),
             // Not its fault.
-            Err(ConnectError::NoDescriptor { .. }) => {}
+            Err(ConnectError::NoDescriptor { .. } | ConnectError::NoPort { .. }) => {}
             Err(_) => self.health.not_connected(),
         }
         opened
@@ -106,7 +111,7 @@ impl Endpoint {
         }
         let mut of_clients = self.of_clients.borrow_mut();
         let own = of_clients.entry(Rc::as_ptr(client)).or_insert_with(|| {
-            let shelf = Rc::default();
+            let shelf = Rc::new(Shelf::new(&self.quota));
             client.owns(&shelf);
             OfClient { client: Rc::downgrade(client), shelf }
         });
@@ -118,18 +123,25 @@ impl Endpoint {
         let shelf = self.shelf(client);
         let stream = match self.site.spec.protocol {
             Protocol::Http1 => shelf.take(self.keep_alive.get(), now_ms),
-            Protocol::Http2 => shelf.streams.take(),
+            Protocol::Http2 => shelf.streams.take().map(Link::of_stream),
         };
         stream.map(|stream| Checkout { stream, reused: true })
     }
 
     /// Takes back a connection that has served `client`.
-    pub fn put_back(&self, client: &Rc<Peer>, stream: Stream, now_ms: u64) {
+    pub fn put_back(&self, client: &Rc<Peer>, stream: Link, now_ms: u64) {
         self.shelf(client).put(stream, now_ms);
     }
 
-    /// Closes what is too old or was closed by the other side, or by whose client is gone.
+    /// Closes a connection that nobody uses, the oldest of a shelf. Whether there was one.
+    pub fn shed(&self, now_us: u64) -> bool {
+        let of_clients = || self.of_clients.borrow().values().any(|it| it.shelf.shed(now_us));
+        self.shared.shed(now_us) || of_clients()
+    }
+
+    /// Closes what is too old or was closed by the other side, or by whose client is gone; and what is too much.
     pub fn prune(&self, now_ms: u64) {
+        while self.quota.is_over() && self.shed(0) {}
         self.shared.prune(self.keep_alive.get(), now_ms);
         self.of_clients.borrow_mut().retain(|_, own| {
             own.shelf.prune(self.keep_alive.get(), now_ms);

@@ -4,31 +4,40 @@
 //! it is called, by one client's connection.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::super::h2::Pool;
-use super::super::stream::Stream;
+use super::super::quota::Quota;
+use super::link::Link;
 
 /// Unused connections kept on one shelf. More are closed.
 const IDLE_MAX: usize = 1024;
 
 /// Unused connections.
-#[derive(Default)]
 pub struct Shelf {
+    /// How many the version may have.
+    quota: Rc<Quota>,
     /// Connections on which HTTP/2 is spoken.
     pub(super) streams: Pool,
     idle: RefCell<Vec<Idle>>,
 }
 
 struct Idle {
-    stream: Stream,
+    stream: Link,
     since_ms: u64,
 }
 
 impl Shelf {
+    /// Nothing lies here yet.
+    pub(super) fn new(quota: &Rc<Quota>) -> Self {
+        let (streams, idle) = (Pool::new(Rc::clone(quota)), RefCell::default());
+        Self { quota: Rc::clone(quota), streams, idle }
+    }
+
     /// The connection that was used last, if one is still good: open and silent. Bytes that nobody
     /// asked for would be taken for the answer to the next request (response splitting).
-    pub(super) fn take(&self, keep_alive: Duration, now_ms: u64) -> Option<Stream> {
+    pub(super) fn take(&self, keep_alive: Duration, now_ms: u64) -> Option<Link> {
         let keep_ms = keep_alive.as_millis() as u64;
         let mut idle = self.idle.borrow_mut();
         while let Some(Idle { mut stream, since_ms }) = idle.pop() {
@@ -40,11 +49,26 @@ impl Shelf {
     }
 
     /// Takes back a connection whose exchange ended at a message boundary with nothing left to read.
-    pub(super) fn put(&self, mut stream: Stream, now_ms: u64) {
+    pub(super) fn put(&self, mut stream: Link, now_ms: u64) {
+        if self.quota.is_wanted_elsewhere() {
+            // Whoever needs it is on another worker, and opens one in its place.
+            return;
+        }
         let mut idle = self.idle.borrow_mut();
         if idle.len() < IDLE_MAX && stream.is_silent() {
             idle.push(Idle { stream, since_ms: now_ms });
+            drop(idle);
+            self.quota.look();
         }
+    }
+
+    /// Closes a connection that nobody uses, the oldest. Whether there was one.
+    pub(super) fn shed(&self, now_us: u64) -> bool {
+        let mut idle = self.idle.borrow_mut();
+        let oldest = (!idle.is_empty()).then(|| idle.remove(0));
+        // Before its place is given to somebody who might look here.
+        drop(idle);
+        oldest.is_some() || self.streams.shed(now_us)
     }
 
     /// Closes what is too old or was closed by the other side.

@@ -57,6 +57,9 @@ impl Lines {
         if let Some(us) = it.facts.upstream_us {
             object.millis("upstream_ms", us);
         }
+        if it.facts.queued_us > 0 {
+            object.millis("queued_ms", it.facts.queued_us);
+        }
         object.number("bytes_in", it.facts.request_bytes);
         object.number("bytes_out", it.facts.response_bytes);
         object.part("route", it, Part::Route);

@@ -60,6 +60,8 @@ pub struct Facts {
     pub total_us: u64,
     /// From sending it to the head of the version's answer.
     pub upstream_us: Option<u64>,
+    /// How long it waited for a place under the limits of its version; 0 if it did not.
+    pub queued_us: u64,
     /// What the client was sent; `None` if it was gone before.
     pub status: Option<u16>,
     /// The word of `x-tidegate-error`, also if the answer had begun; empty if nothing failed here.

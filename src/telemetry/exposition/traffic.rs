@@ -4,7 +4,8 @@ use prometheus::proto::MetricFamily;
 
 use crate::model::Histogram;
 use crate::telemetry::{
-    ErrorKind, HandshakeFailure, Mirrored, RejectReason, Trouble, Unrouted, VersionCounts,
+    ErrorKind, HandshakeFailure, LimitKind, Mirrored, RejectReason, Trouble, TurnedAway, Unrouted,
+    VersionCounts,
 };
 
 use super::family::Family;
@@ -28,6 +29,10 @@ pub(super) fn of_versions(rows: &[VersionRow]) -> Vec<MetricFamily> {
         "tidegate_mirror_requests_total",
         "Copies of requests for a version that answers nobody, by what came of them.",
     );
+    let mut limited = Family::counter(
+        "tidegate_limited_total",
+        "Requests that found no place under a limit of the version, by limit and reason.",
+    );
     for (service, version, counts) in rows {
         let names = [("service", service.as_str()), ("version", version.as_str())];
         for (code, n) in &codes_of(counts) {
@@ -47,11 +52,24 @@ pub(super) fn of_versions(rows: &[VersionRow]) -> Vec<MetricFamily> {
         for (outcome, n) in Mirrored::ALL.iter().zip(counts.recourse.mirrored) {
             mirrored.add(&[names[0], names[1], ("result", outcome.as_str())], n as f64);
         }
+        for (limit, by_reason) in LimitKind::ALL.iter().zip(counts.queue.turned_away) {
+            for (why, n) in TurnedAway::ALL.iter().zip(by_reason) {
+                let labels = [names[0], names[1], ("limit", limit.as_str()), ("reason", why.as_str())];
+                limited.add(&labels, n as f64);
+            }
+        }
     }
-    let mut families = vec![requests.done(), errors.done(), retries.done(), shielded.done(), mirrored.done()];
+    let mut families = vec![
+        requests.done(),
+        errors.done(),
+        retries.done(),
+        shielded.done(),
+        mirrored.done(),
+        limited.done(),
+    ];
     for (family, value) in plain_families() {
         families.push(for_each_version(family, rows, |family, labels, counts| {
-            family.add(labels, value(counts) as f64);
+            family.add(labels, value(counts));
         }));
     }
     for (family, durations) in duration_families() {
@@ -121,7 +139,8 @@ pub(super) fn of_listeners(rows: &[ListenerRow]) -> Vec<MetricFamily> {
 pub(super) fn series_of(counts: &VersionCounts) -> u64 {
     // A histogram has its buckets, `+Inf`, sum and count.
     let histograms = duration_families().len() * (REQUEST_BOUNDS_US.len() + 3);
-    let words = ErrorKind::ALL.len() + 2 * Trouble::ALL.len() - 1 + Mirrored::ALL.len();
+    let limited = LimitKind::ALL.len() * TurnedAway::ALL.len();
+    let words = ErrorKind::ALL.len() + 2 * Trouble::ALL.len() - 1 + Mirrored::ALL.len() + limited;
     (codes_of(counts).len() + words + plain_families().len() + histograms) as u64
 }
 
@@ -142,28 +161,48 @@ fn codes_of(counts: &VersionCounts) -> Vec<(String, u64)> {
     all
 }
 
-type ReadNumber = fn(&VersionCounts) -> u64;
+type ReadNumber = fn(&VersionCounts) -> f64;
 type ReadDurations = fn(&VersionCounts) -> &Histogram;
 
-fn plain_families() -> [(Family, ReadNumber); 6] {
+fn plain_families() -> [(Family, ReadNumber); 9] {
     [
-        (Family::gauge("tidegate_requests_in_flight", "Requests under way."), |it| it.in_flight),
-        (Family::counter("tidegate_request_bytes_total", "Body bytes from clients."), |it| it.request_bytes),
-        (Family::counter("tidegate_response_bytes_total", "Body bytes to clients."), |it| it.response_bytes),
-        (Family::counter("tidegate_attempts_total", "Requests sent to an endpoint."), |it| it.attempts),
+        (
+            Family::gauge("tidegate_requests_in_flight", "Requests under way, those that wait included."),
+            |it| it.in_flight as f64,
+        ),
+        (Family::gauge("tidegate_requests_waiting", "Requests that wait for a place under a limit."), |it| {
+            it.queue.waiting() as f64
+        }),
+        (
+            Family::counter("tidegate_queued_total", "Requests that had to wait for a place under a limit."),
+            |it| it.queue.entered as f64,
+        ),
+        (
+            Family::counter("tidegate_queue_seconds_total", "Time that requests have waited for a place."),
+            |it| it.queue.waited_us as f64 / 1e6,
+        ),
+        (Family::counter("tidegate_request_bytes_total", "Body bytes from clients."), |it| {
+            it.request_bytes as f64
+        }),
+        (Family::counter("tidegate_response_bytes_total", "Body bytes to clients."), |it| {
+            it.response_bytes as f64
+        }),
+        (Family::counter("tidegate_attempts_total", "Requests sent to an endpoint."), |it| {
+            it.attempts as f64
+        }),
         (
             Family::counter(
                 "tidegate_retries_denied_total",
                 "Further attempts that the budget did not allow.",
             ),
-            |it| it.recourse.retries_denied,
+            |it| it.recourse.retries_denied as f64,
         ),
         (
             Family::counter(
                 "tidegate_shields_denied_total",
                 "Failures of the version on trial that the budget passed on to users.",
             ),
-            |it| it.recourse.shields_denied,
+            |it| it.recourse.shields_denied as f64,
         ),
     ]
 }
