@@ -23,6 +23,7 @@ mod fault;
 mod fields;
 mod guard;
 mod health;
+mod limits;
 mod listen;
 mod load;
 mod merged;

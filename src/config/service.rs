@@ -16,7 +16,8 @@ use super::domain::ServiceConfig;
 use super::fields::{self, Fields, Shape};
 use super::guard::{self, Guards};
 use super::health;
-use super::listen::{bytes, count, timeout};
+use super::limits::limits;
+use super::listen::timeout;
 use super::node::{Entry, Node};
 use super::preview;
 use super::problem::{Problems, Report};
@@ -63,21 +64,6 @@ pub(super) const TIMEOUTS: Shape = Shape {
     keys: &["connect", "head", "request", "idle", "keep_alive", "drain"],
 };
 
-pub(super) const LIMITS: Shape = Shape {
-    name: "Limits",
-    what: "the limits of a service",
-    keys: &[
-        "connections",
-        "in_flight",
-        "queue",
-        "queue_wait",
-        "body",
-        "response_head",
-        "response_headers",
-        "interim",
-    ],
-};
-
 pub(super) const DEFAULTS: Shape = Shape {
     name: "Defaults",
     what: "`defaults`",
@@ -94,12 +80,6 @@ pub(super) const DEFAULTS: Shape = Shape {
         "panic",
     ],
 };
-
-/// More connections than a process can have, and requests than one version can have on them.
-const PLACES_MAX: u64 = 10_000_000;
-
-/// More would wait in vain, and each holds some kilobytes.
-const QUEUE_MAX: u64 = 100_000;
 
 /// What services have that do not say otherwise.
 #[derive(Clone, Debug, Default)]
@@ -271,33 +251,6 @@ fn timeouts(node: &Node, base: Timeouts, problems: &mut Problems) -> Option<Time
     fields.set("keep_alive", &mut it.keep_alive, problems, timeout);
     fields.set("drain", &mut it.drain, problems, |node, problems| {
         if node.is_word("off") { Some(None) } else { timeout(node, problems).map(Some) }
-    });
-    Some(it)
-}
-
-fn limits(node: &Node, base: ServiceLimits, problems: &mut Problems) -> Option<ServiceLimits> {
-    let fields = Fields::of(node, node.at, &LIMITS, problems)?;
-    let mut it = base;
-    for (key, most) in [("connections", &mut it.connections), ("in_flight", &mut it.in_flight)] {
-        fields.set(key, most, problems, |node, problems| {
-            if node.is_word("off") { Some(None) } else { count(node, PLACES_MAX, problems).map(Some) }
-        });
-    }
-    fields.set("queue", &mut it.queue, problems, |node, problems| {
-        if node.is_word("off") { Some(0) } else { count(node, QUEUE_MAX, problems) }
-    });
-    fields.set("queue_wait", &mut it.queue_wait, problems, timeout);
-    fields.set("body", &mut it.body, problems, |node, problems| {
-        if node.is_word("off") { Some(None) } else { fields::parsed(node, text::size, problems).map(Some) }
-    });
-    fields.set("response_head", &mut it.response_head, problems, |node, problems| {
-        bytes(node, 1024, 1 << 20, problems)
-    });
-    fields.set("response_headers", &mut it.response_headers, problems, |node, problems| {
-        count(node, 1000, problems)
-    });
-    fields.set("interim", &mut it.interim, problems, |node, problems| {
-        fields::integer(node, 0, 100, problems).and_then(|it| u32::try_from(it).ok())
     });
     Some(it)
 }

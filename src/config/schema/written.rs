@@ -351,13 +351,6 @@ pub(super) enum SizeOrOff {
 
 #[derive(JsonSchema)]
 #[schemars(untagged, inline)]
-pub(super) enum CountOrOff {
-    Off(Off),
-    Count(u64),
-}
-
-#[derive(JsonSchema)]
-#[schemars(untagged, inline)]
 pub(super) enum DurationOrOff {
     Off(Off),
     Duration(Duration),

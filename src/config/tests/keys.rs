@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::fields::Shape;
 use super::super::{
-    access_log, admin, balance, check, condition, dns, edit, fault, guard, health, listen, load,
+    access_log, admin, balance, check, condition, dns, edit, fault, guard, health, limits, listen, load,
     notifications, preview, query, rate, recourse, request_id, rollout, route, schema, service, step, tls,
     trace, version,
 };
@@ -54,7 +54,7 @@ const SHAPES: &[&Shape] = &[
     &route::MATCH,
     &route::ROUTE,
     &service::DEFAULTS,
-    &service::LIMITS,
+    &limits::LIMITS,
     &dns::DNS,
     &health::HEALTH,
     &health::EJECT,

@@ -8,7 +8,7 @@ use super::super::units::{Duration, OneOrMany, Percent, Size, Text};
 use super::guard::GuardForm;
 use super::health::{EjectForm, HealthForm, PercentOrOff};
 use super::recourse::{Mirror, RetryForm, ShieldForm};
-use super::{CountOrOff, DurationOrOff, SizeOrOff};
+use super::{DurationOrOff, Off, SizeOrOff};
 
 /// A service. To release, change `live`.
 #[derive(JsonSchema)]
@@ -273,6 +273,13 @@ pub(in super::super) struct Limits {
     response_headers: Option<u64>,
     /// Most interim (1xx) responses before a final one; more is answered 502. From 0 to 100. Default: `8`.
     interim: Option<u64>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+pub(in super::super) enum CountOrOff {
+    Off(Off),
+    Count(u64),
 }
 
 /// How a new `live` is released.
