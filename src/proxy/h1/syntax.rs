@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 /// Whether `byte` may be part of a method or a field name.
-pub fn is_token_byte(byte: u8) -> bool {
+pub const fn is_token_byte(byte: u8) -> bool {
     matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'z' | b'|' | b'~')
         || byte.is_ascii_digit()
         || byte.is_ascii_uppercase()

@@ -211,7 +211,10 @@ impl Connection {
         let session = Rc::clone(&self.link.session);
         let inbound = Inbound::new(session, opened.place, Rc::clone(&self.account), is_call);
         let live = self.account.begin();
-        spawn_local(async move { exchange(&worker, &local, spec, peer, opened, inbound, live).await });
+        // On the heap: whoever runs a task moves what it is given several times.
+        spawn_local(Box::pin(async move {
+            exchange(&worker, &local, spec, peer, opened, inbound, live).await;
+        }));
     }
 }
 

@@ -155,7 +155,7 @@ impl<'a> First<'a> {
 /// RFC 9113 sections 8.2.1 and 8.2.2. A name that begins with a colon comes too late.
 fn check_line(name: &[u8], value: &[u8]) -> Result<(), Malformed> {
     let sound = !name.is_empty()
-        && name.iter().all(|it| is_token_byte(*it) && !it.is_ascii_uppercase())
+        && name.iter().all(|it| NAME_BYTES[usize::from(*it)])
         && value.iter().all(|it| is_value_byte(*it));
     let of_http1 = match name {
         b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"upgrade" => true,
@@ -309,6 +309,16 @@ fn lines_of(lines: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
         Some((name, value.get(2..).unwrap_or_default()))
     })
 }
+
+/// Whether a byte may be part of a name: one of a token, and none in upper case.
+static NAME_BYTES: [bool; 256] = {
+    let (mut may, mut byte) = ([false; 256], 0);
+    while byte < 256 {
+        may[byte] = is_token_byte(byte as u8) && !(byte as u8).is_ascii_uppercase();
+        byte += 1;
+    }
+    may
+};
 
 /// Where the status stands in what we write.
 const STATUS_AT: usize = "HTTP/1.1 ".len();

@@ -30,11 +30,16 @@ pub(super) fn read(bytes: &[u8], bits: u32) -> Result<(usize, &[u8]), Garbled> {
 }
 
 /// Appends a number behind a `mark` in the bits that its prefix leaves free.
+#[inline]
 pub(super) fn write(number: usize, bits: u32, mark: u8, out: &mut Vec<u8>) {
     let most = (1_usize << bits) - 1;
     if number < most {
         return out.push(mark | number as u8);
     }
+    write_long(number, most, mark, out);
+}
+
+fn write_long(number: usize, most: usize, mark: u8, out: &mut Vec<u8>) {
     out.push(mark | most as u8);
     let mut rest = number - most;
     while rest >= 128 {

@@ -86,13 +86,14 @@ impl Session {
             return wrong(Code::PROTOCOL_ERROR);
         }
         if stream.begun {
-            let mut lines = Vec::new();
+            let mut lines = Vec::with_capacity(TRAILERS_USUAL);
             let sound = text::write_trailers(&self.fields, &mut lines).is_ok();
             if !kind.ends || !sound || stream.awaited.is_some_and(|it| it > 0) {
                 return wrong(Code::PROTOCOL_ERROR);
             }
             stream.trailers = self.rules.asks.then_some(lines);
         } else {
+            stream.heads.reserve(HEAD_USUAL);
             let facts = text::write_response(&self.fields, kind.ends, &mut stream.heads);
             let Ok(facts) = facts else { return wrong(Code::PROTOCOL_ERROR) };
             if stream.heads.len() > HEADS_MAX {
@@ -157,5 +158,8 @@ impl Session {
     }
 }
 
-/// Room for the head of most requests.
+/// Room for the head of most requests, and of most answers.
 const HEAD_USUAL: usize = 512;
+
+/// Room for the trailers of most calls.
+const TRAILERS_USUAL: usize = 128;
