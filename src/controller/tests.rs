@@ -2,6 +2,7 @@
 //! weights, the real judge, a real journal that can be told to fail or to hang.
 
 mod commands;
+mod deployed;
 mod disk;
 mod random;
 mod releases;
@@ -16,10 +17,11 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
-use crate::config::{AdminSpec, Config, ServiceConfig};
+use crate::config::{Addition, AdminSpec, Config, ServiceConfig};
 use crate::model::{
     Fingerprint, Generation, Histogram, LaneTally, ServiceName, Tally, Timestamp, VersionName, Weight,
 };
+use crate::release::Version;
 use crate::release::tests::{plan, span};
 use crate::routing::{
     Balance, EndpointHost, EndpointSpec, ErrorStatus, Matcher, Publisher, ServiceLimits, ServiceSpec,
@@ -239,6 +241,28 @@ impl Rig {
         let by = Actor { name: "ann".into(), via: Via::Cli };
         let it =
             Asked { service: "shop".parse().unwrap(), command, addition: None, by, expected_step: expected };
+        let jobs = self.core.command(it, reply, self.now);
+        self.write(jobs);
+        answer
+    }
+
+    /// The answer to a `deploy` of v4, if it has come.
+    fn deploy_now(&mut self) -> oneshot::Receiver<Result<Answer, Refused>> {
+        let (reply, answer) = oneshot::channel();
+        let by = Actor { name: "ann".into(), via: Via::Cli };
+        let spec = config("v4", &["v4"], FLIP).services[0].spec.versions[0].clone();
+        let version = Version { name: spec.name.clone(), fingerprint: spec.fingerprint };
+        let definition = "http://v4.example".to_owned();
+        let service: ServiceName = "shop".parse().unwrap();
+        let addition = Addition {
+            service: service.clone(),
+            spec,
+            definition: definition.clone(),
+            read: Vec::new(),
+            digest: 0,
+        };
+        let command = Command::Deploy { version, definition, reason: None };
+        let it = Asked { service, command, addition: Some(addition), by, expected_step: None };
         let jobs = self.core.command(it, reply, self.now);
         self.write(jobs);
         answer

@@ -211,6 +211,7 @@ fn retry(mut state: State, by: Actor, now: Timestamp) -> (State, Vec<Effect>) {
             state.moves += 1;
             state.phase = Phase::Live;
             state.asked_by = by.clone();
+            state.asked_at = now;
             let text = format!("{wanted} may be tried again");
             note(state, What::Retried, by, &wanted, text, now)
         }

@@ -25,6 +25,7 @@ pub(super) fn deploy(state: State, it: Deployed, reason: Option<&str>) -> (State
     state.deployed.push(it);
     state.wanted = version.clone();
     state.asked_by = by.clone();
+    state.asked_at = now;
     // Nobody has looked at its endpoints yet.
     state.ready.canary = true;
     state.moves += 1;

@@ -48,8 +48,7 @@ fn live(state: &State) -> Option<Drift> {
     };
     let wanted = &state.wanted;
     if wanted.name != filed.name && !state.is_withdrawn(wanted.fingerprint) {
-        let deployed = state.deployed.iter().find(|it| it.version.name == wanted.name);
-        return deployed.map(|it| drift(wanted, &it.by, it.at));
+        return Some(drift(wanted, &state.asked_by, state.asked_at));
     }
     let withdrawn =
         |which: &Version| state.quarantine.iter().find(|it| it.version.fingerprint == which.fingerprint);

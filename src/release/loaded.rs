@@ -38,6 +38,7 @@ pub(super) fn loaded(plan: &Plan, mut state: State, it: Loaded, now: Timestamp) 
     if changed {
         state.wanted = wanted.clone();
         state.asked_by = it.by.clone();
+        state.asked_at = now;
         // Nobody has looked at its endpoints yet.
         state.ready.canary = true;
     }

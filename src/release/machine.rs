@@ -26,6 +26,7 @@ pub fn adopt(live: Version, by: Actor, now: Timestamp) -> (State, Vec<Effect>) {
         filed: live.clone(),
         deployed: Vec::new(),
         asked_by: by.clone(),
+        asked_at: now,
         release: 0,
         moves: 0,
         quarantine: Vec::new(),

@@ -23,6 +23,8 @@ pub struct State {
     pub deployed: Vec<Deployed>,
     /// Who asked for what is wanted: the file, or the person who deployed it or lifted its quarantine.
     pub asked_by: Actor,
+    /// When.
+    pub asked_at: Timestamp,
     /// Number of the newest release; 0 before the first. It seeds the sticky assignment.
     pub release: u64,
     /// How often the split or the phase changed. A command may say which count it was meant for.

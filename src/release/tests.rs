@@ -1,6 +1,7 @@
 //! Scripts against the machine, and the words that they are written in.
 
 mod gates;
+mod merges;
 mod scenarios;
 
 mod table;

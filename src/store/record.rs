@@ -71,6 +71,8 @@ struct StateFile {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     deployed: Vec<DeployedFile>,
     asked_by: ActorFile,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked_at_us: Option<u64>,
     release: u64,
     moves: u64,
     quarantine: Vec<WithdrawnFile>,
@@ -204,6 +206,7 @@ impl StateFile {
             filed: (it.filed != it.wanted).then(|| VersionFile::of(&it.filed)),
             deployed: it.deployed.iter().map(DeployedFile::of).collect(),
             asked_by: ActorFile::of(&it.asked_by),
+            asked_at_us: Some(it.asked_at.0).filter(|it| *it > 0),
             release: it.release,
             moves: it.moves,
             quarantine: it.quarantine.iter().map(WithdrawnFile::of).collect(),
@@ -224,6 +227,7 @@ impl StateFile {
             deployed: self.deployed.into_iter().map(DeployedFile::meant).collect::<Result<_, _>>()?,
             wanted,
             asked_by: self.asked_by.meant(),
+            asked_at: Timestamp(self.asked_at_us.unwrap_or_default()),
             release: self.release,
             moves: self.moves,
             quarantine: self.quarantine.into_iter().map(WithdrawnFile::meant).collect::<Result<_, _>>()?,

@@ -311,3 +311,31 @@ fn what_people_did_survives_unchanged_files_and_restarts() {
     is_at(&gate, "v2", 0.15);
     until("no drift", || drift(&gate).is_empty().then_some(()));
 }
+
+/// A file that is loaded over and over while a release climbs, and while one is taken back, moves nothing.
+#[test]
+fn loads_in_the_middle_of_a_release_neither_hurry_nor_stop_it() {
+    let (one, two) = two();
+    let step = |it: &str| format!("{{weight: {it}, for: 300ms, requests: 20}}");
+    let rollout = format!("rollout: {{steps: [{}, {}], watch: 300ms}}", step("20%"), step("50%"));
+    let gate = gate_of(&one, &rollout);
+    let users = load(&gate);
+    deploys(&gate, &format!("v2={}", url(&two)));
+    for _ in 0..5 {
+        load_the_same(&gate);
+    }
+    let outcome = gate.command("status shop --wait --timeout 60s");
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    let release = gate.release();
+    assert_eq!((&release["stable"], &release["release"]), (&"v2".into(), &1.into()), "{release:#}");
+    let told = gate.command("history shop --limit 100").out;
+    for word in ["  v2 0% → 20%", "  v2 20% → 50%", "  v2 50% → 100%"] {
+        assert_eq!(told.matches(word).count(), 1, "{word} in\n{told}");
+    }
+    assert_eq!(gate.command("rollback shop").code, 0);
+    for _ in 0..3 {
+        load_the_same(&gate);
+        assert_eq!((gate.state().as_str(), gate.weight("v1")), ("ROLLED BACK", 1.0));
+    }
+    users.stop().assert_all("200");
+}

@@ -121,3 +121,19 @@ proptest! {
         replayed(all);
     }
 }
+
+#[test]
+fn a_version_of_run_time_replays_bit_for_bit() {
+    let mut rig = Rig::new(CANARY);
+    rig.load("v2", CANARY).unwrap();
+    rig.run("10s");
+    rig.deploy_now().try_recv().unwrap().unwrap();
+    rig.run("10s");
+    rig.load("v2", CANARY).unwrap();
+    rig.run("70s");
+    rig.command(rollback()).unwrap();
+    rig.load("v3", CANARY).unwrap();
+    rig.run("10s");
+    let (looks, decisions) = replayed(rig.kept.take());
+    assert!(looks > 100 && decisions >= 6, "{looks} {decisions}");
+}

@@ -7,7 +7,7 @@ use super::*;
 const PLANS: [&str; 3] = ["5% 5m | 25% 10m | 50% 10m, watch 5m", "watch 5m", "1% 1m | 10% 5m, watch 1m"];
 
 /// Events, half of them such as let a release go on.
-const EVENTS: [&str; 24] = [
+const EVENTS: [&str; 27] = [
     "fine",
     "fine",
     "fine",
@@ -32,6 +32,9 @@ const EVENTS: [&str; 24] = [
     "live v3",
     "live v2'",
     "live v3 of v2 v3",
+    "deploy v4",
+    "deploy v4'",
+    "deploy v5",
 ];
 
 #[derive(Clone, Debug)]

@@ -24,7 +24,7 @@ const MOVES: u64 = 48;
 fn no_seed_breaks_a_promise() {
     let replayed = std::env::var("TIDEGATE_SEED").ok().and_then(|it| it.parse::<u64>().ok());
     let seeds = replayed.map_or(0..SEEDS, |it| it..it + 1);
-    let mut reached = [0u32; 9];
+    let mut reached = [0u32; 10];
     for seed in seeds {
         let mut search = Search::of(seed);
         let result = search.run();
@@ -42,8 +42,18 @@ fn no_seed_breaks_a_promise() {
     assert!(replayed.is_some() || reached.iter().all(|it| *it > 100), "{WORDS:?} reached {reached:?} times");
 }
 
-const WORDS: [&str; 9] =
-    ["LIVE", "VERIFYING", "CANARY", "APPROVAL", "PAUSED", "HELD", "WATCHING", "ROLLED BACK", "completed"];
+const WORDS: [&str; 10] = [
+    "LIVE",
+    "VERIFYING",
+    "CANARY",
+    "APPROVAL",
+    "PAUSED",
+    "HELD",
+    "WATCHING",
+    "ROLLED BACK",
+    "completed",
+    "deployed",
+];
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, and the same for ever.
 pub(super) struct Chance(u64);
@@ -84,7 +94,9 @@ struct Search {
     safe: usize,
     model: Model,
     told: Vec<String>,
-    reached: [u32; 9],
+    reached: [u32; 10],
+    /// The next load brings another plan.
+    edited: bool,
 }
 
 impl Search {
@@ -104,7 +116,8 @@ impl Search {
             state,
             chance,
             told: Vec::new(),
-            reached: [0; 9],
+            reached: [0; 10],
+            edited: false,
         }
     }
 
@@ -182,6 +195,9 @@ impl Search {
                     "rollback v3",
                     "retry",
                     "retry",
+                    "deploy v4",
+                    "deploy v4'",
+                    "deploy v5",
                 ]);
                 self.say(command)
             }
@@ -202,6 +218,7 @@ impl Search {
             89..=91 => {
                 self.plan = plans::random(&mut self.chance);
                 self.told.push("the plan is edited".into());
+                self.edited = true;
                 self.load(self.live.clone())
             }
             92..=95 => {
@@ -288,6 +305,12 @@ impl Search {
         // A raise waits for the disk, and so does the answer to a person: all before is then safe too.
         if after.weight() > before.weight() || matches!(event, Event::Commanded(..)) {
             self.safe = self.journal.len();
+        }
+        if let (Event::Loaded(it), false) = (&event, std::mem::take(&mut self.edited)) {
+            rules::loads(&before, it, &after)?;
+        }
+        if after.deployed.iter().any(|it| it.version == after.stable) {
+            self.count("deployed");
         }
         if after.previous.as_ref().is_some_and(|it| before.stable == it.version) {
             self.count("completed");

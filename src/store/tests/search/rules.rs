@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::model::{Fingerprint, Timestamp, Weight};
 use crate::release::tests::event;
 use crate::release::{
-    Command, Effect, Event, Finding, NoTraffic, OnBreach, Outcome, Permit, Phase, Plan, Promote, Shortfall,
-    Stance, State, Trial, step,
+    Command, Effect, Event, Finding, Loaded, NoTraffic, OnBreach, Outcome, Permit, Phase, Plan, Promote,
+    Shortfall, Stance, State, Trial, Version, step,
 };
 
 /// What an observer knows who sees events and states and none of the reasons.
@@ -102,6 +102,31 @@ impl Model {
             "a rollback would return to a withdrawn version".into()
         })
     }
+}
+
+/// An unchanged file undoes nothing; another `live` is wanted; what was deployed is there until the file names
+/// it or nothing leads to it any more.
+pub(super) fn loads(before: &State, file: &Loaded, after: &State) -> Result<(), String> {
+    let said = |it: &str| format!("{it}, on {file:?}\nfrom {before:?}\nto {after:?}");
+    ensure(after.filed == file.live, || said("it is not known what the file said"))?;
+    if file.live.name != before.filed.name {
+        ensure(after.wanted == file.live, || said("the file does not win"))?;
+    }
+    let defines = |it: &Version| {
+        let filed = file.versions.iter().find(|known| known.name == it.name);
+        filed.map_or(before.deployed.iter().any(|known| known.version == *it), |known| known == it)
+    };
+    let candidate = before.candidate().map(|it| &it.canary);
+    let used = [Some(&before.stable), Some(&before.wanted), candidate, Some(&before.filed)];
+    if file.live == before.filed && used.into_iter().flatten().all(defines) {
+        let undone = after.wanted != before.wanted
+            || after.shares() != before.shares()
+            || after.quarantine != before.quarantine
+            || after.deployed != before.deployed
+            || (before.word() == "PAUSED") != (after.word() == "PAUSED");
+        ensure(!undone, || said("an unchanged file undoes what a person did"))?;
+    }
+    Ok(())
 }
 
 /// From every state a person gets to none in one step, and a second time changes nothing.
