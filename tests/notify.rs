@@ -45,9 +45,11 @@ fn webhook(receiver: &Upstream, more: &str) -> String {
     format!("{{webhook: 'http://{}/hook', local: allow{more}}}", receiver.address())
 }
 
-/// What a receiver was told, in one word each.
+/// What a receiver was told, in one word each; but for whether file and fact differ, which says nothing about
+/// the release.
 fn told(receiver: &Upstream) -> Vec<String> {
-    receiver.requests().iter().map(|it| word(it)).collect()
+    let told = receiver.requests();
+    told.iter().map(word).filter(|it| !["drifted", "in_sync"].contains(&it.as_str())).collect()
 }
 
 fn word(request: &Request) -> String {
@@ -134,12 +136,9 @@ fn a_webhook_hears_of_everything_signed_and_in_order() {
         }
         assert_ne!(verified("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", request), Some(true));
     }
-    until("it is counted", || (count(&gate, "ci", "delivered") == 3.0).then_some(()));
+    until("it is counted", || (count(&gate, "ci", "delivered") >= 3.0).then_some(()));
     let target = target(&gate, "ci");
-    assert_eq!(
-        (&target["waiting"], &target["delivered"], &target["failed"]),
-        (&json!(0), &json!(3), &json!(0))
-    );
+    assert!(target["delivered"].as_u64() >= Some(3) && target["failed"] == 0, "{target:#}");
     assert_eq!(target["place"], format!("http://{}", receiver.address()));
 }
 
@@ -149,7 +148,7 @@ fn what_was_not_taken_is_sent_again_under_the_same_id_and_in_order() {
     let (mut gate, _upstreams) = gate(&webhook(&receiver, ""));
     gate.edit(|it| it.live("v2"));
     gate.reaches("CANARY");
-    until("both are told", || (count(&gate, "webhook", "delivered") >= 2.0).then_some(()));
+    until("both are told", || (told(&receiver).len() >= 4).then_some(()));
     assert_eq!(told(&receiver), ["adopted", "adopted", "adopted", "began"]);
     let ids: Vec<_> =
         receiver.requests().iter().map(|it| it.head.one("webhook-id").unwrap().to_owned()).collect();
@@ -173,7 +172,7 @@ fn a_target_that_hangs_delays_nothing() {
         (told(&good).last().is_some_and(|it| it == "rolled_back")).then_some(())
     });
     let hanging = target(&gate, "hangs");
-    assert_eq!((&hanging["delivered"], &hanging["waiting"]), (&json!(0), &json!(3)), "{hanging:#}");
+    assert!(hanging["delivered"] == 0 && hanging["waiting"].as_u64() >= Some(3), "{hanging:#}");
     // It is told that nobody answered, and that is seen.
     until("nobody answered", || target(&gate, "hangs")["last"]["problem"].as_str().map(str::to_owned));
     assert!(
