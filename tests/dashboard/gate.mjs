@@ -32,15 +32,23 @@ export class Backend {
 }
 
 export class Gate {
-  /// `services` is the YAML below `services:`.
-  static async start(services, more = "") {
+  static running = new Set();
+
+  /// Whatever a scenario that failed has left behind.
+  static async stopAll() {
+    for (const it of Gate.running) await it.stop();
+  }
+
+  /// `services` is the YAML below `services:`, `doors` what is added to `admin`.
+  static async start(services, doors = "") {
     const it = new Gate();
     it.folder = mkdtempSync(join(tmpdir(), "tidegate-dashboard-"));
     [it.front, it.admin] = await freePorts(2);
     it.file = join(it.folder, "tidegate.yaml");
-    it.more = more;
+    it.doors = doors;
     it.url = `http://127.0.0.1:${it.admin}/`;
     it.write(services);
+    Gate.running.add(it);
     await it.run();
     return it;
   }
@@ -48,9 +56,8 @@ export class Gate {
   write(services) {
     this.services = services;
     writeFileSync(this.file, `listen: {main: {port: ${this.front}, bind: 127.0.0.1}}
-admin: {listen: "127.0.0.1:${this.admin}", socket: ${this.folder}/admin.sock}
+admin: {listen: "127.0.0.1:${this.admin}", socket: ${this.folder}/admin.sock${this.doors}}
 state: ${this.folder}/state
-${this.more}
 services:
 ${services}`);
   }
@@ -80,6 +87,7 @@ ${services}`);
   }
 
   async stop() {
+    Gate.running.delete(this);
     this.load?.stop();
     if (this.process.exitCode == null && this.process.signalCode == null) {
       this.process.kill("SIGTERM");

@@ -1,7 +1,7 @@
 // One release after the other, watched and decided in the page.
 
 import assert from "node:assert/strict";
-import {after, before, test} from "node:test";
+import {after, afterEach, before, test} from "node:test";
 import {giveToken, launch, open, serious} from "./browser.mjs";
 import {Backend, Gate, until} from "./gate.mjs";
 
@@ -10,6 +10,7 @@ before(async () => {
   browser = await launch();
   [one, two, broken] = [await Backend.start(0, 4), await Backend.start(0, 5), await Backend.start(0, 4)];
 });
+afterEach(() => Gate.stopAll());
 after(async () => {
   await browser.close();
   [one, two, broken].forEach((it) => it.stop());
@@ -70,7 +71,6 @@ test("a release can be watched, with its evidence", async () => {
   assert.deepEqual(await serious(dark), []);
   await dark.keep("service-dark", true);
   await dark.check();
-  await gate.stop();
 });
 
 test("the token is asked for when it is needed, and kept out of sight", async () => {
@@ -97,7 +97,6 @@ test("the token is asked for when it is needed, and kept out of sight", async ()
   await page.keyboard.press("Escape");
   assert.equal((await gate.service("shop")).state, "CANARY");
   await page.check();
-  await gate.stop();
 });
 
 test("promote by a step, then fully, by its name", async () => {
@@ -127,7 +126,6 @@ test("promote by a step, then fully, by its name", async () => {
   await page.getByText("WATCHING", {exact: true}).waitFor();
   await page.keep("service-watching", true);
   await page.check();
-  await gate.stop();
 });
 
 test("rolling back is one click", async () => {
@@ -145,7 +143,6 @@ test("rolling back is one click", async () => {
   await button(page, "Retry v2").click();
   await until("it is tried again", async () => (await gate.service("shop")).state === "CANARY");
   await page.check();
-  await gate.stop();
 });
 
 test("a canary that fails goes by itself, and the page tells why", async () => {
@@ -162,7 +159,6 @@ test("a canary that fails goes by itself, and the page tells why", async () => {
   assert.match(await decision.textContent(), /canary: \d+ of \d+ bad/);
   assert.match(await page.locator("#spoken").textContent(), /shop: v3 is out/);
   await page.check();
-  await gate.stop();
 });
 
 test("a button that is out of date does nothing and says so", async () => {
@@ -183,7 +179,6 @@ test("a button that is out of date does nothing and says so", async () => {
   assert.equal((await gate.service("shop")).weight_percent, 50, "one promotion, not two");
   await page.keep("service-moved");
   await page.check();
-  await gate.stop();
 });
 
 test("freeze and unfreeze", async () => {
@@ -204,7 +199,6 @@ test("freeze and unfreeze", async () => {
   await page.getByRole("dialog").getByRole("button", {name: "Unfreeze"}).click();
   await page.getByText(/Frozen by/).waitFor({state: "hidden"});
   await page.check();
-  await gate.stop();
 });
 
 test("everything by keyboard", async () => {
@@ -240,5 +234,4 @@ test("everything by keyboard", async () => {
   await giveToken(page, gate.token);
   await until("v1 has everything", async () => (await gate.service("shop")).state === "ROLLED BACK");
   await page.check();
-  await gate.stop();
 });

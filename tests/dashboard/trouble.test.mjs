@@ -1,7 +1,7 @@
 // When the server goes away, and when what it says was written by somebody hostile.
 
 import assert from "node:assert/strict";
-import {after, before, test} from "node:test";
+import {after, afterEach, before, test} from "node:test";
 import {giveToken, launch, open, serious} from "./browser.mjs";
 import {Backend, Gate, until} from "./gate.mjs";
 
@@ -10,6 +10,7 @@ before(async () => {
   browser = await launch();
   good = await Backend.start();
 });
+afterEach(() => Gate.stopAll());
 after(async () => {
   await browser.close();
   good.stop();
@@ -40,7 +41,6 @@ test("a server that goes away is noticed, and one that comes back too", async ()
   assert.equal(await page.locator("#live-word").textContent(), "live");
   await until("buttons are back", async () => !(await back.isDisabled()));
   await page.check();
-  await gate.stop();
 });
 
 test("silence is noticed as well", async () => {
@@ -64,7 +64,6 @@ test("silence is noticed as well", async () => {
   await page.clock.runFor(9_000);
   await page.getByRole("alert").getByText(/nothing was heard for 15 s/).waitFor();
   await page.check();
-  await gate.stop();
 });
 
 test("no answer is no success", async () => {
@@ -81,7 +80,6 @@ test("no answer is no success", async () => {
   assert.equal((await gate.service("shop")).state, "PAUSED");
   await page.getByText("PAUSED", {exact: true}).waitFor();
   await page.check();
-  await gate.stop();
 });
 
 /// What somebody hostile writes into everything that is text.
@@ -109,7 +107,6 @@ test("whatever others write stays text: through the real server", async () => {
   assert.equal(await page.locator("main img, #notices img, main script").count(), 0);
   await page.keep("hostile-real", true);
   await page.check();
-  await gate.stop();
 });
 
 test("whatever others write stays text: everything that the wire can carry", async () => {
@@ -149,7 +146,24 @@ test("whatever others write stays text: everything that the wire can carry", asy
     if (at === 0 || at === 7) await page.keep(`hostile-service-${at}`, true);
   }
   await page.check();
-  await gate.stop();
+});
+
+test("where reading needs a token, nothing is shown without one", async () => {
+  const gate = await Gate.start(service("v1"), ", anonymous: off");
+  const page = await open(browser, gate.url);
+  await page.getByRole("heading", {name: "Reading needs a token here"}).waitFor();
+  assert.equal(await page.locator("tbody tr").count(), 0);
+  assert.deepEqual(await serious(page), []);
+  await page.keep("closed");
+  await page.getByRole("button", {name: "Enter a token"}).click();
+  await giveToken(page, gate.token);
+  await page.getByRole("row", {name: "shop"}).waitFor();
+  await page.getByRole("heading", {name: "Reading needs a token here"}).waitFor({state: "hidden"});
+  // It is forgotten with all that it opened.
+  await page.getByRole("button", {name: "Forget token"}).click();
+  await page.getByRole("heading", {name: "Reading needs a token here"}).waitFor();
+  await until("nothing is shown any more", async () => (await page.locator("tbody tr").count()) === 0);
+  await page.check();
 });
 
 test("a service that is not there", async () => {
@@ -159,5 +173,4 @@ test("a service that is not there", async () => {
   await page.getByRole("link", {name: "All services"}).click();
   await page.getByRole("row", {name: "shop"}).waitFor();
   await page.check();
-  await gate.stop();
 });

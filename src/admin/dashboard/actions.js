@@ -14,6 +14,7 @@ export class Actions {
     this.commands = commands;
     this.name = name;
     this.mark = null;
+    this.ownUntil = 0;
     this.busy = false;
     const button = (verb, picture, tone) => {
       const text = h("span");
@@ -37,7 +38,7 @@ export class Actions {
   draw(service, at) {
     this.service = service;
     const {wire} = service;
-    if (this.mark == null) this.adopt(wire);
+    if (this.mark == null || (wire.mark !== this.mark && at < this.ownUntil)) this.adopt(wire);
     else if (wire.mark !== this.mark && this.next !== wire.mark) {
       this.next = wire.mark;
       this.settlesAt = at + SETTLE_MS;
@@ -62,7 +63,7 @@ export class Actions {
   }
 
   adopt(wire) {
-    if (this.mark != null) this.noticedUntil = performance.now() + NOTICE_MS;
+    if (this.mark != null && this.next != null) this.noticedUntil = performance.now() + NOTICE_MS;
     [this.mark, this.next] = [wire.mark, null];
     attribute(this.node, "data-mark", wire.mark);
     this.label(wire);
@@ -89,6 +90,7 @@ export class Actions {
     show(retry.node, isQuarantined(wire) && !trial);
     say(retry.text, `Retry ${inert(wire.wanted, 24)}`);
     show(rollback.node, trial || (back != null && back !== wire.stable));
+    attribute(rollback.node, "data-rest", !trial);
     say(rollback.text, waiting ? "Call it off" : `Roll back to ${inert(back ?? "", 24)}`);
     for (const {node} of Object.values(this.buttons)) node.disabled = Boolean(this.off) || this.busy;
   }
@@ -123,15 +125,13 @@ export class Actions {
     attribute(this.node, "aria-busy", null);
     this.disable(this.off);
     if (answer.ok) {
-      // Whoever moved it knows that it moved.
-      if (answer.body.service) {
-        this.heard?.(answer.body.service);
-        this.adopt(answer.body.service);
-      }
+      // Whoever moved it knows that it moved: no need to hold on to the old step.
+      this.ownUntil = performance.now() + OWN_MS;
+      this.commands.heard?.(answer.body.service);
       return note(`${this.shown}: ${inert(answer.body.text)}`);
     }
     note(`${this.shown}: ${inert(refusalOf(answer))}`, "bad");
-    if (answer.status === 412) this.heard?.(answer.body.service);
+    if (answer.status === 412) this.commands.heard?.(answer.body.service);
     const passable = answer.status === 409 && verb === "promote" && !more.override && ["not_permitted", "quarantined"].includes(answer.body.code);
     if (passable) await this.insist(answer.body.detail, mark, more);
   }
@@ -180,3 +180,5 @@ export class Actions {
 /// How long buttons keep the step they were drawn for, and how long it is said that it moved.
 const SETTLE_MS = 600;
 const NOTICE_MS = 3000;
+/// How long a move after a command of one's own is that command's.
+const OWN_MS = 2000;

@@ -17,6 +17,8 @@ class App {
   constructor() {
     this.house = new House();
     this.commands = new Commands(askForToken);
+    // An answer may know more than the stream has told yet.
+    this.commands.heard = (wire) => wire && this.house.status && this.news(this.house.news({...this.house.status, services: [wire]}, performance.now()));
     [this.list, this.detail] = [get("services"), get("service")];
     this.changed = new Set();
     this.health = {word: "connecting", why: ""};
@@ -80,8 +82,11 @@ class App {
 
   decided(event) {
     if (this.house.decided(event)) this.changed.add(event.service);
-    // Said once to those who listen instead of looking.
-    say(get("spoken"), `${inert(event.service, 60)}: ${inert(event.text, 200)}`);
+    // Said to those who listen instead of looking; what was decided at once is said together.
+    const now = performance.now();
+    this.spoken = (this.spoken ?? []).filter((it) => now - it.at < SPOKEN_MS).slice(-4);
+    this.spoken.push({at: now, text: `${inert(event.service, 60)}: ${inert(event.text, 200)}`});
+    say(get("spoken"), this.spoken.map((it) => it.text).join(". "));
     this.soon();
   }
 
@@ -89,6 +94,17 @@ class App {
     this.health = health;
     if (health.word === "live") this.lostAt = null;
     else this.lostAt ??= performance.now();
+    if (health.word === "closed" && this.house.status) {
+      this.house.forget();
+      this.list.draw(this.house, performance.now());
+      if (this.open) {
+        this.detail.close();
+        this.detail.open(this.open, this.house, this.commands);
+      }
+      get("notices").replaceChildren();
+      get("notices").keyed = null;
+    }
+    this.rooms();
     this.line();
   }
 
@@ -98,15 +114,7 @@ class App {
     this.drawing = true;
     requestAnimationFrame(() => {
       this.drawing = false;
-      const from = performance.now();
       this.draw();
-      // The first drawing is the one that people wait for; a test reads how long it took.
-      if (!this.first && this.house.status) {
-        this.first = performance.now() - from;
-        document.documentElement.dataset.firstDrawMs = this.first.toFixed(1);
-        document.documentElement.dataset.shownAfterMs = (performance.now() - began).toFixed(1);
-      }
-      document.documentElement.dataset.drawMs = (performance.now() - from).toFixed(1);
     });
   }
 
@@ -122,12 +130,10 @@ class App {
     }
     const before = this.open;
     this.open = wanted;
-    show(this.list, !wanted);
-    show(this.detail, wanted);
+    this.rooms();
     if (wanted) {
       if (!before) this.scrolled = scrollY;
       this.detail.open(wanted, this.house, this.commands);
-      this.detail.actions.heard = (wire) => wire && this.news(this.house.news({...this.house.status, services: [wire]}, performance.now()));
       this.draw();
       scrollTo(0, 0);
       if (before !== undefined) this.detail.focusTitle();
@@ -142,6 +148,15 @@ class App {
     }
     this.line();
     this.facade();
+  }
+
+  /// Which parts of the page can be seen.
+  rooms() {
+    const closed = this.health.word === "closed";
+    show(get("closed"), closed);
+    show(get("loading"), !closed && !this.house.status);
+    show(this.list, !closed && !this.open);
+    show(this.detail, !closed && this.open);
   }
 
   draw() {
@@ -179,7 +194,6 @@ class App {
       const since = age == null ? "Nothing has been shown yet." : `What is shown is from ${ago(age)} (${clock(this.house.at + this.house.ahead)}).`;
       say(get("stale-text"), `Not live: ${why || "the server cannot be reached"}. ${since} Buttons are off; the command line may still work: tidegate ${this.open ? `rollback ${inert(this.open, 60)}` : "status"}.`);
     }
-    show(get("closed"), word === "closed");
     const dot = get("live");
     attribute(dot, "data-word", stale ? "lost" : word);
     say(get("live-word"), stale ? "not live" : word === "live" ? "live" : "connecting");
@@ -308,6 +322,9 @@ class App {
 const ICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="FILL"/><path d="SIGN" fill="none" stroke="#fff" stroke-width="4" stroke-linecap="round" stroke-linejoin="round"/></svg>`;
 const ICON_FILL = {out: "#c62a3a", waits: "#7551d6", trial: "#9a6700", live: "#1f6feb", stale: "#6b7480"};
 const ICON_SIGN = {out: "M16 7v11M16 24v.1", waits: "M12 9v14M20 9v14", trial: "M6 22h5c6 0 5-12 11-12h4", live: "M8 17l6 6 11-13", stale: "M9 9l14 14M23 9 9 23"};
+
+/// How long decisions are said together.
+const SPOKEN_MS = 2000;
 
 // For whoever looks with the tools of a browser.
 globalThis.tidegate = new App();

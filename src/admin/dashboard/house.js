@@ -173,6 +173,12 @@ export class House {
     this.ahead = 0;
   }
 
+  /// Whoever may not read any more sees nothing of what was read.
+  forget() {
+    this.services.clear();
+    this.status = null;
+  }
+
   /// Everything anew. Samples of what was known stay.
   snapshot(status, now) {
     const names = new Set(status.services.map((it) => it.name));

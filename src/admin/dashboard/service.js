@@ -7,7 +7,7 @@ import {DifferenceChart, LatencyChart, Ribbon} from "./charts.js";
 import {attribute, h, icon, keyed, s, say, show} from "./dom.js";
 import {conditionOf, drawBar, drawState} from "./services.js";
 import {
-  actorOf, ago, clock, countdown, driftOf, evidenceLines, evidenceOf, grouped, guardName, inert, isTrial, latency, moment,
+  actorOf, ago, clock, countdown, driftLine, driftOf, evidenceLines, evidenceOf, grouped, guardName, inert, isTrial, latency, moment,
   nextOf, percent, perSecond, points, rate, roleOf, share, span, tallyOf, upOf, whatOf,
 } from "./words.js";
 
@@ -34,7 +34,8 @@ export class ServiceView extends HTMLElement {
     this.heading = h("h1", {tabindex: "-1"}, h("bdi", {}, inert(this.name, 300)));
     this.sentence = h("bdi");
     this.coming = h("bdi");
-    this.drift = h("p.notice.waits", {hidden: true}, icon("warn"), (this.driftText = h("bdi")));
+    this.driftList = h("ul");
+    this.drift = h("div.notice.waits", {hidden: true}, icon("warn"), h("div", {}, h("p", {}, (this.driftText = h("bdi"))), this.driftList));
     this.actions = new Actions(commands, this.name);
     this.chips = h("span.chips");
     this.plan = h("ol.plan");
@@ -123,9 +124,13 @@ export class ServiceView extends HTMLElement {
     keyed(this.chips, condition.chips, ([family, text]) => `${family} ${text}`, ([family, text]) => ({node: h(`span.chip.${family}`, {}, icon("warn"), text)}));
     say(this.sentence, `${inert(wire.why)}.`);
     this.actions.draw(service, at);
-    const drift = driftOf(wire);
-    show(this.drift, drift);
-    say(this.driftText, drift ? inert(drift) : "");
+    const [drift, fields] = [driftOf(wire), wire.drift ?? []];
+    show(this.drift, drift || fields.length);
+    say(this.driftText, inert(drift ?? "What runs is not what the file says:"));
+    keyed(this.driftList, fields, (it) => it.field, () => {
+      const text = h("bdi");
+      return {node: h("li", {}, text), update: (it) => say(text, inert(driftLine(it)))};
+    });
     this.drawLanes(service);
     show(this.guardBox, wire.guards.length);
     keyed(this.guards, wire.guards, (it) => it.name, () => new Guard(wire));
@@ -149,7 +154,8 @@ export class ServiceView extends HTMLElement {
     const {service} = this;
     if (!service || this.gone) return;
     const left = this.house.left(service, at);
-    say(this.coming, `${inert(nextOf(service.wire, left))}`);
+    const next = nextOf(service.wire, left);
+    say(this.coming, next === "–" ? "nothing is being released." : inert(next));
     this.drawPlan(service.wire, left);
     for (const child of this.events.keyed?.values() ?? []) child.tick(this.house.ahead + at);
     this.actions.tick(at);
@@ -166,7 +172,8 @@ export class ServiceView extends HTMLElement {
   from(service, now, trial) {
     if (this.window > 0) return now - this.window;
     const began = service.events.find((it) => it.what === "began" || it.what === "verifying");
-    const since = trial && began ? moment(began.at) - 20_000 : now - WINDOW_MS;
+    const first = Math.min(...[...service.lanes.values()].map((it) => it.times[0]), now);
+    const since = trial && began ? moment(began.at) - 20_000 : Math.max(now - WINDOW_MS, first);
     return Math.max(now - DAY_MS, Math.min(since, now - WINDOW_LEAST_MS));
   }
 
@@ -277,7 +284,7 @@ class Guard {
 
   update(guard) {
     const {stable} = this.wire;
-    say(this.name, guardName(guard, stable));
+    say(this.name, inert(guardName(guard, stable), 120));
     say(this.words, evidenceOf(guard));
     say(this.text, inert(guard.text));
     say(this.counts, `Canary: ${tallyOf(guard.canary)}. Stable: ${tallyOf(guard.stable)}.`);
@@ -333,7 +340,7 @@ class PlanStep {
     const {now, total} = this.it;
     const missing = wire.requests_missing > 0 ? `${grouped(wire.requests_missing)} requests missing` : "";
     const time = left == null ? "" : left > 0 ? `${countdown(left)} left` : "time is up";
-    const stands = wire.state !== "CANARY" && wire.state !== "WATCHING" ? wire.state.toLowerCase() : "";
+    const stands = wire.state !== "CANARY" && wire.state !== "WATCHING" ? inert(wire.state.toLowerCase(), 40) : "";
     say(this.count, now ? [stands, time, missing].filter(Boolean).join(", ") : "");
     const part = now && total > 0 && left != null ? Math.min(1, Math.max(0, 1 - left / total)) : now ? 0.5 : this.it.done ? 1 : 0;
     const width = `${(part * 100).toFixed(1)}%`;

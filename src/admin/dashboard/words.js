@@ -151,18 +151,25 @@ export function nextOf(it, left) {
       return isQuarantined(it) ? "nothing until retry or another version" : "nothing";
     default:
       if (it.in_sync) return "–";
-      return isQuarantined(it) ? `nothing: ${it.wanted} is in quarantine` : `the file asks for ${it.wanted}`;
+      return isQuarantined(it) ? `nothing: ${it.wanted} is in quarantine` : `the file asks for ${filedOf(it)}`;
   }
 }
 
-/// How the file and the facts relate.
+/// What the file asks for.
+const filedOf = (it) => it.filed || it.wanted;
+
+/// How the file and the facts relate; nothing when they agree, or are on their way to.
 export function driftOf(it) {
-  if (it.in_sync) return null;
-  if (it.canary === it.wanted && isTrial(it)) return null;
-  const file = `The file says ${it.wanted}, ${it.stable} is stable`;
-  if (isQuarantined(it)) return `${file}: ${it.wanted} was rolled back and is in quarantine.`;
+  const file = `The file says ${filedOf(it)}, ${it.stable} is stable`;
+  if (isQuarantined(it) && !isTrial(it)) return `${file}: ${it.wanted} was rolled back and is in quarantine.`;
+  if (it.in_sync || (it.canary === it.wanted && isTrial(it))) return null;
   if (isTrial(it) && it.canary) return `${file} and ${it.canary} is being released.`;
   return `${file}: not in sync.`;
+}
+
+/// `live: v1 in the file, v2 since 09:31:04Z by ann (cli)`.
+export function driftLine(it) {
+  return `${it.field}: ${it.file == null ? "not in the file" : `${it.file} in the file`}, ${it.running} since ${clock(moment(it.since))} by ${nameOf(it.by)}`;
 }
 
 /// How far evidence of harm has come, in words.
@@ -188,10 +195,12 @@ export function guardName(guard, stable) {
 export const whatOf = (event) => event.what.replaceAll("_", " ");
 
 /// Who did it.
-export function actorOf(event) {
-  if (event.by.via === "policy") return "policy";
-  if (event.by.via === "file") return "the file";
-  return `${event.by.name} (${event.by.via})`;
+export const actorOf = (event) => nameOf(event.by);
+
+function nameOf(by) {
+  if (by.via === "policy") return "policy";
+  if (by.via === "file") return "the file";
+  return `${by.name} (${by.via})`;
 }
 
 export const tallyOf = (it) => `${grouped(it.bad)} of ${grouped(it.requests)} bad${it.requests ? ` (${rate(it.bad / it.requests)})` : ""}`;
