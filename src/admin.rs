@@ -52,3 +52,6 @@ pub use inquire::{Definition, Inquire, compare};
 pub use server::{BindError, Parts, Server};
 pub use socket::SocketError;
 pub use token::{Token, TokenError};
+
+#[cfg(test)]
+mod tests;

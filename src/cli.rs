@@ -35,10 +35,12 @@ mod retry;
 mod rollback;
 pub mod run;
 mod schema;
+mod secure;
 mod simulate;
 mod status;
 mod terminal;
 mod text;
+mod token;
 mod tree;
 mod upgrade;
 mod version;
@@ -99,6 +101,7 @@ pub fn perform(arguments: &Arguments, terminal: &mut Terminal) -> Outcome {
         Verb::Notify(it) => notify::notify(global, it, terminal),
         Verb::Simulate(it) => simulate::simulate(global, it, terminal),
         Verb::Replay(it) => replay::replay(it, terminal),
+        Verb::Token(it) => token::token(it, terminal),
         Verb::Completions(it) => completions::completions(it, terminal),
         Verb::Man(it) => man::man(it, terminal),
         Verb::Version => version::version(terminal),

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::config::{Addition, AdminSpec, Config, Loaded, MemoryFiles, Template, addition, define, load};
+use crate::config::{
+    Addition, AdminAccess, AdminSpec, Config, Loaded, MemoryFiles, Template, addition, define, load,
+};
 use crate::controller::{
     Actor, Answer, Command, Event, EvidenceLine, Freeze, GuardStatus, LaneStatus, RefusalCode, Refused,
     ServiceStatus, Status, StepStatus, Via, What,
@@ -31,6 +33,8 @@ pub(crate) struct Scripted {
     /// What the next commands are answered, newest last; `done` when empty.
     pub(crate) refusals: Mutex<Vec<Refused>>,
     pub(crate) reload_fails: Mutex<Option<ReloadFailed>>,
+    /// What else was asked of it.
+    pub(crate) asked: Mutex<Vec<&'static str>>,
     pub(crate) shutdown: Shutdown,
     pub(crate) registry: Arc<Registry>,
 }
@@ -47,10 +51,15 @@ pub(crate) struct Running {
 impl Running {
     /// Starts the server with one service, `shop`, in the middle of a canary.
     pub(crate) fn start() -> Self {
+        Self::start_with(AdminAccess::default())
+    }
+
+    /// The same, with a door of its own kind.
+    pub(crate) fn start_with(access: AdminAccess) -> Self {
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         let state = tempfile::Builder::new().permissions(private).tempdir().unwrap();
         let socket = state.path().join("admin.sock");
-        let spec = AdminSpec { listen: Some("127.0.0.1:0".parse().unwrap()), ..AdminSpec::default() };
+        let spec = AdminSpec { listen: Some("127.0.0.1:0".parse().unwrap()), socket: None, access };
         let server = Server::bind(&spec, Some(&socket), state.path(), super::GivenDoors::default()).unwrap();
         let address = server.address().unwrap();
         let house = Arc::new(Scripted {
@@ -59,6 +68,7 @@ impl Running {
             commanded: Mutex::default(),
             refusals: Mutex::default(),
             reload_fails: Mutex::default(),
+            asked: Mutex::default(),
             shutdown: Shutdown::new(),
             registry: Registry::new(1),
         });
@@ -151,6 +161,7 @@ impl Control for Scripted {
 
 impl Inquire for Scripted {
     fn explain(&self, asked: &ExplainAsk) -> Result<ExplainReply, String> {
+        self.asked.lock().unwrap().push("explain");
         if asked.method.is_empty() {
             return Err("a request has a method".into());
         }
@@ -173,6 +184,7 @@ impl Inquire for Scripted {
     }
 
     fn look(&self, yaml: Option<String>) -> Answering<'_, Result<Loaded, String>> {
+        self.asked.lock().unwrap().push("look");
         let text = yaml.unwrap_or_else(|| FILE.replace("live: v2", "live: v1"));
         Box::pin(std::future::ready(Ok(read(&text))))
     }
@@ -187,6 +199,7 @@ fn read(text: &str) -> Loaded {
 
 impl Reload for Scripted {
     fn reload(&self) -> Answering<'_, Result<ReloadDone, ReloadFailed>> {
+        self.asked.lock().unwrap().push("reload");
         let failed = self.reload_fails.lock().unwrap().clone();
         let done = ReloadDone { generation: Generation(18), changed: true };
         Box::pin(std::future::ready(failed.map_or(Ok(done), Err)))
@@ -204,6 +217,7 @@ impl Reload for Scripted {
 
 impl super::Upgrade for Scripted {
     fn upgrade(&self) -> Answering<'_, Result<u32, String>> {
+        self.asked.lock().unwrap().push("upgrade");
         Box::pin(std::future::ready(Err("nobody to hand over to".to_owned())))
     }
 }

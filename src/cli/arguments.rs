@@ -29,6 +29,7 @@ use super::run::RunArgs;
 use super::schema::SchemaArgs;
 use super::simulate::SimulateArgs;
 use super::status::StatusArgs;
+use super::token::TokenArgs;
 use super::weight::WeightArgs;
 
 /// A reverse proxy that releases: weighted routing between versions, judged on every response, rolled
@@ -52,10 +53,13 @@ pub struct Global {
     /// [default: tidegate.yaml here, then /etc/tidegate/tidegate.yaml]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The server to talk to: http://127.0.0.1:9900 or unix:/run/tidegate/admin.sock
-    /// [default: $TIDEGATE_URL, else found by the configuration]
+    /// The server to talk to: https://ops.example.com:9900, http://127.0.0.1:9900 or
+    /// unix:/run/tidegate/admin.sock [default: $TIDEGATE_URL, else found by the configuration]
     #[arg(long, global = true, value_name = "URL")]
     pub server: Option<String>,
+    /// The authorities that are believed about a server with https [default: $TIDEGATE_CA, else the system's]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
     /// Print JSON
     #[arg(long, global = true)]
     pub json: bool,
@@ -148,6 +152,8 @@ pub enum Verb {
     Upgrade,
     /// Decide everything that was decided once more, from its trace, and compare
     Replay(ReplayArgs),
+    /// Make a token for the admin interface
+    Token(TokenArgs),
     /// Print the completions of a shell
     Completions(CompletionsArgs),
     /// Print the manual page, or write one for each verb into a directory

@@ -21,6 +21,7 @@ use super::arguments::Global;
 use super::exit;
 use super::failure::Failure;
 use super::locate::{self, Place};
+use super::secure::Secure;
 use super::terminal::Terminal;
 
 /// A server that answered.
@@ -28,6 +29,8 @@ use super::terminal::Terminal;
 pub struct Client {
     place: Place,
     token: Option<Token>,
+    /// For a place with TLS.
+    secure: Option<Secure>,
 }
 
 /// Runs what a verb has to ask, on this thread.
@@ -46,13 +49,15 @@ impl Client {
         }
         let unreadable = found.remark.is_some();
         let mut tried = Vec::new();
+        let needs_tls = found.places.iter().any(|it| matches!(it, Place::Tls { .. }));
+        let secure = needs_tls.then(|| Secure::of(global)).transpose()?;
         for place in found.places {
-            match connect(&place).await {
+            match connect(&place, secure.as_ref()).await {
                 Ok(_) => {
                     if global.verbose > 0 {
                         terminal.note(&format!("server: {place}"));
                     }
-                    return Ok(Self { place, token: found.token });
+                    return Ok(Self { place, token: found.token, secure });
                 }
                 Err(error) => tried.push((place, error)),
             }
@@ -69,13 +74,13 @@ impl Client {
 
     /// Reads something, as it came.
     pub async fn get_text(&self, path: &str) -> Result<String, Failure> {
-        self.exchange(Method::GET, path, String::new()).await
+        self.exchange(&Method::GET, path, String::new()).await
     }
 
     /// Changes something; returns the answer as it came.
     pub async fn post(&self, path: &str, body: &impl Serialize) -> Result<String, Failure> {
         let body = serde_json::to_string(body).expect("wire types have string keys and finite depth");
-        self.exchange(Method::POST, path, body).await
+        self.exchange(&Method::POST, path, body).await
     }
 
     /// Reads an answer.
@@ -86,15 +91,38 @@ impl Client {
         })
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: String) -> Result<String, Failure> {
+    /// What stands open is asked for without a token: the one that is at hand may be another server's.
+    async fn exchange(&self, method: &Method, path: &str, body: String) -> Result<String, Failure> {
+        let token = self.token.as_ref().filter(|_| !matches!(self.place, Place::Socket(_)));
+        if let (Some(token), &Method::GET) = (token, method) {
+            let (status, text) = self.ask(method, path, String::new(), None).await?;
+            if status != StatusCode::UNAUTHORIZED {
+                return self.told((status, text), path);
+            }
+            return self.told(self.ask(method, path, body, Some(token)).await?, path);
+        }
+        self.told(self.ask(method, path, body, token).await?, path)
+    }
+
+    fn told(&self, (status, text): (StatusCode, String), path: &str) -> Result<String, Failure> {
+        if status.is_success() { Ok(text) } else { Err(refusal(status, &text, path)) }
+    }
+
+    async fn ask(
+        &self,
+        method: &Method,
+        path: &str,
+        body: String,
+        token: Option<&Token>,
+    ) -> Result<(StatusCode, String), Failure> {
         let lost = |error: &dyn std::error::Error| {
             Failure::new(exit::UNREACHABLE, format!("the connection to {} failed: {error}", self.place))
         };
-        let stream = connect(&self.place).await.map_err(|it| lost(&it))?;
+        let stream = connect(&self.place, self.secure.as_ref()).await.map_err(|it| lost(&it))?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|it| lost(&it))?;
         let asked = async {
-            let answer = sender.send_request(self.request(method, path, body)).await?;
+            let answer = sender.send_request(self.request(method, path, body, token)).await?;
             let status = answer.status();
             Ok::<_, hyper::Error>((status, answer.into_body().collect().await?.to_bytes()))
         };
@@ -106,25 +134,30 @@ impl Client {
             _ = &mut connection => asked.await,
         };
         let (status, bytes) = answered.map_err(|it| lost(&it))?;
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if status.is_success() { Ok(text) } else { Err(refusal(status, &text, path)) }
+        Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    fn request(&self, method: Method, path: &str, body: String) -> Request<Full<Bytes>> {
+    fn request(
+        &self,
+        method: &Method,
+        path: &str,
+        body: String,
+        token: Option<&Token>,
+    ) -> Request<Full<Bytes>> {
         let host = match &self.place {
             Place::Socket(_) => "localhost",
-            Place::Tcp(authority) => authority,
+            Place::Tcp(authority) | Place::Tls { authority, .. } => authority,
         };
         let mut request = Request::builder()
-            .method(&method)
+            .method(method)
             .uri(path)
             .header(HOST, host)
             .header(USER_AGENT, concat!("tidegate-cli/", env!("CARGO_PKG_VERSION")));
         if method == Method::POST {
             request = request.header(CONTENT_TYPE, "application/json");
-            if let Some(token) = self.token.as_ref().filter(|_| matches!(self.place, Place::Tcp(_))) {
-                request = request.header(AUTHORIZATION, format!("Bearer {}", token.reveal()));
-            }
+        }
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, format!("Bearer {}", token.reveal()));
         }
         request.body(Full::new(Bytes::from(body))).expect("paths are made of checked names and numbers")
     }
@@ -133,10 +166,15 @@ impl Client {
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-async fn connect(place: &Place) -> io::Result<Box<dyn Stream>> {
+async fn connect(place: &Place, secure: Option<&Secure>) -> io::Result<Box<dyn Stream>> {
     Ok(match place {
         Place::Socket(path) => Box::new(UnixStream::connect(path).await?),
         Place::Tcp(authority) => Box::new(TcpStream::connect(authority.as_str()).await?),
+        Place::Tls { authority, name } => {
+            let stream = TcpStream::connect(authority.as_str()).await?;
+            let secure = secure.ok_or_else(|| io::Error::other("nobody has said whom to believe"))?;
+            Box::new(secure.connect(name, stream).await?)
+        }
     })
 }
 
@@ -146,6 +184,11 @@ fn nobody_there(tried: &[(Place, io::Error)]) -> Failure {
     if let Some((place, _)) = denied {
         let failure = Failure::new(exit::UNREACHABLE, format!("you may not use {place}"));
         return failure.hint("run this as the user or in the group of the server");
+    }
+    if let Some((place, error)) = tried.iter().find(|it| it.1.kind() == io::ErrorKind::InvalidData) {
+        // What TLS says of a certificate that it does not believe.
+        let failure = Failure::new(exit::UNREACHABLE, format!("{place} is not believed: {error}"));
+        return failure.hint("name the authority of its certificate: --ca FILE, or TIDEGATE_CA");
     }
     let list: Vec<String> = tried.iter().map(|(place, error)| format!("  {place}: {error}")).collect();
     let failure = Failure::new(exit::UNREACHABLE, format!("no server answers\n{}", list.join("\n")));
@@ -158,7 +201,8 @@ fn refusal(status: StatusCode, text: &str, path: &str) -> Failure {
     let message =
         if problem.detail.is_empty() { format!("the server answers {status}") } else { problem.detail };
     let code = match (status, problem.code.as_str()) {
-        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => exit::UNREACHABLE,
+        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST, _)
+        | (_, "locked_out") => exit::UNREACHABLE,
         (StatusCode::PRECONDITION_FAILED, _) | (_, "busy") => exit::OVERTAKEN,
         (_, "quarantined") => exit::ROLLED_BACK,
         (_, "invalid_configuration") => exit::CONFIG,
@@ -177,10 +221,15 @@ fn refusal(status: StatusCode, text: &str, path: &str) -> Failure {
                 None => failure.hint(format!("there are: {}", problem.known.join(", "))),
             }
         }
-        ("token_needed", _) => {
-            failure.hint("set TIDEGATE_TOKEN, or use the Unix socket: --server unix:/run/tidegate/admin.sock")
+        ("token_needed" | "role_needed", _) => {
+            let role = problem.role.unwrap_or_else(|| "admin".into());
+            failure.hint(format!(
+                "set TIDEGATE_TOKEN to a token of the role `{role}`, or use the Unix socket: \
+                 --server unix:/run/tidegate/admin.sock"
+            ))
         }
         ("file_decides", _) => failure.hint("change the file: what is `live` there is released"),
+        ("foreign_name", _) => failure.hint("name it by its address, or write its name under admin.names"),
         ("stale", _) => failure.hint("look again: tidegate status"),
         (_, Some(report)) => Failure { message: format!("{}\n{report}", failure.message), ..failure },
         _ => failure,

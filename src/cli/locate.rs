@@ -1,12 +1,12 @@
 //! Finding the server that runs a file, and the file when none is named.
 
 use std::env;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use crate::admin::Token;
 use crate::app::{Disk, admin_socket, state_directory};
-use crate::config::{self, Doors};
+use crate::config::{self, AdminAccess, Doors, Files, SecretSource};
 
 use super::arguments::Global;
 use super::exit;
@@ -19,6 +19,13 @@ pub enum Place {
     Socket(PathBuf),
     /// `host:port`, without TLS.
     Tcp(String),
+    /// The same with TLS.
+    Tls {
+        /// `host:port`.
+        authority: String,
+        /// The name that its certificate must have.
+        name: String,
+    },
 }
 
 /// Places to try, in order, and the token for those that need one.
@@ -26,7 +33,8 @@ pub enum Place {
 pub struct Places {
     /// The first that answers is the server.
     pub places: Vec<Place>,
-    /// From `$TIDEGATE_TOKEN`, or from the state directory if it may be read.
+    /// From `$TIDEGATE_TOKEN`; else the one that the file names, or that is in the state directory, if it may be
+    /// read.
     pub token: Option<Token>,
     /// What should be said about the search.
     pub remark: Option<String>,
@@ -37,6 +45,7 @@ impl std::fmt::Display for Place {
         match self {
             Self::Socket(path) => write!(f, "unix:{}", path.display()),
             Self::Tcp(authority) => write!(f, "http://{authority}"),
+            Self::Tls { authority, .. } => write!(f, "https://{authority}"),
         }
     }
 }
@@ -61,14 +70,23 @@ pub fn places(global: &Global) -> Result<Places, Failure> {
     let unreadable = loaded.as_ref().is_some_and(|it| it.doors.is_none());
     let doors = loaded.and_then(|it| it.doors);
     let state = state_directory(doors.as_ref().and_then(|it| it.state.as_deref()));
-    let token = env::var("TIDEGATE_TOKEN").ok().and_then(|it| Token::parse(&it).ok());
-    let token = token.or_else(|| Token::load(&state).ok());
+    let given = env::var("TIDEGATE_TOKEN").ok().filter(|it| !it.is_empty());
+    let token = match given.as_deref().map(Token::parse) {
+        Some(Ok(token)) => Some(token),
+        Some(Err(why)) => return Err(Failure::new(exit::USAGE, format!("TIDEGATE_TOKEN: {why}"))),
+        None => own_token(doors.as_ref(), &state),
+    };
     let remark = unreadable.then(|| {
         let file = file.unwrap_or_default();
         format!("`{}` is invalid; looking for its server in the usual places", file.display())
     });
     match url {
-        Some(url) => Ok(Places { places: vec![parse_url(&url)?], token, remark: None }),
+        Some(url) => {
+            let place = parse_url(&url)?;
+            // A token that was found here is good for a server here, and nobody else's to read.
+            let token = token.filter(|_| given.is_some() || !place.is_elsewhere());
+            Ok(Places { places: vec![place], token, remark: None })
+        }
         None => Ok(Places { places: usual(doors.as_ref(), &state), token, remark }),
     }
 }
@@ -84,8 +102,8 @@ fn usual(doors: Option<&Doors>, state: &Path) -> Vec<Place> {
             places.extend(SYSTEM_SOCKETS.map(|it| Place::Socket(it.into())));
         }
     }
-    let listen = doors.map_or_else(|| config::AdminSpec::default().listen, |it| it.admin.listen);
-    places.extend(listen.map(|it: SocketAddr| Place::Tcp(it.to_string())));
+    let admin = doors.map(|it| it.admin.clone()).unwrap_or_default();
+    places.extend(admin.listen.map(|it| by_address(it, &admin.access)));
     let mut distinct: Vec<Place> = Vec::new();
     for place in places {
         if !distinct.contains(&place) {
@@ -95,23 +113,76 @@ fn usual(doors: Option<&Doors>, state: &Path) -> Vec<Place> {
     distinct
 }
 
+/// The way to an address of this machine.
+fn by_address(listen: SocketAddr, access: &AdminAccess) -> Place {
+    let here = match listen.ip() {
+        IpAddr::V4(it) if it.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(it) if it.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        it => it,
+    };
+    let authority = SocketAddr::new(here, listen.port()).to_string();
+    if access.tls.is_none() {
+        return Place::Tcp(authority);
+    }
+    let name = access.names.first().map_or_else(|| here.to_string(), ToString::to_string);
+    Place::Tls { authority, name }
+}
+
+/// The token that may do everything, if it may be read.
+fn own_token(doors: Option<&Doors>, state: &Path) -> Option<Token> {
+    let tokens = doors.map_or(&[][..], |it| &it.admin.access.tokens);
+    if tokens.is_empty() {
+        return Token::load(state).ok();
+    }
+    let text = match &tokens.iter().find(|it| it.is_everybodys())?.source {
+        SecretSource::File(path) => String::from_utf8(Disk.read_secret(path).ok()?).ok()?,
+        SecretSource::Variable(name) => env::var(name).ok()?,
+    };
+    Token::parse(text.trim_end_matches(['\n', '\r'])).ok()
+}
+
+impl Place {
+    /// Whether it is not this machine, as far as its name tells.
+    fn is_elsewhere(&self) -> bool {
+        let authority = match self {
+            Self::Socket(_) => return false,
+            Self::Tcp(authority) | Self::Tls { authority, .. } => authority,
+        };
+        let host = authority.rsplit_once(':').map_or(authority.as_str(), |it| it.0);
+        let host = host.trim_matches(['[', ']']);
+        host != "localhost" && !host.parse().is_ok_and(|it: IpAddr| it.to_canonical().is_loopback())
+    }
+}
+
 fn parse_url(url: &str) -> Result<Place, Failure> {
     if let Some(path) = url.strip_prefix("unix:") {
         let path = path.strip_prefix("//").unwrap_or(path);
         return Ok(Place::Socket(path.into()));
     }
-    let authority = url.strip_prefix("http://").map(|it| it.trim_end_matches('/'));
-    match authority.filter(|it| !it.is_empty() && !it.contains(['/', '@', '?', '#'])) {
-        Some(it) if it.parse::<http::uri::Authority>().is_ok_and(|it| it.port_u16().is_some()) => {
-            Ok(Place::Tcp(it.to_owned()))
+    let (secure, rest) = match url.strip_prefix("https://") {
+        Some(rest) => (true, Some(rest)),
+        None => (false, url.strip_prefix("http://")),
+    };
+    let authority = rest.map(|it| it.trim_end_matches('/'));
+    let authority = authority.filter(|it| !it.is_empty() && !it.contains(['/', '@', '?', '#']));
+    match authority.and_then(|it| it.parse::<http::uri::Authority>().ok()) {
+        Some(it) if secure => {
+            let port = it.port_u16().unwrap_or(HTTPS_PORT);
+            let name = it.host().trim_matches(['[', ']']).to_owned();
+            Ok(Place::Tls { authority: format!("{}:{port}", it.host()), name })
         }
+        Some(it) if it.port_u16().is_some() => Ok(Place::Tcp(it.as_str().to_owned())),
         _ => {
             let failure = Failure::new(exit::USAGE, format!("`{url}` is no address of a server"));
-            Err(failure.hint("use http://127.0.0.1:9900 or unix:/run/tidegate/admin.sock"))
+            Err(failure.hint(
+                "use https://ops.example.com:9900, http://127.0.0.1:9900 or unix:/run/tidegate/admin.sock",
+            ))
         }
     }
 }
 
+/// Where `https` is without a port.
+const HTTPS_PORT: u16 = 443;
 const FILE_HERE: &str = "tidegate.yaml";
 const FILE_OF_SYSTEM: &str = "/etc/tidegate/tidegate.yaml";
 /// What our systemd unit makes of `RuntimeDirectory=` and `StateDirectory=`.
@@ -130,12 +201,30 @@ mod tests {
             ("unix:/run/a.sock", Some("unix:/run/a.sock")),
             ("unix:///run/a.sock", Some("unix:/run/a.sock")),
             ("127.0.0.1:9900", None),
-            ("https://127.0.0.1:9900", None),
+            ("https://ops.example.com:9900", Some("https://ops.example.com:9900")),
+            ("https://ops.example.com/", Some("https://ops.example.com:443")),
+            ("https://[::1]:9900", Some("https://[::1]:9900")),
+            ("https://me@ops.example.com", None),
+            ("ftp://127.0.0.1:9900", None),
             ("http://127.0.0.1", None),
             ("http://a:1/x", None),
             ("http://", None),
         ] {
             assert_eq!(parse_url(url).ok().map(|it| it.to_string()).as_deref(), place, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_found_here_stays_here() {
+        for (url, elsewhere) in [
+            ("unix:/run/a.sock", false),
+            ("http://127.0.0.1:9900", false),
+            ("http://[::1]:9900", false),
+            ("https://localhost:9900", false),
+            ("http://10.0.0.1:9900", true),
+            ("https://localhost.evil.test", true),
+        ] {
+            assert_eq!(parse_url(url).unwrap().is_elsewhere(), elsewhere, "{url}");
         }
     }
 

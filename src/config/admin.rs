@@ -25,6 +25,9 @@ pub(super) const ADMIN: Shape = Shape {
 pub(super) const TOKEN: Shape =
     Shape { name: "AdminToken", what: "a token", keys: &["expires", "role", "secret"] };
 
+/// What the journal calls the token of `token`.
+const UNNAMED: &str = "token";
+
 /// Where operators and scrapers are answered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AdminSpec {
@@ -86,6 +89,13 @@ pub enum Role {
     Operate,
     /// Change the server itself.
     Admin,
+}
+
+impl TokenSpec {
+    /// Whether it is the one that the file gives no name, because it may do everything.
+    pub fn is_everybodys(&self) -> bool {
+        self.name.as_str() == UNNAMED && self.role == Role::Admin
+    }
 }
 
 impl Role {
@@ -216,7 +226,7 @@ fn only_token(
     problems: &mut Problems,
 ) -> Option<(TokenSpec, At)> {
     let (hash, source) = hash(&entry.value, credentials, problems)?;
-    let name = fields::name(&Word { at: entry.key.at, text: "token".into() }, "token", problems)?;
+    let name = fields::name(&Word { at: entry.key.at, text: UNNAMED.into() }, "token", problems)?;
     Some((TokenSpec { name, role: Role::Admin, hash, source, expires: None }, entry.key.at))
 }
 

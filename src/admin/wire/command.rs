@@ -127,6 +127,9 @@ pub struct ProblemWire {
     /// The service as it is, where that is the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceWire>,
+    /// The role that was needed.
+    #[serde(default)]
+    pub role: Option<String>,
     /// Configuration problems, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<String>,
