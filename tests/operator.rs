@@ -3,6 +3,8 @@
 
 #[path = "operator/dashboard.rs"]
 mod dashboard;
+#[path = "operator/door.rs"]
+mod door;
 #[path = "operator/hostile.rs"]
 mod hostile;
 #[path = "operator/interface.rs"]

@@ -79,6 +79,7 @@ impl Running {
             registry: Arc::clone(&house.registry),
             shutdown: house.shutdown.watch(),
             clock: Clock::system(),
+            shut_out: None,
         };
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(async move { server.run(parts).await.unwrap() });

@@ -50,6 +50,9 @@ pub struct Parts {
     pub shutdown: ShutdownWatch,
     /// What time it is.
     pub clock: Clock,
+    /// The number of this process, if nobody in it may come in through the Unix socket: a service whose endpoint
+    /// is that socket would hand it to everybody.
+    pub shut_out: Option<u32>,
 }
 
 /// Why the server cannot start.
@@ -85,6 +88,7 @@ pub(super) struct House {
     pub(super) streams: Streams,
     pub(super) keys: Keys,
     pub(super) once: Once,
+    shut_out: Option<u32>,
 }
 
 impl Server {
@@ -150,6 +154,7 @@ impl Server {
             streams: Streams::default(),
             keys: Keys::new(Arc::clone(&self.doorman.access)),
             once: Once::default(),
+            shut_out: parts.shut_out,
         });
         let tcp = self.tcp.take().map(TcpListener::from_std).transpose()?;
         let unix = self.socket.as_mut().and_then(OwnSocket::take).map(UnixListener::from_std).transpose()?;
@@ -225,7 +230,15 @@ async fn serve_unix(listener: Option<UnixListener>, house: &Arc<House>, mut entr
         };
         match accepted {
             Ok((stream, _)) => {
-                let user = stream.peer_cred().ok().map(|it| it.uid());
+                let peer = stream.peer_cred().ok();
+                let process = peer.and_then(|it| u32::try_from(it.pid()?).ok());
+                if process.is_some() && process == house.shut_out {
+                    tracing::warn!(
+                        "a request to a service came to the admin socket: its endpoint leads here"
+                    );
+                    continue;
+                }
+                let user = peer.map(|it| it.uid());
                 connections.serve(stream, Door::Socket { user }).await;
             }
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,

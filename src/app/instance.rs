@@ -176,6 +176,7 @@ impl Instance {
             registry: Arc::clone(&registry),
             shutdown: shutdown.watch(),
             clock: clock.clone(),
+            shut_out: Some(std::process::id()),
         });
         Ok(Self {
             reloader,

@@ -470,7 +470,7 @@ fn over_tcp_reading_is_open_and_changing_is_not() {
     assert_eq!(by_tcp("status").code, exit::DONE);
     let said = by_tcp("promote shop");
     assert_eq!(said.code, exit::UNREACHABLE);
-    assert!(said.err.contains("TIDEGATE_TOKEN"), "{}", said.err);
+    assert!(said.err.contains("TIDEGATE_TOKEN to a token of the role `operate`"), "{}", said.err);
     assert!(!said.err.contains(&house.token));
 }
 

@@ -1,5 +1,7 @@
 //! `admin`: where operators and scrapers are answered, and who may do what there.
 
+mod exposed;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -15,6 +17,8 @@ use super::source::At;
 use super::tls::{self, AdminTls, Credentials};
 use super::token::{TokenHash, token_strength};
 use super::yaml::shown;
+
+pub(super) use exposed::exposed;
 
 pub(super) const ADMIN: Shape = Shape {
     name: "Admin",

@@ -264,6 +264,11 @@ does without the former."
 hash instead: sha256: and 64 hexadecimal digits. Every token is somebody's, so no two are the same, and one that
 has expired opens nothing."
 
+    AdminExposed "TG0508" "a service leads to the admin interface"
+"An endpoint of a service is the address or the socket where this server answers operators. Whoever may call the
+service could then read everything, and through the socket change it. The admin interface is never reached
+through a listener; `admin: {listen: …, tls: …, tokens: …}` opens it to others."
+
     Certificate "TG0601" "a certificate that cannot be used"
 "A certificate is a file in PEM: first the server's own, then the one that issued it, and so on. It must be
 valid now, because every client would refuse it. A bad new file changes nothing about what serves."

@@ -25,8 +25,14 @@ impl Outcome {
 
 /// Runs a verb without a server.
 pub fn run(arguments: &[&str]) -> Outcome {
+    run_with(&[], arguments)
+}
+
+/// The same with variables of the environment.
+pub fn run_with(variables: &[(&str, &str)], arguments: &[&str]) -> Outcome {
     let mut command = Command::new(program());
     command.args(arguments).stdin(Stdio::null()).env("NO_COLOR", "1").env_remove("TIDEGATE_URL");
+    command.env_remove("TIDEGATE_TOKEN").env_remove("TIDEGATE_CA").envs(variables.iter().copied());
     let output = command.output().expect("run tidegate");
     let text = |it: Vec<u8>| String::from_utf8(it).expect("output is UTF-8");
     Outcome { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }

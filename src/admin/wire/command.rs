@@ -128,7 +128,8 @@ pub struct ProblemWire {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceWire>,
     /// The role that was needed.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
     pub role: Option<String>,
     /// Configuration problems, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
