@@ -514,6 +514,7 @@ mod tests {
     async fn what_is_not_there_says_so() {
         let it = Running::start();
         for (line, code) in [
+            ("GET /nothing", 404),
             ("GET /api/v1/services/", 404),
             ("GET /api/v1/services/nope", 404),
             ("POST /api/v1/services/shop/explode", 404),
