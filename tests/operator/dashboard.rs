@@ -72,7 +72,7 @@ fn nothing_else_has_a_name_there() {
     }
     let admin = gate.admin_address();
     let text = "GET / HTTP/1.1\r\nHost: evil.test\r\nConnection: close\r\n\r\n";
-    assert_eq!(Client::connect(admin).send(text).response().status, 403, "a foreign name");
+    assert_eq!(Client::connect(admin).send(text).response().status, 421, "a foreign name");
     // A data listener asks its backend, whatever the path is.
     for path in ["/", "/dashboard/app.js"] {
         assert_eq!(gate.get(path).text(), "fine", "{path}");
