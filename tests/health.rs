@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use support::dns::{NameServer, Says};
 use support::load::Load;
+use support::tls::{Ca, Pair, put, server};
 use support::upstream::{BlackHole, Latch, refusing};
 use support::wait::took;
 use support::{Gate, Peer, Setup, Upstream, until};
@@ -300,12 +301,24 @@ fn every_other_answer_is_a_failure_and_nobody_waits_for_it() {
     let mut endpoints: Vec<String> = ill.iter().map(|it| format!("\"http://{}\"", it.address())).collect();
     endpoints.extend([hole.address(), refusing(), hang.address()].map(|it| format!("\"http://{it}\"")));
     endpoints.push(format!("\"http://{}\"", well.upstream.address()));
+    // Speaks TLS, by a certificate that nobody here believes; and nothing of the kind where TLS is wanted.
+    let (believed, dir) = (Ca::new("believed"), tempfile::tempdir().expect("a directory"));
+    let stranger = tls_server(&Ca::new("stranger").issue(&["127.0.0.1"]));
+    endpoints.extend([stranger, ill[1].address()].map(|it| format!("\"https://{it}\"")));
+    let authority = put(&dir.path().join("ca.pem"), believed.pem(), 0o644);
     let health = "{path: /healthz, status: 200, body: I am well, every: 50ms, timeout: 200ms, fail_after: 1}";
     let gate = Setup::default()
-        .version_as("v1", format!("{{endpoints: [{}], health: {health}}}", endpoints.join(", ")))
+        .version_as(
+            "v1",
+            format!(
+                "{{endpoints: [{}], health: {health}, tls: {{ca: {}}}}}",
+                endpoints.join(", "),
+                authority.display()
+            ),
+        )
         .start();
-    until("eleven are down", || {
-        (words(&gate, "v1").iter().filter(|it| *it == "down").count() == 11).then_some(())
+    until("thirteen are down", || {
+        (words(&gate, "v1").iter().filter(|it| *it == "down").count() == 13).then_some(())
     });
     took(Duration::ZERO, Duration::from_secs(15), || {
         for _ in 0..50 {
@@ -318,7 +331,23 @@ fn every_other_answer_is_a_failure_and_nobody_waits_for_it() {
         assert!(shown.contains(why), "{why}: {shown}");
     }
     assert!(shown.contains("cannot connect: Connection refused"), "{shown}");
+    assert!(shown.contains("invalid peer certificate"), "{shown}");
     latch.open();
+}
+
+/// Shakes hands with everybody, and no more.
+fn tls_server(pair: &Pair) -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = listener.local_addr().expect("bound");
+    let config = server(pair, None);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut tls = rustls::ServerConnection::new(config.clone()).expect("a session");
+            // Whoever believes nobody says so and leaves.
+            while tls.is_handshaking() && tls.complete_io(&mut stream).is_ok() {}
+        }
+    });
+    address
 }
 
 /// Checkups are asked at the pace that was asked for, of every endpoint.

@@ -89,6 +89,11 @@ fn a_bad_file_is_refused_whole_and_the_last_good_one_serves_on() {
         let check = command::run(&["check", gate.file().to_str().unwrap()]);
         assert_eq!(check.code, 3, "{what}: {check:?}");
     }
+    // Who takes a bad change back has nothing to load, and nothing left to mend.
+    gate.write(&good);
+    until("nobody complains", || refusal(&gate).is_none().then_some(()));
+    assert_eq!(gate.metric("tidegate_config_last_reload_success", &[]), 1.0);
+    assert_eq!(gate.generation(), generation);
     gate.reload(|setup| setup.service("timeouts: {head: 7s}"));
     assert_eq!(refusal(&gate), None);
     assert_eq!(gate.metric("tidegate_config_last_reload_success", &[]), 1.0);

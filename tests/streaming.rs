@@ -3,12 +3,14 @@
 
 mod support;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use support::upstream::Latch;
-use support::{Broken, Client, End, Gate, Peer, Setup, Upstream, until};
+use support::{Broken, Client, End, Gate, Peer, Setup, Upstream, outside, until};
 
 /// Bytes of the big bodies. `TIDEGATE_TEST_BODY_GIB=10` makes them as large as a user's.
 fn big() -> u64 {
@@ -673,4 +675,100 @@ fn curl_is_served() {
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{arguments:?}");
     }
+}
+
+/// A WebSocket server that others have written.
+struct Sockets {
+    child: std::process::Child,
+    port: u16,
+    lines: BufReader<std::process::ChildStdout>,
+}
+
+impl Sockets {
+    fn start(python: &Path) -> Self {
+        let mut child = Command::new(python)
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/websocket/server.py"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("start python");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped"));
+        let mut port = String::new();
+        lines.read_line(&mut port).expect("a line");
+        Self { child, port: port.trim().parse().expect("a port"), lines }
+    }
+
+    fn says(&mut self) -> String {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).expect("a line");
+        line.trim().to_owned()
+    }
+}
+
+impl Drop for Sockets {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn talk(python: &Path, gate: &Gate, how: &str) -> Command {
+    let mut command = Command::new(python);
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/websocket/client.py"));
+    command.arg(gate.address().to_string()).arg(how).stderr(Stdio::inherit());
+    command
+}
+
+/// Row e12, with programs that others have written on both sides: many messages, a large one, an end without a
+/// word on either side, reloads meanwhile, and a rollback that ends it in time.
+#[test]
+fn websockets_of_others_pass() {
+    let Some(python) = outside::python(&["websockets"]) else { return };
+    let mut server = Sockets::start(&python);
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], server.port));
+    let other = Upstream::answering("other");
+    let mut gate = Setup::default()
+        .version("v1", &[other.address()])
+        .version("v2", &[address])
+        .service("pin: [{when: {header: {upgrade: websocket}}, to: v2}]")
+        .service("timeouts: {drain: 1s}")
+        .start();
+    for (how, said, seen) in [
+        ("many", "many 1000", "ended 1000"),
+        ("large", "large 67108864", "ended 1000"),
+        ("leave", "leave gone", "cut"),
+        ("left", "left closed, said goodbye: False", ""),
+    ] {
+        let output = talk(&python, &gate, how).output().expect("start python");
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), said);
+        if !seen.is_empty() {
+            let said = server.says();
+            // An end without a word is told by the library as either.
+            assert_eq!(if said == "ended 1006" { "cut" } else { &said }, seen, "{how}");
+        }
+    }
+    let mut child =
+        talk(&python, &gate, "stay").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python");
+    let (mut to, mut from) =
+        (child.stdin.take().expect("piped"), BufReader::new(child.stdout.take().expect("piped")));
+    let mut say = |word: &str| {
+        writeln!(to, "{word}").expect("it listens");
+        let mut line = String::new();
+        from.read_line(&mut line).expect("a line");
+        line.trim().to_owned()
+    };
+    for (number, word) in ["one", "two", "three"].into_iter().enumerate() {
+        assert_eq!(say(word), format!("heard {word}"));
+        gate.reload(|setup| setup.service(format!("timeouts: {{head: {}s, drain: 1s}}", 30 + number)));
+    }
+    // It has no share, and never had one: whoever is pinned to it stays for as long as the pin.
+    let began = std::time::Instant::now();
+    while began.elapsed() < Duration::from_secs(3) {
+        assert_eq!(say("again"), "heard again");
+    }
+    // A version that leaves the file has the time that the file gave it.
+    gate.reload(|setup| setup.without("v2").service("pin: [{when: {header: {x: y}}, to: v1}]"));
+    until("it is cut", || (say("four") == "stay cut").then_some(()));
+    let _ = child.kill();
+    let _ = child.wait();
 }

@@ -319,8 +319,9 @@ impl Reloader {
         match taken {
             Ok(done) => {
                 *last = None;
-                if done.changed {
-                    tracing::info!(generation = done.generation.0, source, "configuration loaded");
+                match done.changed {
+                    true => tracing::info!(generation = done.generation.0, source, "configuration loaded"),
+                    false => self.parts.registry.config_confirmed(self.parts.clock.now()),
                 }
                 self.parts.manager.ready(&format!("serving generation {}", done.generation));
             }

@@ -7,7 +7,7 @@ use rand::TryRng;
 
 use crate::config::{Loaded, load};
 use crate::runtime::{
-    Clock, Inherited, ServiceManager, Signals, is_root, keep_files_private, raise_open_files,
+    Clock, Inherited, ServiceManager, Signals, count_panics, is_root, keep_files_private, raise_open_files,
 };
 
 use super::disk::Disk;
@@ -81,6 +81,7 @@ pub(super) fn want_error<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
 pub fn run(options: &Options) -> Result<(), RunError> {
     // Whatever is written here, now or by a command that is run, is nobody else's.
     keep_files_private();
+    count_panics();
     // Before anything is opened or read.
     let inherited =
         Inherited::take_all().map_err(want_error(Wanted::Address, "use the sockets that were given"))?;

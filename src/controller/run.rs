@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::checks::Checks;
 use crate::model::Timestamp;
 use crate::routing::Publisher;
-use crate::runtime::Clock;
+use crate::runtime::{Clock, mishap};
 use crate::store::{Recovered, Store};
 
 use super::core::{Core, House};
@@ -158,6 +158,7 @@ impl Controller {
     }
 
     fn take(&mut self, next: Next) -> Vec<Job> {
+        mishap("controller");
         let now = self.clock.now();
         match next {
             Next::Input(Some(Input::Configure(it, reply))) => self.configure(it, reply),

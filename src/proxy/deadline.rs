@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::model::Timestamp;
-use crate::runtime::Clock;
+use crate::runtime::{Clock, mishap};
 
 /// Deadlines are rounded up to a multiple of this many milliseconds, so that many connections are
 /// served by one look.
@@ -138,6 +138,7 @@ impl Deadlines {
     }
 
     fn look(&self) {
+        mishap("sweep");
         let now_ms = self.now_ms();
         let mut next_ms = NEVER;
         let mut due = Vec::new();

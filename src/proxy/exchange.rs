@@ -210,7 +210,7 @@ impl<'a> Exchange<'a> {
         if let Some(failure) = self.patience.exhausted(now_ms) {
             return Poll::Ready(Verdict::Failed(failure));
         }
-        let retired_ms = self.job.version.budgets.retired_ms.get();
+        let retired_ms = self.job.version.budgets.left_ms(self.job.evidence.is_some());
         let leave_ms = if retired_ms == Budgets::IN_USE { u64::MAX } else { self.leave_ms(retired_ms) };
         if now_ms >= leave_ms {
             return Poll::Ready(Verdict::Failed(Failure::Retired));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::model::ClientShard;
 use crate::routing::{HeaderEdits, Injected, Key, ServiceSpec};
+use crate::runtime::mishap;
 use crate::telemetry::{ErrorKind, RejectReason, Trouble};
 
 use super::attempt::Attempt;
@@ -78,6 +79,7 @@ pub struct Job {
 
 /// Answers the request whose head is the first `len` bytes of the client's buffer.
 pub async fn exchange(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client, len: usize) -> Next {
+    mishap("request");
     // What follows counts from here.
     worker.deadlines.now_us();
     client.trail = Trail::begin(worker, client);

@@ -16,6 +16,7 @@ use tokio::task::spawn_local;
 
 use crate::config::ListenerSpec;
 use crate::model::ListenerName;
+use crate::runtime::{contained, mishap};
 use crate::telemetry::{ListenerCells, RejectReason};
 
 use super::admission::{Place, Shared};
@@ -178,14 +179,14 @@ async fn accept(worker: Rc<Worker>, local: Rc<Local>, listener: TcpListener) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => arrive(&worker, &local, stream, peer),
+            Ok((stream, peer)) => arrive_if_it_can(&worker, &local, stream, peer),
             Err(error) => pause_after(&error, &local).await,
         }
     }
     // Whoever is in the queue was promised a connection: closing first would reset them.
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     while let std::task::Poll::Ready(Ok((stream, peer))) = listener.poll_accept(&mut context) {
-        arrive(&worker, &local, stream, peer);
+        arrive_if_it_can(&worker, &local, stream, peer);
     }
     drop(listener);
     local.open.set(local.open.get() - 1);
@@ -205,7 +206,13 @@ async fn pause_after(error: &io::Error, local: &Local) {
     }
 }
 
+/// One connection that cannot be taken is no reason to take no more.
+fn arrive_if_it_can(worker: &Rc<Worker>, local: &Rc<Local>, stream: TcpStream, peer: SocketAddr) {
+    let _ = contained(|| arrive(worker, local, stream, peer));
+}
+
 fn arrive(worker: &Rc<Worker>, local: &Rc<Local>, stream: TcpStream, peer: SocketAddr) {
+    mishap("accept");
     local.cells().accepted();
     let place = match admit(worker, local, &stream, peer) {
         Ok(place) => place,

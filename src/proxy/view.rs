@@ -58,17 +58,26 @@ pub struct Budgets {
     pub retry: Budget,
     /// Of requests that the stable version answers for it.
     pub shield: Budget,
-    /// Since when it has had no traffic, in milliseconds of the worker; [`Budgets::IN_USE`] while it has.
+    /// Since when it has had no share of the traffic, in milliseconds of the worker; [`Budgets::IN_USE`] while
+    /// it has.
     pub retired_ms: Cell<u64>,
+    /// Since when nothing else leads to it either, as a pin does.
+    pub unnamed_ms: Cell<u64>,
     /// Copies of requests that are under way to it.
     pub mirrored: Cell<usize>,
 }
 
 impl Default for Budgets {
     fn default() -> Self {
-        let retired_ms = Cell::new(Self::IN_USE);
+        let (retired_ms, unnamed_ms) = (Cell::new(Self::IN_USE), Cell::new(Self::IN_USE));
         // A version on trial that fails is out after a handful of failures: those are covered whole.
-        Self { retry: Budget::small(), shield: Budget::large(), retired_ms, mirrored: Cell::new(0) }
+        Self {
+            retry: Budget::small(),
+            shield: Budget::large(),
+            retired_ms,
+            unnamed_ms,
+            mirrored: Cell::new(0),
+        }
     }
 }
 
@@ -76,14 +85,24 @@ impl Budgets {
     /// The version gets traffic.
     pub const IN_USE: u64 = u64::MAX;
 
-    /// Whether that has changed.
-    fn retire(&self, retired: bool, now_ms: u64) -> bool {
-        let changes = retired != (self.retired_ms.get() != Self::IN_USE);
-        if changes {
-            self.retired_ms.set(if retired { now_ms } else { Self::IN_USE });
-        }
-        changes && retired
+    /// Notes whether it has a share, and whether anything leads to it. Returns whether it has just lost either.
+    fn retire(&self, retired: bool, unnamed: bool, now_ms: u64) -> bool {
+        note(&self.retired_ms, retired, now_ms) | note(&self.unnamed_ms, unnamed, now_ms)
     }
+
+    /// Since when nothing may lead to it by which a request came: by its share, or by a pin.
+    pub fn left_ms(&self, by_share: bool) -> u64 {
+        if by_share { self.retired_ms.get() } else { self.unnamed_ms.get() }
+    }
+}
+
+/// Whether it has just ended.
+fn note(since_ms: &Cell<u64>, ended: bool, now_ms: u64) -> bool {
+    let changes = ended != (since_ms.get() != Budgets::IN_USE);
+    if changes {
+        since_ms.set(if ended { now_ms } else { Budgets::IN_USE });
+    }
+    changes && ended
 }
 
 impl View {
@@ -140,12 +159,15 @@ impl View {
         for (service, view) in self.table.services.iter().zip(&self.services) {
             for (index, version) in view.versions.iter().enumerate() {
                 here.insert(Arc::as_ptr(&version.series));
-                lost |= version.budgets.retire(!service.split.names(VersionIndex(index)), now_ms);
+                let (index, spec) = (VersionIndex(index), &service.spec);
+                let retired = !service.split.names(index);
+                let led = spec.pins.iter().any(|it| it.to == index) || service.preview == Some(index);
+                lost |= version.budgets.retire(retired, retired && !led, now_ms);
             }
         }
         for version in before.services.iter().flat_map(|it| &it.versions) {
             if !here.contains(&Arc::as_ptr(&version.series)) {
-                lost |= version.budgets.retire(true, now_ms);
+                lost |= version.budgets.retire(true, true, now_ms);
             }
         }
         lost

@@ -15,7 +15,7 @@ use tokio::task::spawn_local;
 
 use crate::model::{CLIENT_SHARDS, ClientShard, MacKey};
 use crate::routing::Reader;
-use crate::runtime::Clock;
+use crate::runtime::{Clock, lasting};
 use crate::telemetry::{Outlet, Registry};
 
 use super::buffer::Stock;
@@ -174,10 +174,13 @@ pub fn run(setup: Setup, orders: mpsc::UnboundedReceiver<Order>) -> std::io::Res
 async fn serve(setup: Setup, mut orders: mpsc::UnboundedReceiver<Order>) -> usize {
     let worker = Worker::new(setup);
     let mut listeners = Listeners::default();
-    spawn_local(Rc::clone(&worker.deadlines).sweep());
-    spawn_local(Rc::clone(&worker).prune());
+    let of = Rc::clone(&worker);
+    spawn_local(lasting(move || Rc::clone(&of.deadlines).sweep()));
+    let of = Rc::clone(&worker);
+    spawn_local(lasting(move || Rc::clone(&of).prune()));
     if worker.index == 0 {
-        spawn_local(Memory::watch(Rc::clone(&worker)));
+        let of = Rc::clone(&worker);
+        spawn_local(lasting(move || Memory::watch(Rc::clone(&of))));
     }
     while let Some(order) = orders.recv().await {
         match order {

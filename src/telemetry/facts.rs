@@ -169,6 +169,10 @@ impl Facts {
         self.config.last = Some((true, at));
     }
 
+    pub(super) fn config_confirmed(&mut self, at: Timestamp) {
+        self.config.last = Some((true, at));
+    }
+
     pub(super) fn config_refused(&mut self, at: Timestamp) {
         self.config.refused += 1;
         self.config.last = Some((false, at));

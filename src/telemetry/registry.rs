@@ -197,6 +197,11 @@ impl Registry {
         locked(&self.facts).config_loaded(generation, at);
     }
 
+    /// The files say what serves already, as when a bad change was taken back.
+    pub fn config_confirmed(&self, at: Timestamp) {
+        locked(&self.facts).config_confirmed(at);
+    }
+
     /// A configuration was refused; the one before keeps serving.
     pub fn config_refused(&self, at: Timestamp) {
         locked(&self.facts).config_refused(at);

@@ -5,7 +5,9 @@
     reason = "real programs in real time, and a test may fail by panicking"
 )]
 
+mod churn;
 mod introduced;
+mod mishaps;
 mod proxy_protocol;
 mod rates;
 mod shortage;
@@ -13,3 +15,4 @@ mod slow;
 mod sticky;
 #[path = "../support/mod.rs"]
 mod support;
+mod toxics;

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Response;
 
-use super::support::frames::{END_HEADERS, Frames, kind};
+use super::support::frames::{END_HEADERS, Frames, block, frame, kind, setting};
 use super::support::h2client::{ask, ask_all, get, post};
 use super::support::h2server::{H2Upstream, scripted};
 use super::support::{Gate, Setup, until};
@@ -254,4 +254,65 @@ fn a_client_that_does_not_read_holds_the_endpoint_back() {
         (now > 0 && std::mem::replace(&mut last, now) == now).then_some(now)
     });
     assert!(held < 16_000_000, "{held} bytes were taken for nobody");
+}
+
+/// Row b25: an endpoint that floods its connection costs its own requests, a bounded amount of memory, and nobody
+/// else's time.
+#[test]
+fn an_endpoint_that_floods_is_nobody_elses_trouble() {
+    let well = H2Upstream::echo(&[]);
+    let floods: [(&str, Vec<u8>); 8] = [
+        ("ping", frame(kind::PING, 0, 0, b"are you?")),
+        ("settings", frame(kind::SETTINGS, 0, 0, &setting(4, 65_535))),
+        ("window update", frame(kind::WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])),
+        ("empty content", frame(kind::DATA, 0, 1, b"")),
+        ("continuation", frame(kind::CONTINUATION, 0, 1, &[0; 100])),
+        ("interim answers", frame(kind::HEADERS, END_HEADERS, 1, &block(&[(":status", "103")]))),
+        ("unknown", frame(0x77, 0, 0, b"nobody knows")),
+        ("a promise", frame(kind::PUSH_PROMISE, END_HEADERS, 1, &[0, 0, 0, 2])),
+    ];
+    for (name, one) in floods {
+        let sent = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&sent);
+        let endpoint = scripted(move |_, frames| {
+            frames.polite = false;
+            let Some(stream) = frames.request() else { return };
+            match one[3] {
+                kind::DATA => drop(frames.send(kind::HEADERS, END_HEADERS, stream, &[0x88])),
+                kind::CONTINUATION => drop(frames.send(kind::HEADERS, 0, stream, &[0x88])),
+                _ => {}
+            }
+            let many = one.repeat(500);
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_secs(3) && frames.offer(&many) {
+                counted.fetch_add(500, Ordering::SeqCst);
+                // Whoever is answered must listen, or nobody writes any more.
+                while frames.next_within(Duration::from_micros(1)).is_ok() {}
+            }
+        });
+        let gate = Setup::default()
+            .version_as("v1", format!("\"h2c://{}\"", well.address()))
+            .version_as("v2", format!("\"h2c://{endpoint}\""))
+            .service("pin: [{when: {header: {x-flood: y}}, to: v2}]")
+            .service("timeouts: {head: 2s, idle: 2s}")
+            .listener("h2c: true")
+            .start();
+        assert_eq!(gate.get("/").status, 200);
+        let before = gate.memory();
+        let mut victim = gate.connect();
+        victim.send("GET / HTTP/1.1\r\nHost: a\r\nX-Flood: y\r\n\r\n");
+        let began = Instant::now();
+        let mut others = gate.connect();
+        while began.elapsed() < Duration::from_secs(1) {
+            assert_eq!(others.get("/").status, 200, "{name}");
+        }
+        let came = victim.try_response("GET");
+        assert!(came.as_ref().map_or(true, |it| it.status >= 500), "{name}: {came:?}");
+        let held = gate.memory().saturating_sub(before);
+        assert!(held < 32_000_000, "{name}: {held} bytes after {} frames", sent.load(Ordering::SeqCst));
+        until("nothing is under way", || {
+            (gate.metric("tidegate_requests_in_flight", &[("service", "shop")]) == 0.0).then_some(())
+        });
+        assert_eq!(others.get("/").status, 200, "{name}");
+    }
 }

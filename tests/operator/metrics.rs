@@ -49,6 +49,7 @@ const PROMISED: &[(&str, &str, &[&str])] = &[
     ("tidegate_log_lines_dropped_total", "counter", &["reason"]),
     ("tidegate_series_dropped_total", "counter", &[]),
     ("tidegate_build_info", "gauge", &["version"]),
+    ("tidegate_panics_total", "counter", &[]),
     ("process_cpu_seconds_total", "counter", &[]),
     ("process_resident_memory_bytes", "gauge", &[]),
     ("process_virtual_memory_bytes", "gauge", &[]),

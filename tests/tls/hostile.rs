@@ -65,8 +65,6 @@ fn what_is_not_tls_is_refused() {
     let mut weak = vec![3, 3];
     weak.extend([7; 32]);
     weak.extend([0, 0, 4, 0, 0x2f, 0, 0x08, 1, 0]);
-    let mut large = hello[5..].to_vec();
-    large.resize(60_000, 0);
     for (what, bytes) in [
         ("HTTP", b"GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n".to_vec()),
         ("SSLv3", old(0)),
@@ -88,6 +86,67 @@ fn what_is_not_tls_is_refused() {
     }
     assert_eq!(Hello::to("shop.test", &ca).connect(gate.address()).get("/").status, 200);
     assert!(!gate.log().contains("panic"), "{}", gate.log());
+}
+
+/// A hello with these extensions, in records of the largest size.
+fn hello_with(extensions: &[(u16, Vec<u8>)]) -> Vec<u8> {
+    let two = |it: usize| u16::try_from(it).expect("two bytes").to_be_bytes();
+    let all: Vec<u8> = extensions
+        .iter()
+        .flat_map(|(kind, body)| [&kind.to_be_bytes()[..], &two(body.len()), body].concat())
+        .collect();
+    let mut body = vec![3, 3];
+    body.extend([7; 32]);
+    // No session, three suites, no compression.
+    body.extend([0, 0, 6, 0x13, 1, 0x13, 2, 0xc0, 0x2b, 1, 0]);
+    body.extend([&two(all.len())[..], &all].concat());
+    let length = u32::try_from(body.len()).expect("short").to_be_bytes();
+    in_records(&[&[1], &length[1..], &body].concat())
+}
+
+fn in_records(message: &[u8]) -> Vec<u8> {
+    let one = |it: &[u8]| [&[22, 3, 1][..], &u16::try_from(it.len()).unwrap().to_be_bytes(), it].concat();
+    message.chunks(16_000).flat_map(one).collect()
+}
+
+/// Row d04: however large a hello is, and whatever it holds many of, it costs little and disturbs nobody.
+#[test]
+fn monstrous_hellos_cost_little() {
+    let (ca, dir) = (Ca::new("ca"), TempDir::new().unwrap());
+    let upstream = Upstream::answering("");
+    let gate = secured(&upstream, &dir, &[&ca.issue(&["shop.test"])], "");
+    let versions = (43_u16, vec![4, 3, 4, 3, 3]);
+    let with = |more: Vec<(u16, Vec<u8>)>| hello_with(&[vec![versions.clone()], more].concat());
+    let names: Vec<u8> = (0..1000).flat_map(|it| format!("\x08n{it:07}").into_bytes()).collect();
+    let listed = |list: &[u8]| [&u16::try_from(list.len()).unwrap().to_be_bytes()[..], list].concat();
+    let mut hosts = vec![0];
+    hosts.extend(listed(&[b'a'; 60_000]));
+    // A message that announces 16 MiB, and goes on as long as somebody listens.
+    let endless = in_records(&[&[1, 0xff, 0xff, 0xff][..], &[0; 4 << 20]].concat());
+    let cases = [
+        ("a thousand protocols", with(vec![(16, listed(&names))])),
+        ("ten thousand extensions", with((0..10_000).map(|it| (20_000 + it, Vec::new())).collect())),
+        ("the same extension a thousand times", with(vec![(10, vec![0, 2, 0, 29]); 1000])),
+        ("a name of 60 KB", with(vec![(0, listed(&hosts))])),
+        ("a ticket of 60 KB", with(vec![(35, vec![7; 60_000])])),
+        ("key shares without an end", with(vec![(51, listed(&[0, 29, 0, 1, 9].repeat(12_000)))])),
+        ("more than a message may have", endless),
+    ];
+    let before = gate.memory();
+    for _ in 0..30 {
+        for (what, bytes) in &cases {
+            let mut stream = raw(gate.address());
+            // It may be cut off before everything is sent.
+            let _ = stream.write_all(bytes);
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            assert!(read_all(&stream).len() < 1000, "{what}");
+        }
+    }
+    let grown = gate.memory().saturating_sub(before);
+    assert!(grown < 16 << 20, "{grown} bytes");
+    let errors = gate.metric("tidegate_tls_handshake_errors_total", &[]);
+    assert_eq!(errors, 30.0 * cases.len() as f64, "each is counted");
+    assert_eq!(Hello::to("shop.test", &ca).connect(gate.address()).get("/").status, 200);
 }
 
 #[test]

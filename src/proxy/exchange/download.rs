@@ -2,6 +2,8 @@
 
 use std::task::{Context, Poll};
 
+use crate::runtime::mishap;
+
 use super::super::buffer::{BUFFER_BYTES, Buffer};
 use super::super::grpc::Call;
 use super::super::h1::{self, Asked, BodyReader, ResponseLimits, ResponseWriting};
@@ -41,6 +43,7 @@ impl Exchange<'_> {
             }
         }
         while self.answer == Answer::Body {
+            mishap("body");
             let before = self.download.moved;
             let flow = self.download.poll(buffer, &mut client.stream, cx);
             if self.download.moved > before {

@@ -15,13 +15,16 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::routing::{Publisher, Reader, Table};
-use crate::runtime::{Clock, spawn_thread};
+use crate::runtime::{Clock, contained_async, mishap, spawn_thread};
 
 use super::checkup::ask;
 use super::health::Board;
 use super::names::{Names, Registrar};
 use super::site::Place;
 use super::ward::{Arrival, Ask, Ward};
+
+/// How long it rests after a panic, so that it does not fall all the time.
+const STAND_UP_AFTER: Duration = Duration::from_millis(200);
 
 /// A doctor at work. Ends when it is let go of.
 pub struct Doctor {
@@ -47,7 +50,7 @@ impl Doctor {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(options);
             match runtime {
                 Ok(runtime) => {
-                    runtime.block_on(attend(reader, (board, names), clock, seed, stopped));
+                    runtime.block_on(stay(reader, (board, names), clock, seed, stopped));
                     // A name that is being looked up keeps nobody waiting.
                     runtime.shutdown_background();
                 }
@@ -68,8 +71,10 @@ impl Drop for Doctor {
     }
 }
 
-async fn attend(
-    mut reader: Reader,
+/// Attends until it is told to stop. After a panic it goes on with the same book: who was left out stays so
+/// for its time.
+async fn stay(
+    reader: Reader,
     (board, names): (Board, Names),
     clock: Clock,
     seed: u64,
@@ -77,11 +82,31 @@ async fn attend(
 ) {
     let mut ward = Ward::new();
     let mut random = SmallRng::seed_from_u64(seed);
+    loop {
+        let attending = attend(reader.clone(), (&board, &names), &clock, &mut random, &mut ward);
+        tokio::select! {
+            _ = contained_async(attending) => {}
+            _ = &mut stopped => return,
+        }
+        // Answers to what was under way are lost.
+        ward.forget_questions(clock.now());
+        tokio::time::sleep(STAND_UP_AFTER).await;
+    }
+}
+
+async fn attend(
+    mut reader: Reader,
+    (board, names): (&Board, &Names),
+    clock: &Clock,
+    random: &mut SmallRng,
+    ward: &mut Ward,
+) {
     let mut registrar = Registrar::new(names.clone());
     let mut asked = JoinSet::new();
     let mut seen: Option<Arc<Table>> = None;
     let mut known = names.revision();
     loop {
+        mishap("doctor");
         let table = reader.current();
         let is_new = !seen.as_ref().is_some_and(|it| Arc::ptr_eq(it, table));
         if is_new {
@@ -89,7 +114,7 @@ async fn attend(
         }
         if is_new || known != names.revision() {
             known = names.revision();
-            ward.admit(arrivals(table, &names), &board, clock.now());
+            ward.admit(arrivals(table, names), board, clock.now());
             seen = Some(Arc::clone(table));
         }
         let due = registrar.round(clock.now());
@@ -112,7 +137,6 @@ async fn attend(
             }
             () = board.bell.notified() => {}
             () = tokio::time::sleep(left) => {}
-            _ = &mut stopped => return,
         }
     }
 }

@@ -87,6 +87,14 @@ impl Ward {
         board.retain(|it| self.patients.contains_key(it));
     }
 
+    /// Nobody answers any more to what was asked.
+    pub fn forget_questions(&mut self, now: Timestamp) {
+        for it in self.patients.values_mut().filter(|it| it.running.is_some()) {
+            (it.running, it.next) = (None, now);
+        }
+        self.asked = 0;
+    }
+
     /// Does what is due. Returns whom to ask, and when to come again.
     pub fn round(&mut self, now: Timestamp) -> (Vec<Ask>, Timestamp) {
         self.measure_rates(now);

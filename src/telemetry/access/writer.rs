@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync
 use std::time::Duration;
 
 use crate::model::Timestamp;
-use crate::runtime::{Clock, spawn_thread};
+use crate::runtime::{Clock, contained, mishap, spawn_thread};
 
 use super::line::{Format, Lines};
 use super::outlet::{Bell, Outlet, outlets};
@@ -59,6 +59,7 @@ impl AccessLog {
             clock: clock.clone(),
             batch: Vec::with_capacity(BATCH_BYTES),
             failing: false,
+            unopened: false,
         };
         spawn_thread("access-log", None, move || writer.run(&done))?;
         Ok((Self { reopen, bell, finished }, outlets))
@@ -90,11 +91,22 @@ struct Writer {
     batch: Vec<u8>,
     /// Whether the last batch was refused, so that this is said once.
     failing: bool,
+    /// The same about opening the file anew.
+    unopened: bool,
 }
 
 impl Writer {
     fn run(mut self, done: &SyncSender<()>) {
         self.bell.belongs_to(std::thread::current());
+        while contained(|| self.work()).is_none() {
+            self.stand_up();
+        }
+        // Whoever waited has given up.
+        let _ = done.send(());
+    }
+
+    /// Until all workers are gone.
+    fn work(&mut self) {
         loop {
             self.mind_the_file();
             if self.take() {
@@ -102,7 +114,7 @@ impl Writer {
                 continue;
             }
             if self.queues.is_empty() {
-                break;
+                return;
             }
             self.bell.arm();
             // A record that came before the bell was armed rings no more.
@@ -111,30 +123,36 @@ impl Writer {
             }
             self.bell.disarm();
         }
-        // Whoever waited has given up.
-        let _ = done.send(());
+    }
+
+    /// After a panic: what it fell over is lost, and the lines before it are not.
+    fn stand_up(&mut self) {
+        self.bell.disarm();
+        self.series.count(0, 1);
+        let whole = self.batch.iter().rposition(|it| *it == b'\n').map_or(0, |it| it + 1);
+        self.batch.truncate(whole);
+        // If it falls over everything it does so slowly.
+        std::thread::sleep(NAP);
     }
 
     /// Writes what there is; whether there was anything. Queues whose worker is gone leave.
     fn take(&mut self) -> bool {
         let mut any = false;
-        let mut queues = std::mem::take(&mut self.queues);
-        queues.retain(|queue| {
-            loop {
-                match queue.try_recv() {
-                    Ok(record) => {
-                        any = true;
-                        self.lines.write(&record, &mut self.batch);
-                        if self.batch.len() >= BATCH_BYTES - LINE_BYTES {
-                            self.flush();
-                        }
+        let mut at = 0;
+        while let Some(queue) = self.queues.get(at) {
+            match queue.try_recv() {
+                Ok(record) => {
+                    any = true;
+                    mishap("access-log");
+                    self.lines.write(&record, &mut self.batch);
+                    if self.batch.len() >= BATCH_BYTES - LINE_BYTES {
+                        self.flush();
                     }
-                    Err(TryRecvError::Empty) => break true,
-                    Err(TryRecvError::Disconnected) => break false,
                 }
+                Err(TryRecvError::Empty) => at += 1,
+                Err(TryRecvError::Disconnected) => drop(self.queues.remove(at)),
             }
-        });
-        self.queues = queues;
+        }
         self.flush();
         any
     }
@@ -163,11 +181,16 @@ impl Writer {
             return;
         }
         self.looked = now;
-        if (asked || self.sink.was_moved())
-            && let Err(error) = self.sink.reopen()
+        if !asked && !self.sink.was_moved() {
+            return;
+        }
+        let opened = self.sink.reopen();
+        if let Err(error) = &opened
+            && (asked || !self.unopened)
         {
             tracing::warn!(%error, "the access log cannot be opened anew; the old file goes on");
         }
+        self.unopened = opened.is_err();
     }
 }
 

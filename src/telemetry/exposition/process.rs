@@ -2,7 +2,7 @@
 
 use prometheus::proto::MetricFamily;
 
-use crate::runtime::Usage;
+use crate::runtime::{Usage, panics};
 
 use super::super::access::LogSeries;
 use super::family::{Family, seconds};
@@ -36,6 +36,10 @@ pub(super) fn families() -> Vec<MetricFamily> {
     let it = Usage::now();
     let mut build = Family::gauge("tidegate_build_info", "The version of the program.");
     build.add(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    let panicked = Family::counter(
+        "tidegate_panics_total",
+        "Mistakes of the program: each cost one task, a request or a connection, and nothing else.",
+    );
     let cpu = Family::counter("process_cpu_seconds_total", "Processor time of all threads.");
     let resident = Family::gauge("process_resident_memory_bytes", "Memory that is in RAM.");
     let virtual_ = Family::gauge("process_virtual_memory_bytes", "Address space.");
@@ -45,6 +49,7 @@ pub(super) fn families() -> Vec<MetricFamily> {
     let started = Family::gauge("process_start_time_seconds", "When the process began.");
     vec![
         build.done(),
+        panicked.only(panics() as f64),
         cpu.only(it.cpu.as_secs_f64()),
         resident.only(it.resident_bytes as f64),
         virtual_.only(it.virtual_bytes as f64),

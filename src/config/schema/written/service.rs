@@ -243,7 +243,7 @@ pub(in super::super) struct Timeouts {
     keep_alive: Option<Duration>,
     /// For what is under way with a version that gets no traffic any more, because it was replaced, rolled
     /// back or taken out of the file, or `off`. Then it is cut: tunnels and event streams would otherwise
-    /// stay with it. Default: `1h`.
+    /// stay with it. What a pin leads to it stays as long as the pin. Default: `1h`.
     drain: Option<DurationOrOff>,
 }
 
