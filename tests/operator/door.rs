@@ -19,7 +19,7 @@ fn guarded(setup: Setup) -> Gate {
         ann: {secret: file:ann.token, role: operate}, root: {secret: file:root.token, role: admin}}";
     Gate::start_laid_out(setup.admin(tokens).admin("anonymous: off"), |file, text| {
         for name in ["wall", "ann", "root"] {
-            give(file.parent().unwrap(), name, &token(name));
+            give(file.parent().expect("a file lies somewhere"), name, &token(name));
         }
         gate::put(file, text);
     })
@@ -140,7 +140,7 @@ fn the_command_line_comes_over_tls_and_says_which_role_is_missing() {
     let tokens = "tokens: {wall: {secret: file:wall.token, role: read}, \
         root: {secret: file:root.token, role: admin}}";
     let gate = Gate::start_laid_out(setup.admin(tokens).admin("anonymous: off"), |file, text| {
-        let conf = file.parent().unwrap();
+        let conf = file.parent().expect("a file lies somewhere");
         let ip = text.split_once("bind: ").unwrap().1.split(['}', ',']).next().unwrap();
         ca.issue(&[ip, "ops.test"]).put(conf, "ops");
         give(conf, "wall", &token("wall"));

@@ -95,7 +95,7 @@ fn parse(block: &str) -> Option<News> {
     let of = |name: &str| block.lines().find_map(|it| it.strip_prefix(name)?.strip_prefix(": "));
     let known = ["event", "id", "data", "retry", ""];
     assert!(
-        block.lines().all(|it| it.is_empty() || known.contains(&it.split(':').next().unwrap())),
+        block.lines().all(|it| it.is_empty() || known.contains(&it.split(':').next().unwrap_or_default())),
         "{block:?}"
     );
     Some(News {

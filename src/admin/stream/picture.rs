@@ -161,8 +161,9 @@ mod tests {
     #[test]
     fn only_what_differs_is_said() {
         type Said = Option<(&'static [&'static str], &'static [&'static str])>;
+        type Case = (&'static str, fn(&mut StatusWire), Said);
         let old = Picture::of(wire(5, |_| {}), None, None);
-        let cases: [(&str, fn(&mut StatusWire), Said); 6] = [
+        let cases: [Case; 6] = [
             ("nothing", |_| {}, None),
             ("a weight", |it| it.services[0].weight_percent = 50.0, Some((&["shop"], &[]))),
             ("the house", |it| it.generation = 18, Some((&[], &[]))),

@@ -62,7 +62,7 @@ pub fn write_request(
         put(&[b"host: ", authority, b"\r\n"], out);
     }
     let (mut why, mut cookie, mut lengths) = (None, false, 0);
-    for index in first.count..fields.len() {
+    for index in first.count..fields.count() {
         let (name, value) = fields.get(index);
         check_line(name, value)?;
         match name {
@@ -103,7 +103,7 @@ pub fn write_request(
     if first.scheme.is_some_and(|it| !ours(it)) {
         why = Some(Refusal::BadTarget);
     }
-    if fields.len() - first.count > lines_max {
+    if fields.count() - first.count > lines_max {
         why = Some(Refusal::TooManyHeaders);
     }
     Ok(why.map_or(Ok(facts), Err))
@@ -180,7 +180,7 @@ fn websocket_key(mut bits: impl FnMut() -> u64) -> [u8; 24] {
 
 fn write_cookie(fields: &Fields, first: usize, out: &mut Vec<u8>) {
     let mut before: &[u8] = b"cookie: ";
-    for (_, crumb) in (first..fields.len()).map(|it| fields.get(it)).filter(|it| it.0 == b"cookie") {
+    for (_, crumb) in (first..fields.count()).map(|it| fields.get(it)).filter(|it| it.0 == b"cookie") {
         out.extend_from_slice(before);
         out.extend_from_slice(crumb);
         before = b"; ";
@@ -200,7 +200,7 @@ pub fn write_response(fields: &Fields, ends: bool, out: &mut Vec<u8>) -> Result<
         out.extend_from_slice(part);
     }
     let mut lengths = 0;
-    for index in first.count..fields.len() {
+    for index in first.count..fields.count() {
         let (name, value) = fields.get(index);
         check_line(name, value)?;
         if name == b"content-length" {

@@ -80,7 +80,7 @@ impl Lease {
         let count = self.desks.len();
         for at in 1..count {
             let other = &self.desks[(worker + at) % count].spare;
-            let half = |it: usize| (it > 0).then(|| it / 2);
+            let half = |it: usize| (it > 0).then_some(it / 2);
             if let Ok(found) = other.fetch_update(SeqCst, SeqCst, half) {
                 let more = found - found / 2 - 1;
                 if more > 0 {

@@ -35,6 +35,10 @@ impl Endpoint {
         }
     }
 
+    #[allow(
+        clippy::result_large_err,
+        reason = "made once for a connection that fails, never for one that does not"
+    )]
     async fn reach_by(
         &self,
         worker: &Rc<Worker>,

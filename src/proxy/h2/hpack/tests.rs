@@ -109,7 +109,7 @@ fn what_is_too_much_is_not_stored_and_yet_remembered() {
     fields.begin(40);
     decoder.read(&bytes("4001 61 02 6263 82"), &mut fields).unwrap();
     assert!(fields.is_over());
-    assert_eq!((fields.len(), fields.get(0)), (1, (b"a".as_slice(), b"bc".as_slice())));
+    assert_eq!((fields.count(), fields.get(0)), (1, (b"a".as_slice(), b"bc".as_slice())));
     assert_eq!(read(&mut decoder, &[0xbe]).unwrap(), ["a: bc"]);
 }
 

@@ -136,7 +136,7 @@ impl Session {
             return Err(PROTOCOL);
         }
         let acknowledges = head.has(flag::ACK);
-        if payload.len() % 6 != 0 || (acknowledges && !payload.is_empty()) {
+        if !payload.len().is_multiple_of(6) || (acknowledges && !payload.is_empty()) {
             return Err(FRAME_SIZE);
         }
         if acknowledges {
