@@ -4,6 +4,7 @@
 mod admin;
 mod guard;
 mod health;
+mod limits;
 mod notifications;
 mod recourse;
 mod route;
@@ -18,10 +19,11 @@ use super::units::{Duration, OneOrMany, Percent, Size};
 use admin::Admin;
 use guard::GuardForm;
 use health::{Dns, EjectForm, HealthForm, PercentOrOff};
+use limits::Limits;
 use notifications::Notify;
 use recourse::{RetryForm, ShieldForm};
 use route::Route;
-use service::{BalanceForm, Limits, Service, Timeouts};
+use service::{BalanceForm, Service, Timeouts};
 use trace::TraceForm;
 
 /// The main file.
