@@ -21,7 +21,7 @@ impl Hub {
         let server = Upstream::start(move |peer| {
             while let Some(request) = peer.request() {
                 let (status, answer) = answer(&request, &kept);
-                let mut lost = lost.lock().unwrap();
+                let mut lost = lost.lock().expect("nobody panics with it");
                 if !lost.is_empty() && request.head.start.starts_with(*lost) {
                     *lost = "";
                     return peer.reset();
@@ -65,7 +65,7 @@ fn body_of(request: &Request) -> Value {
 }
 
 fn answer(request: &Request, deployments: &Mutex<Vec<Value>>) -> (&'static str, Value) {
-    let mut deployments = deployments.lock().unwrap();
+    let mut deployments = deployments.lock().expect("nobody panics with it");
     let path = request.target().split('?').next().unwrap_or_default();
     match (request.method(), path.strip_prefix("/api/v3/repos/acme/shop/deployments")) {
         ("GET", Some("")) => ("200 OK", deployments.iter().rev().cloned().collect()),
@@ -130,6 +130,6 @@ fn an_answer_that_was_lost_makes_no_second_deployment() {
     gate.edit(|it| it.live("v2"));
     gate.reaches("CANARY");
     until("it has begun", || (count(&gate, "hub", "delivered") == 1.0).then_some(()));
-    assert_eq!(hub.deployments.lock().unwrap().len(), 1, "{:?}", hub.asked());
+    assert_eq!(hub.deployments.lock().expect("nobody panics with it").len(), 1, "{:?}", hub.asked());
     assert_eq!(hub.asked().last().unwrap(), &format!("POST {PLACE}/100/statuses in_progress"));
 }
