@@ -31,6 +31,7 @@ mod node;
 mod notifications;
 mod preview;
 mod problem;
+mod process;
 mod query;
 mod rate;
 mod recourse;

@@ -16,6 +16,7 @@ use super::merged::Merged;
 use super::node::Node;
 use super::notifications::notifications;
 use super::problem::{Problems, Report};
+use super::process::{memory_of, workers};
 use super::route::{self, Names, Placed as PlacedRoute};
 use super::service;
 use super::source::{At, Files};
@@ -47,12 +48,6 @@ pub(super) const FILE: Shape = Shape {
 
 pub(super) const INCLUDED: Shape =
     Shape { name: "Included", what: "an included file", keys: &["services", "routes"] };
-
-/// Most worker threads; more than any machine has cores is a slip.
-const WORKERS_MAX: u64 = 1024;
-
-/// Least memory that can be asked for; below, nothing could be served.
-const MEMORY_MIN: u64 = 16 << 20;
 
 /// What came of loading.
 #[derive(Clone, Debug)]
@@ -382,21 +377,4 @@ fn authority(fields: &Fields<'_>, services: &[service::Placed], problems: &mut P
         );
     }
     chosen
-}
-
-/// `auto` or a number.
-fn workers(node: &Node, problems: &mut Problems) -> Option<Option<usize>> {
-    if node.is_word("auto") {
-        return Some(None);
-    }
-    listen::count(node, WORKERS_MAX, problems).map(Some)
-}
-
-/// `auto`, `off` or a size.
-fn memory_of(node: &Node, problems: &mut Problems) -> Option<Memory> {
-    match () {
-        () if node.is_word("auto") => Some(Memory::Auto),
-        () if node.is_word("off") => Some(Memory::Off),
-        () => listen::bytes(node, MEMORY_MIN, 1 << 50, problems).map(|it| Memory::Bytes(it as u64)),
-    }
 }

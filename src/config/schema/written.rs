@@ -10,6 +10,7 @@ mod recourse;
 mod route;
 mod service;
 mod trace;
+mod version;
 
 use std::collections::BTreeMap;
 
