@@ -176,6 +176,9 @@ async fn other_methods_do_nothing_whatever_header_claims_otherwise() {
             ];
             let said = ask(&it, [127, 1, 2, 1], method, path, &headers).await;
             assert_eq!(said.status, 405, "{method} {}", path.template);
+            // What no path takes is refused before anybody looks which one it is.
+            let taken = ["GET", "HEAD", "POST"].contains(&method);
+            let allow = if taken { allow } else { "allow: " };
             assert!(said.head.contains(allow), "{}", said.head);
         }
     }
