@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use super::access_log::access_log;
 use super::admin::{self, AdminSpec};
+use super::capacity::{memory_of, workers};
 use super::code::Code;
 use super::domain::{Authority, Config, Memory};
 use super::fields::{self, Fields, Shape};
@@ -16,7 +17,6 @@ use super::merged::Merged;
 use super::node::Node;
 use super::notifications::notifications;
 use super::problem::{Problems, Report};
-use super::process::{memory_of, workers};
 use super::route::{self, Names, Placed as PlacedRoute};
 use super::service;
 use super::source::{At, Files};
