@@ -5,7 +5,7 @@
 //! [`config::load`](crate::config::load) accepts (certificates aside, which lie elsewhere), so whoever moves
 //! reads the remarks and not the grammar.
 //!
-//! One module for each tool knows its grammar; what they find goes into a [`draft`], which knows ours.
+//! One module for each tool knows its grammar; what they find goes into a `draft`, which knows ours.
 
 mod argo;
 mod draft;

@@ -1,7 +1,7 @@
 //! Notifications: who wants to hear of what happens to releases is told, by a signed webhook, a message in a
 //! chat, or the state of a deployment.
 //!
-//! One thread with a runtime of its own and a task for each target. Each has a [`Mailbox`](mailbox::Mailbox), a
+//! One thread with a runtime of its own and a task for each target. Each has a `Mailbox`, a
 //! bounded queue that decides by itself what is sent when; whoever tells the news puts it there and goes on. So a
 //! target that hangs holds up no release, no other target and no end. How far each target has got is kept in the
 //! state directory: a notification is delivered at least once, always under the same id.

@@ -53,8 +53,8 @@ pub struct Global {
     /// [default: tidegate.yaml here, then /etc/tidegate/tidegate.yaml]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The server to talk to: https://ops.example.com:9900, http://127.0.0.1:9900 or
-    /// unix:/run/tidegate/admin.sock [default: $TIDEGATE_URL, else found by the configuration]
+    /// The server to talk to: http://127.0.0.1:9900 (or https), or unix:/run/tidegate/admin.sock
+    /// [default: $TIDEGATE_URL, else found by the configuration]
     #[arg(long, global = true, value_name = "URL")]
     pub server: Option<String>,
     /// The authorities that are believed about a server with https [default: $TIDEGATE_CA, else the system's]
