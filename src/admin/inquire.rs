@@ -51,7 +51,7 @@ pub(super) fn config(house: &House, query: Option<&str>) -> Result<Reply, Proble
     let query = Query::parse(query, &["effective"])?;
     let effective = match query.text("effective") {
         None | Some("false") => false,
-        Some("true" | "") => true,
+        Some("true") => true,
         Some(_) => return Err(Problem::bad_request("`effective` is `true` or `false`")),
     };
     let status = house.control.status();

@@ -91,7 +91,7 @@ impl Parameter {
             Kind::Seconds => json!({"type": "integer", "minimum": 0, "maximum": 60}),
             Kind::Flag => json!({"type": "boolean", "default": false}),
             Kind::Name => json!({"type": "string", "minLength": 1, "maxLength": 100}),
-            Kind::Key => json!({"type": "string", "pattern": "^[!#-~]{1,255}$"}),
+            Kind::Key => json!({"type": "string", "minLength": 1, "maxLength": 255}),
             Kind::Text => json!({"type": "string"}),
         };
         json!({
