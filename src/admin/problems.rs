@@ -13,7 +13,7 @@ pub(super) const CODES: &[(&str, u16, &str)] = &[
     ("foreign_origin", 403, "A page of another site asks."),
     ("role_needed", 403, "The token is of a role that may not do this; `role` names one that may."),
     ("locked_out", 429, "Too many wrong tokens came from there; `Retry-After` says when to come again."),
-    ("foreign_name", 403, "`Host` or `Origin` is not a name of this server."),
+    ("foreign_name", 421, "`Host` is not a name of this server."),
     (
         "not_permitted",
         409,
