@@ -3,11 +3,11 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use tidegate::proxy::h1::{
+use tidegate::h1::{
     Asked, BodyReader, ForwardedInfo, HeadScanner, RequestLimits, RequestWriting, ResponseLimits,
     ResponseWriting, http_date, parse_request, parse_response, write_request, write_response,
 };
-use tidegate::proxy::message::{Framing, RequestHead, ResponseHead, Target, TargetRules};
+use tidegate::message::{Framing, RequestHead, ResponseHead, Target, TargetRules};
 
 const SMALL: &[u8] = b"GET /api/items?page=2 HTTP/1.1\r\nHost: shop.test\r\nUser-Agent: load/1.0\r\n\
     Accept: */*\r\nAccept-Encoding: gzip\r\n\r\n";

@@ -6,7 +6,9 @@
 // Pure: no tokio, no hyper, no clock, no files, no sockets.
 pub mod analysis;
 pub mod config;
+pub mod h1;
 pub mod import;
+pub mod message;
 pub mod model;
 pub mod release;
 pub mod routing;

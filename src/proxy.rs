@@ -6,9 +6,7 @@
 //!
 //! Not here: where tables come from, what counts mean. This room has never heard of a release.
 
-pub mod h1;
 pub mod h2;
-pub mod message;
 
 mod admission;
 mod admit;

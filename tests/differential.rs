@@ -17,8 +17,8 @@ use hyper_util::rt::TokioIo;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tidegate::config::Underscores;
-use tidegate::proxy::h1::{BodyReader, HeadScanner, RequestLimits, parse_request};
-use tidegate::proxy::message::{Framing, Refusal, RequestHead, Target, TargetRules};
+use tidegate::h1::{BodyReader, HeadScanner, RequestLimits, parse_request};
+use tidegate::message::{Framing, Refusal, RequestHead, Target, TargetRules};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A request as a reader understood it.

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tidegate::proxy::h1::{BodyError, BodyReader, Piece};
-use tidegate::proxy::message::Framing;
+use tidegate::h1::{BodyError, BodyReader, Piece};
+use tidegate::message::Framing;
 
 fuzz_target!(|input: &[u8]| {
     let Some((&knob, bytes)) = input.split_first() else { return };

@@ -3,11 +3,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tidegate::proxy::h1::{HeadScanner, RequestLimits, parse_request};
+use tidegate::h1::{HeadScanner, RequestLimits, parse_request};
 use tidegate::proxy::h2::PREFACE;
 use tidegate::proxy::h2::frame::{self, kind};
 use tidegate::proxy::h2::session::{Rules, Session};
-use tidegate::proxy::message::RequestHead;
+use tidegate::message::RequestHead;
 
 fuzz_target!(|input: &[u8]| {
     let Some((&knob, bytes)) = input.split_first() else { return };

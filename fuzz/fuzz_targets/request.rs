@@ -2,10 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tidegate::proxy::h1::{
+use tidegate::h1::{
     ForwardedInfo, HeadScanner, RequestLimits, RequestWriting, parse_request, write_request,
 };
-use tidegate::proxy::message::{Refusal, RequestHead, Target, TargetRules};
+use tidegate::message::{Refusal, RequestHead, Target, TargetRules};
 
 fuzz_target!(|input: &[u8]| {
     let Some((&knob, bytes)) = input.split_first() else { return };

@@ -2,11 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tidegate::proxy::h1::{
+use tidegate::h1::{
     Asked, HeadScanner, ResponseLimits, ResponseWriting, http_date, parse_response, write_interim,
     write_response,
 };
-use tidegate::proxy::message::{Framing, MethodKind, ResponseHead};
+use tidegate::message::{Framing, MethodKind, ResponseHead};
 
 fuzz_target!(|input: &[u8]| {
     let Some((&knob, bytes)) = input.split_first() else { return };

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::config::Underscores;
-use crate::proxy::h1::RequestLimits;
+use crate::h1::RequestLimits;
 
 use super::door::Door;
 use super::patience::Patient;

@@ -13,8 +13,8 @@ use http::StatusCode;
 use http::header::{ALLOW, HeaderValue};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::proxy::h1::{BodyReader, HeadScanner, RequestLimits, parse_request};
-use crate::proxy::message::{Framing, Refusal, RequestHead, Target, TargetRules};
+use crate::h1::{BodyReader, HeadScanner, RequestLimits, parse_request};
+use crate::message::{Framing, Refusal, RequestHead, Target, TargetRules};
 
 use super::reply::Problem;
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crate::admin::wire::{EndpointChoice, ExplainAsk, ExplainReply, RouteWire, ShareWire};
 use crate::config::{Config, ListenerSpec};
+use crate::h1::{RequestLimits, parse_request};
+use crate::message::{RequestHead, Target as Asked, TargetRules};
 use crate::model::{Generation, MacKey, Salt};
-use crate::proxy::h1::{RequestLimits, parse_request};
-use crate::proxy::message::{RequestHead, Target as Asked, TargetRules};
 use crate::routing::{
     Balance, Candidate, Choice, HashBy, HeaderLookup, Reason, RequestFacts, Service, Split, StickyBy, Table,
     Target, VersionIndex, unit,

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
+use crate::message::RequestHead;
 use crate::model::ClientShard;
 use crate::routing::{HashBy, HeaderEdit, HeaderEdits, Key, StickyBy, unit};
 
 use super::connection::Client;
-use super::message::RequestHead;
 use super::worker::Worker;
 
 /// A request, its connection and its worker.

@@ -16,16 +16,16 @@ use std::time::Duration;
 use tokio::io::AsyncWrite;
 
 use crate::config::ListenerSpec;
+use crate::h1::{HeadScanner, RequestLimits};
+use crate::message::{Refusal, RequestHead};
 use crate::model::ClientShard;
 
 use super::buffer::{BUFFER_BYTES, Buffer};
 use super::deadline::Deadline;
 use super::forward;
-use super::h1::{HeadScanner, RequestLimits};
 use super::h2;
 use super::leave::Farewell;
 use super::listener::Local;
-use super::message::{Refusal, RequestHead};
 use super::stream::Stream;
 use super::trail::Trail;
 use super::worker::Worker;

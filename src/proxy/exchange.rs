@@ -12,15 +12,16 @@ pub use again::{Aside, Spared};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use crate::h1::{self, HeadScanner};
+use crate::message::Framing;
+
 use super::attempt::Attempt;
 use super::buffer::Buffer;
 use super::connection::{Client, Next, Peer};
 use super::failure::Failure;
 use super::forward::Job;
 use super::grpc::Call;
-use super::h1::{self, HeadScanner};
 use super::listener::Local;
-use super::message::Framing;
 use super::patience::{Patience, Wait};
 use super::pump::{Flow, Pump};
 use super::quota::Permit;

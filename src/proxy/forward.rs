@@ -4,6 +4,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::h1::Answer;
+use crate::message::{Framing, MethodKind};
 use crate::model::ClientShard;
 use crate::routing::{HeaderEdits, Injected, Key, ServiceSpec};
 use crate::runtime::mishap;
@@ -14,9 +16,7 @@ use super::connection::{Client, Next, base};
 use super::course::{Course, Recourse};
 use super::exchange::{Exchange, Verdict};
 use super::failure::Failure;
-use super::h1::Answer;
 use super::listener::Local;
-use super::message::{Framing, MethodKind};
 use super::mirror::Copy;
 use super::plan::{Planned, plan};
 use super::pump::Pump;

@@ -2,8 +2,8 @@
 //! of an answer without content or in the trailers of one with. What we have to say to such a client is
 //! said in the same way.
 
-use super::h1::Answer;
-use super::message::ResponseHead;
+use crate::h1::Answer;
+use crate::message::ResponseHead;
 
 /// Whether a message with this content type is gRPC's.
 pub fn is_kind(content_type: &[u8]) -> bool {

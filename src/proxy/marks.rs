@@ -6,9 +6,9 @@
 //! refused earlier.
 
 use crate::config::{KeepIds, RequestIds};
+use crate::message::{Field, OwnLine, RequestHead};
 use crate::telemetry::TraceContext;
 
-use super::message::{Field, OwnLine, RequestHead};
 use super::traceparent::{self, TraceRule};
 
 /// Longest id that is kept.
@@ -181,8 +181,8 @@ pub fn hex<const N: usize>(numbers: &[u64]) -> [u8; N] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::h1::{HeadScanner, RequestLimits, parse_request};
     use super::*;
+    use crate::h1::{HeadScanner, RequestLimits, parse_request};
 
     /// The id and the hops of a request with these lines.
     fn marks(lines: &str, keep: KeepIds, trusted: bool) -> Result<(String, u8), Looped> {

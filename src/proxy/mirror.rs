@@ -14,14 +14,14 @@ use std::sync::Arc;
 
 use tokio::task::spawn_local;
 
+use crate::h1::{self, Asked, BodyReader, HeadScanner, ResponseLimits};
+use crate::message::{Field, Framing, MethodKind, OwnLine};
 use crate::routing::{HeaderEdit, HeaderEdits, Key, ServiceSpec};
 use crate::telemetry::Mirrored;
 
 use super::buffer::Buffer;
 use super::choice::{Choice, Line};
 use super::connection::Peer;
-use super::h1::{self, Asked, BodyReader, HeadScanner, ResponseLimits};
-use super::message::{Field, Framing, MethodKind, OwnLine};
 use super::pump::{Flow, Pump};
 use super::stream::Stream;
 use super::upstream::{Checkout, ConnectError};

@@ -5,6 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::h1::{self, BodyReader, ForwardedInfo, RequestWriting};
+use crate::message::{Framing, MethodKind, OwnLine, Refusal, RequestHead, Target, TargetRules};
 use crate::routing::{
     Balance, Covers, HashBy, HeaderEdit, Injected, Key, Mirror, Redirect, RequestFacts, Route, ServiceSpec,
     Target as To, VersionIndex, VersionSpec,
@@ -14,10 +16,8 @@ use crate::telemetry::{Lane, RejectReason, Unrouted};
 use super::caller::{self, Caller};
 use super::connection::Client;
 use super::forward::{Job, Request};
-use super::h1::{self, BodyReader, ForwardedInfo, RequestWriting};
 use super::listener::Local;
 use super::marks::{Looped, MarkRules, Marks};
-use super::message::{Framing, MethodKind, OwnLine, Refusal, RequestHead, Target, TargetRules};
 use super::mirror::{self, Copy};
 use super::pump::Pump;
 use super::replay::Replay;

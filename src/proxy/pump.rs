@@ -8,9 +8,10 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
 
+use crate::h1::{BodyError, BodyReader, Piece};
+use crate::message::Framing;
+
 use super::buffer::Buffer;
-use super::h1::{BodyError, BodyReader, Piece};
-use super::message::Framing;
 use super::replay::Replay;
 use super::stream::Stream;
 

@@ -4,8 +4,9 @@
 //! Most requests have no body, and those that have one mostly may not be sent twice: for them nothing is
 //! copied. A body that outgrows its room is let go of at once.
 
+use crate::message::Framing;
+
 use super::buffer::Buffer;
-use super::message::Framing;
 
 /// What is kept of a message.
 #[derive(Default)]

@@ -5,11 +5,11 @@
 //! 9.2.2) and the whole of it is still at hand; and only as long as its client has seen nothing of an
 //! answer. How much of that there may be is a matter of the [budget](super::budget).
 
+use crate::message::MethodKind;
 use crate::routing::{Retry, RetryReason};
 use crate::telemetry::Trouble;
 
 use super::failure::Failure;
-use super::message::MethodKind;
 
 /// How a try came to nothing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

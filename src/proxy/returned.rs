@@ -1,7 +1,8 @@
 //! Lines of our own that an answer carries back: the request's id, and where its time went.
 
+use crate::message::{Field, OwnLine};
+
 use super::connection::Client;
-use super::message::{Field, OwnLine};
 
 /// Text of both lines, on the stack.
 pub struct Returned {

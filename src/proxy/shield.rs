@@ -6,11 +6,11 @@
 //! is held against nobody. It goes one way only: what stable fails to answer is never given to a version on
 //! trial.
 
+use crate::message::MethodKind;
 use crate::routing::{Covers, Shield};
 use crate::telemetry::Trouble;
 
 use super::failure::Failure;
-use super::message::MethodKind;
 use super::retry::{Loss, Tried, is_idempotent, is_safe};
 
 /// What the shield does about a failure.

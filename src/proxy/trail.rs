@@ -8,11 +8,11 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use crate::message::{Field, RequestHead};
 use crate::telemetry::{Ended, Lane, Outlet, Part, Record, RequestFacts, TraceContext};
 
 use super::connection::Client;
 use super::deadline::Deadlines;
-use super::message::{Field, RequestHead};
 use super::stream::Stream;
 use super::traceparent::TraceRule;
 use super::worker::Worker;

@@ -13,6 +13,8 @@ use rand::{Rng, SeedableRng};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_local;
 
+use crate::h1;
+use crate::message;
 use crate::model::{CLIENT_SHARDS, ClientShard, MacKey};
 use crate::routing::Reader;
 use crate::runtime::{Clock, lasting};
@@ -20,10 +22,8 @@ use crate::telemetry::{Outlet, Registry};
 
 use super::buffer::Stock;
 use super::deadline::Deadlines;
-use super::h1;
 use super::leave::Leave;
 use super::listener::{Arrival, Listeners};
-use super::message;
 use super::pressure::Memory;
 use super::quota::{Book, Bounds};
 use super::rates::Rates;

@@ -6,12 +6,12 @@ use std::task::Poll;
 
 use tokio::io::AsyncWrite;
 
+use crate::h1::{self, Answer};
+use crate::message::Refusal;
 use crate::telemetry::RejectReason;
 
 use super::super::grpc;
-use super::super::h1::{self, Answer};
 use super::super::listener::Local;
-use super::super::message::Refusal;
 use super::super::returned::Returned;
 use super::super::trail::Trail;
 use super::super::worker::Worker;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use crate::config::ListenerSpec;
+use crate::h1::HeadScanner;
 
-use super::super::h1::HeadScanner;
 use super::super::h2;
 use super::super::listener::Local;
 use super::super::stream::Stream;

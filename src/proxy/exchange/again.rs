@@ -1,8 +1,9 @@
 //! Another try of the same request: what is forgotten of the last one, and what is put by in case that
 //! nothing better comes.
 
-use super::super::h1::{self, Asked, BodyReader};
-use super::super::message::Framing;
+use crate::h1::{self, Asked, BodyReader};
+use crate::message::Framing;
+
 use super::{Answer, Buffer, Endpoint, Exchange, Link};
 
 /// Answers that are not passed on until it is known that there is nothing better.

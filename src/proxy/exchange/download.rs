@@ -2,12 +2,12 @@
 
 use std::task::{Context, Poll};
 
+use crate::h1::{self, Asked, BodyReader, ResponseLimits, ResponseWriting};
+use crate::message::Framing;
 use crate::runtime::mishap;
 
 use super::super::buffer::{BUFFER_BYTES, Buffer};
 use super::super::grpc::Call;
-use super::super::h1::{self, Asked, BodyReader, ResponseLimits, ResponseWriting};
-use super::super::message::Framing;
 use super::super::returned::Returned;
 use super::{Answer, Client, Exchange, Failure, Flow, Step, Stream, Verdict, Wait, shut};
 

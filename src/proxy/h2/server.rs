@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::task::spawn_local;
 
 use crate::config::ListenerSpec;
+use crate::message::Refusal;
 use crate::telemetry::RejectReason;
 
 use super::super::buffer::Buffer;
@@ -17,7 +18,6 @@ use super::super::connection::{Client, Peer};
 use super::super::deadline::Deadline;
 use super::super::forward;
 use super::super::listener::Local;
-use super::super::message::Refusal;
 use super::super::stream::Stream;
 use super::super::worker::Worker;
 use super::Inbound;

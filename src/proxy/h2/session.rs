@@ -18,7 +18,8 @@ mod streams;
 use std::collections::VecDeque;
 use std::task::Waker;
 
-use super::super::message::Refusal;
+use crate::message::Refusal;
+
 use super::frame::{self, Code, WINDOW_MAX, WINDOW_USUAL, kind, setting};
 use super::hpack::{Decoder, Encoder, Fields};
 use super::text::Facts;

@@ -4,9 +4,10 @@
 
 use memchr::{memchr, memmem};
 
+use crate::h1::{decimal, is_token_byte, is_value_byte};
+use crate::message::{Field, Refusal};
+
 use super::super::grpc;
-use super::super::h1::{decimal, is_token_byte, is_value_byte};
-use super::super::message::{Field, Refusal};
 use super::hpack::{Encoder, Fields};
 
 /// A message that breaks the rules: its stream is reset, and nobody gets to see it.

@@ -1,6 +1,7 @@
 //! Heads and trailers that arrive: blocks of one frame or of several, and what becomes of them.
 
-use super::super::super::message::Refusal;
+use crate::message::Refusal;
+
 use super::super::frame::{self, Code, Head, flag};
 use super::super::text;
 use super::receive::{FRAME_SIZE, PROTOCOL};

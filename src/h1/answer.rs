@@ -1,6 +1,6 @@
 //! Answers that the proxy makes itself.
 
-use crate::proxy::message::OwnLine;
+use crate::message::OwnLine;
 
 use super::syntax::push_decimal;
 use super::write::push_line;
@@ -105,7 +105,7 @@ fn phrase(status: u16) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::h1::http_date;
+    use crate::h1::http_date;
 
     #[test]
     fn an_answer_is_short_and_complete() {

@@ -1,6 +1,6 @@
 //! One table per rule.
 
-use crate::proxy::h1::HeadScanner;
+use crate::h1::HeadScanner;
 
 use super::*;
 

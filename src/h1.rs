@@ -9,7 +9,7 @@
 //! Strict: whatever two implementations could read in two ways is refused.
 //!
 //! Not here: when to read and write, timeouts, connections (the driver), paths and hosts as routes see
-//! them ([`super::message::Target`]).
+//! them ([`crate::message::Target`]).
 
 mod answer;
 mod body;

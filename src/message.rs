@@ -5,7 +5,7 @@
 //! the only truth about where a body ends. [`Target`] is the one place where a path and a host become
 //! text that is compared with routes.
 //!
-//! Not here: bytes on the wire ([`super::h1`]), routes, sockets.
+//! Not here: bytes on the wire ([`crate::h1`]), routes, sockets.
 
 mod field;
 mod head;

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr3};
 
-use crate::proxy::message::{Malformed, Refusal};
+use crate::message::{Malformed, Refusal};
 
 use super::syntax::is_token_byte;
 use super::{RequestLimits, ResponseLimits};

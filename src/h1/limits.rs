@@ -1,7 +1,7 @@
 //! How much is accepted, and what a response answers.
 
 use crate::config::{ListenerLimits, Underscores};
-use crate::proxy::message::MethodKind;
+use crate::message::MethodKind;
 
 /// Most header lines that any limit can allow: their spans stand on the stack while a head is read.
 pub(super) const HEADERS_MAX: usize = 1024;

@@ -1,6 +1,6 @@
 //! What requests and responses have in common: lengths, `Connection`, names that pass for others.
 
-use crate::proxy::message::{Field, Line};
+use crate::message::{Field, Line};
 
 use super::syntax::{decimal, list, trim};
 

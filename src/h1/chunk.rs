@@ -1,7 +1,7 @@
 //! The syntax of chunk headers and trailers, strict: two readers that disagree about a chunk's size
 //! disagree about where the next request begins.
 
-use crate::proxy::message::Field;
+use crate::message::Field;
 
 use super::body::BodyError;
 use super::syntax::{is_token, is_value_byte, trim};

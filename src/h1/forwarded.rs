@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use crate::proxy::message::{Field, RequestHead};
+use crate::message::{Field, RequestHead};
 
 use super::syntax::{authority, decimal, is_token, list, push_decimal, trim};
 

@@ -3,7 +3,7 @@
 //! Lines keep their order and case; what speaks of one connection ends here; what frames the body is
 //! written from what was decided. Neighbouring lines that go on unchanged are copied as one stretch.
 
-use crate::proxy::message::{
+use crate::message::{
     Field, Framing, Line, MethodKind, OwnLine, RequestHead, ResponseHead, Span, is_replaced,
 };
 use crate::routing::HeaderEdit;

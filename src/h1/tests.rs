@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::proxy::message::{Field, Framing, MethodKind, RequestHead, ResponseHead, Target, TargetRules};
+use crate::message::{Field, Framing, MethodKind, RequestHead, ResponseHead, Target, TargetRules};
 
 use super::*;
 
@@ -104,7 +104,7 @@ fn plain<'a>(head: &RequestHead, path: &'a str) -> RequestWriting<'a> {
 }
 
 fn cases(kind: &str) -> Vec<Value> {
-    let file: Value = serde_json::from_str(include_str!("../../../tests/data/http1.json")).unwrap();
+    let file: Value = serde_json::from_str(include_str!("../../tests/data/http1.json")).unwrap();
     file[kind].as_array().unwrap().clone()
 }
 

@@ -79,11 +79,8 @@ fn paths_without_an_honest_use_are_refused() {
 #[test]
 fn hosts_are_compared_in_lower_case_without_port_and_last_dot() {
     let buf = b"Shop.TEST.:8080";
-    let host = crate::proxy::message::Authority {
-        whole: Span::new(0..15),
-        name: Span::new(0..10),
-        port: Some(8080),
-    };
+    let host =
+        crate::message::Authority { whole: Span::new(0..15), name: Span::new(0..10), port: Some(8080) };
     let mut target = Target::default();
     target.resolve(&RequestHead { host, ..RequestHead::default() }, buf, &KEEP).unwrap();
     assert_eq!((target.host(), target.port()), ("shop.test", Some(8080)));

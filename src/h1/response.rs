@@ -10,7 +10,7 @@ use std::mem::MaybeUninit;
 use httparse::{Error, Header, ParserConfig};
 use memchr::memchr;
 
-use crate::proxy::message::{Field, Framing, Line, Malformed, MethodKind, ResponseHead, Span};
+use crate::message::{Field, Framing, Line, Malformed, MethodKind, ResponseHead, Span};
 
 use super::limits::HEADERS_MAX;
 use super::lines::{self, Connection, Length};

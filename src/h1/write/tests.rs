@@ -1,6 +1,6 @@
 //! What the other side gets to see.
 
-use crate::proxy::h1::{Asked, HeadScanner, RequestLimits, ResponseLimits, parse_request, parse_response};
+use crate::h1::{Asked, HeadScanner, RequestLimits, ResponseLimits, parse_request, parse_response};
 
 use super::*;
 

@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use crate::proxy::message::Framing;
+use crate::message::Framing;
 
 use super::chunk::{ChunkHeader, EXTENSIONS_MAX, Trailers};
 

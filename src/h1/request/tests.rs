@@ -1,7 +1,7 @@
 //! One table per rule.
 
 use crate::config::Underscores;
-use crate::proxy::h1::HeadScanner;
+use crate::h1::HeadScanner;
 
 use super::*;
 

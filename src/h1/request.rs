@@ -9,9 +9,7 @@ use std::mem::MaybeUninit;
 use httparse::{Error, Header, ParserConfig};
 
 use crate::config::Underscores;
-use crate::proxy::message::{
-    Authority, Field, Framing, Line, MethodKind, Refusal, RequestHead, Span, TargetForm,
-};
+use crate::message::{Authority, Field, Framing, Line, MethodKind, Refusal, RequestHead, Span, TargetForm};
 
 use super::RequestLimits;
 use super::limits::HEADERS_MAX;
