@@ -15,7 +15,6 @@ mod counts;
 mod desk;
 mod endpoints;
 mod errand;
-mod event;
 mod fit;
 mod guards;
 mod handle;
@@ -36,7 +35,6 @@ mod watch;
 
 pub use counts::Counts;
 pub use endpoints::{EndpointState, EndpointStatus, Endpoints};
-pub use event::Event;
 pub use handle::{Answer, ConfigureError, Handle, Refused};
 pub use replay::{Again, Difference, Replay};
 pub use run::{Controller, Parts};
@@ -46,5 +44,6 @@ pub use status::{
 pub use tracer::Tracer;
 
 pub use self::watch::finding;
-pub use crate::release::{Actor, Command, Drift, RefusalCode, Via, What};
-pub use crate::store::{EvidenceLine, Freeze};
+pub use crate::model::EvidenceLine;
+pub use crate::release::{Actor, Command, Drift, News, RefusalCode, Via, What};
+pub use crate::store::Freeze;

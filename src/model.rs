@@ -2,6 +2,7 @@
 //!
 //! Values only: nothing here reads a clock, draws a number, or knows another room.
 
+mod evidence;
 mod fingerprint;
 mod generation;
 mod histogram;
@@ -12,6 +13,7 @@ mod timestamp;
 mod unit;
 mod weight;
 
+pub use evidence::EvidenceLine;
 pub use fingerprint::Fingerprint;
 pub use generation::Generation;
 pub use histogram::{BUCKETS, Histogram, bucket_of_us, bucket_upper_us};

@@ -31,6 +31,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::config::NotifySpec;
 use crate::model::TargetName;
+use crate::release::News;
 use crate::runtime::{Clock, spawn_thread};
 
 use mailbox::Put;
@@ -39,7 +40,6 @@ use outcome::Outcome;
 use resolve::System;
 use target::{House, Target};
 
-pub use news::{Evidence, News};
 pub use target::{Last, TargetState};
 
 /// What became of a notification, for those who count.

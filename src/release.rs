@@ -29,6 +29,7 @@ mod judged;
 mod loaded;
 mod machine;
 mod merge;
+mod news;
 mod permit;
 mod plan;
 mod promoted;
@@ -47,6 +48,7 @@ pub use event::{Actor, Command, Event, Finding, Loaded, Shortfall, Via};
 pub use loaded::objection;
 pub use machine::{adopt, step};
 pub use merge::{Merged, merge};
+pub use news::News;
 pub use permit::Permit;
 pub use plan::{
     NoTraffic, OnBreach, Plan, Promote, STEP_REQUESTS_DEFAULT, Step, StepIndex, WATCH_DEFAULT, Watching,

@@ -31,8 +31,8 @@ mod unwritable;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::model::{Generation, ServiceName, Tally, Timestamp};
-use crate::release::{Actor, Entry, State};
+use crate::model::{EvidenceLine, Generation, ServiceName, Timestamp};
+use crate::release::{Actor, Entry, News, State};
 
 use self::frame::{Damage, Journal};
 use self::image::Image;
@@ -111,21 +111,24 @@ pub struct Line {
     pub evidence: Option<EvidenceLine>,
 }
 
-/// The evidence behind a decision, for people.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct EvidenceLine {
-    /// The canary's judged responses since the release began.
-    pub canary: Tally,
-    /// Stable's, over the same time.
-    pub stable: Tally,
-    /// Canary's error rate less stable's, as a share.
-    pub difference: Option<f64>,
-    /// Where the true difference lies: from here …
-    pub low: Option<f64>,
-    /// … to here.
-    pub high: Option<f64>,
-    /// The largest difference (or, alone at 100 %, error rate) that still counts as fine.
-    pub limit: Option<f64>,
+impl Line {
+    /// As others hear of it, under a number that may be a later one than its own.
+    pub fn news(&self, id: u64) -> News {
+        let entry = &self.entry;
+        News {
+            id,
+            at: entry.at,
+            service: self.service.clone(),
+            what: entry.what,
+            by: entry.by.clone(),
+            version: entry.version.name.clone(),
+            from: entry.from,
+            to: entry.to,
+            text: entry.text.clone(),
+            generation: self.generation,
+            evidence: self.evidence,
+        }
+    }
 }
 
 /// What a judge knows, as numbers without meaning of their own.

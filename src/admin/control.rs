@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::config::Addition;
-use crate::controller::{Actor, Answer, Command, Event, Freeze, Handle, Refused, Status};
+use crate::controller::{Actor, Answer, Command, Freeze, Handle, News, Refused, Status};
 use crate::model::{Generation, ServiceName, Timestamp};
 
 use super::inquire::Inquire;
@@ -20,7 +20,7 @@ pub trait Control: Send + Sync {
     /// Waits for a status newer than `revision`.
     fn changed(&self, revision: u64) -> Answering<'_, Arc<Status>>;
     /// Events with an id above `since`, oldest first.
-    fn events(&self, since: u64) -> Vec<Event>;
+    fn events(&self, since: u64) -> Vec<News>;
     /// Carries out a command.
     fn command(
         &self,
@@ -50,7 +50,7 @@ impl Control for Handle {
         Box::pin(Handle::changed(self, revision))
     }
 
-    fn events(&self, since: u64) -> Vec<Event> {
+    fn events(&self, since: u64) -> Vec<News> {
         Handle::events(self, since)
     }
 

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::controller::Event;
+use crate::controller::News;
 
 use super::ask::Query;
 use super::cursor::{self, Cursor};
@@ -36,7 +36,7 @@ pub(super) fn page(house: &House, service: &str, query: Option<&str>) -> Result<
     Ok(tag::json(&State::events(newest), &cut(events, service, before, limit)))
 }
 
-fn cut(mut events: Vec<Event>, service: &str, before: u64, limit: usize) -> HistoryPage {
+fn cut(mut events: Vec<News>, service: &str, before: u64, limit: usize) -> HistoryPage {
     events.retain(|it| it.service.as_str() == service && it.id < before);
     let rest = events.len().saturating_sub(limit);
     let page: Vec<EventWire> = events[rest..].iter().rev().map(Into::into).collect();

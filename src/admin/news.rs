@@ -1,6 +1,6 @@
 //! The news of all services, from a place on or back to one.
 
-use crate::controller::Event;
+use crate::controller::News;
 
 use super::ask::Query;
 use super::cursor::{self, Cursor};
@@ -21,7 +21,7 @@ pub(super) async fn page(house: &House, query: Option<&str>) -> Result<Reply, Pr
         (None, None) => Cursor::Before(u64::MAX),
     };
     let limit = cursor::limit(&query)?;
-    let look = || -> Vec<Event> {
+    let look = || -> Vec<News> {
         let since = if let Cursor::After(id) = place { id } else { 0 };
         let mut found = house.control.events(since);
         found.retain(|it| service.is_none_or(|name| it.service.as_str() == name) && place.holds(it.id));
@@ -36,7 +36,7 @@ pub(super) async fn page(house: &House, query: Option<&str>) -> Result<Reply, Pr
 }
 
 /// A page of what was found at that place.
-fn cut(found: &[Event], place: Cursor, limit: usize) -> EventsPage {
+fn cut(found: &[News], place: Cursor, limit: usize) -> EventsPage {
     let rest = found.len().saturating_sub(limit);
     // Whoever names a place reads on from there; whoever does not wants the newest.
     let (events, next, nothing_new) = match place {
@@ -65,7 +65,7 @@ impl Cursor {
     }
 }
 
-async fn first_of(house: &House, look: impl Fn() -> Vec<Event>) -> Vec<Event> {
+async fn first_of(house: &House, look: impl Fn() -> Vec<News>) -> Vec<News> {
     loop {
         // The revision is read before the look, so that nothing falls between them.
         let revision = house.control.status().revision;
@@ -87,9 +87,9 @@ mod tests {
 
     #[test]
     fn pages_follow_each_other_in_both_directions() {
-        let events: Vec<Event> = (1..=5).map(advanced).collect();
+        let events: Vec<News> = (1..=5).map(advanced).collect();
         let page = |place: Cursor| {
-            let found: Vec<Event> = events.iter().filter(|it| place.holds(it.id)).cloned().collect();
+            let found: Vec<News> = events.iter().filter(|it| place.holds(it.id)).cloned().collect();
             let page = cut(&found, place, 2);
             let ids: Vec<u64> = page.events.iter().map(|it| it.id).collect();
             (ids, page.last, page.next.map(|it| Cursor::read(&it).unwrap()))

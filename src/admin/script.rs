@@ -11,7 +11,7 @@ use crate::config::{
     Addition, AdminAccess, AdminSpec, Config, Loaded, MemoryFiles, Template, addition, define, load,
 };
 use crate::controller::{
-    Actor, Answer, Command, Event, EvidenceLine, Freeze, GuardStatus, LaneStatus, RefusalCode, Refused,
+    Actor, Answer, Command, EvidenceLine, Freeze, GuardStatus, LaneStatus, News, RefusalCode, Refused,
     ServiceStatus, Status, StepStatus, Via, What,
 };
 use crate::model::{Generation, ServiceName, Tally, Timestamp, Weight};
@@ -27,7 +27,7 @@ use super::{
 /// The house and its doors.
 pub(crate) struct Scripted {
     pub(crate) status: watch::Sender<Arc<Status>>,
-    pub(crate) events: Mutex<Vec<Event>>,
+    pub(crate) events: Mutex<Vec<News>>,
     /// What was commanded, as text.
     pub(crate) commanded: Mutex<Vec<String>>,
     /// What the next commands are answered, newest last; `done` when empty.
@@ -117,7 +117,7 @@ impl Control for Scripted {
         Box::pin(async move { Arc::clone(&status.wait_for(|it| it.revision > revision).await.unwrap()) })
     }
 
-    fn events(&self, since: u64) -> Vec<Event> {
+    fn events(&self, since: u64) -> Vec<News> {
         self.events.lock().unwrap().iter().filter(|it| it.id > since).cloned().collect()
     }
 
@@ -336,8 +336,8 @@ fn weight(percent: u32) -> Weight {
 }
 
 /// An event of `shop`.
-pub(crate) fn advanced(id: u64) -> Event {
-    Event {
+pub(crate) fn advanced(id: u64) -> News {
+    News {
         id,
         at: Timestamp(1_700_000_000_000_000 + id * 1_000_000),
         service: "shop".parse().unwrap(),

@@ -10,9 +10,9 @@ use tokio::task::JoinHandle;
 
 use crate::admin::wire::{LastCallWire, TargetWire};
 use crate::config::NotifySpec;
-use crate::controller::{Event, Handle};
+use crate::controller::{Handle, News};
 use crate::model::TargetName;
-use crate::notifier::{Ear, Evidence, News, Notifier, Parts, TargetState, Told};
+use crate::notifier::{Ear, Notifier, Parts, TargetState, Told};
 use crate::runtime::Clock;
 use crate::telemetry::Registry;
 
@@ -108,35 +108,10 @@ async fn feed(controller: Handle, notifier: Notifier) {
     }
 }
 
-fn news(mut events: Vec<Event>) -> Vec<Arc<News>> {
+fn news(mut events: Vec<News>) -> Vec<Arc<News>> {
     // The journal may have two in another order than they were announced.
     events.sort_by_key(|it| it.id);
-    events.into_iter().map(|it| Arc::new(told(it))).collect()
-}
-
-/// An event of the controller as news.
-fn told(it: Event) -> News {
-    let evidence = it.evidence.map(|it| Evidence {
-        canary: it.canary,
-        stable: it.stable,
-        difference: it.difference,
-        low: it.low,
-        high: it.high,
-        limit: it.limit,
-    });
-    News {
-        id: it.id,
-        at: it.at,
-        service: it.service,
-        what: it.what,
-        by: it.by,
-        version: it.version,
-        from: it.from,
-        to: it.to,
-        text: it.text,
-        generation: it.generation,
-        evidence,
-    }
+    events.into_iter().map(Arc::new).collect()
 }
 
 fn wire(it: TargetState) -> TargetWire {

@@ -20,9 +20,8 @@ use super::counts::Counts;
 use super::desk::{Desk, World};
 use super::endpoints::{self, Endpoints};
 use super::errand::{Errands, Laboratory, Said};
-use super::event::Event;
 use super::fit::{self, Additions};
-use super::handle::{Asked, Configure, ConfigureError, News};
+use super::handle::{Asked, Configure, ConfigureError, Recent};
 use super::journal::{Ack, Job};
 use super::outbox::{Outbox, Purpose, Reply, answer, refuse};
 use super::status::{JournalHealth, Status};
@@ -35,7 +34,7 @@ pub(super) struct House {
     pub publisher: Publisher,
     pub counts: Arc<dyn Counts>,
     pub endpoints: Arc<dyn Endpoints>,
-    pub news: Arc<News>,
+    pub news: Arc<Recent>,
     pub status: watch::Sender<Arc<Status>>,
     /// What to publish when release logic fails: every service's stable alone.
     pub fallback: Arc<Mutex<Option<Table>>>,
@@ -73,7 +72,7 @@ impl Core {
         let newest = recovered.lines.iter().map(|it| it.id).max().unwrap_or_default();
         let known = house.news.newest();
         for line in recovered.lines.iter().filter(|it| it.id > known) {
-            house.news.push(Event::of(line, line.id));
+            house.news.push(line.news(line.id));
         }
         let mut evidence: BTreeMap<ServiceName, Evidence> =
             recovered.evidence.into_iter().map(|it| (it.service.clone(), it)).collect();

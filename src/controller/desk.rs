@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::model::{ServiceName, Timestamp};
 use crate::release::{
-    Command, Effect, Event as Input, Finding, Plan, RefusalCode, Shares, State, Version, What, step,
+    Command, Effect, Event as Input, Finding, News, Plan, RefusalCode, Shares, State, Version, What, step,
 };
 use crate::routing::ServiceSpec;
 use crate::store::{Change, Evidence, Fate, Freeze, Line, Noted};
@@ -21,7 +21,6 @@ use crate::store::{Change, Evidence, Fate, Freeze, Line, Noted};
 use super::counts::Counts;
 use super::endpoints::Endpoints;
 use super::errand::{Errands, Laboratory};
-use super::event::Event;
 use super::handle::Answer;
 use super::outbox::{Outbox, Purpose, Reply, answer, records, refuse};
 use super::readiness::Readiness;
@@ -52,7 +51,7 @@ pub(super) struct Desk {
     remembered: Remembered,
     /// Evidence from the journal, for the release that was under way.
     pub recovered: Option<Evidence>,
-    pub last: Option<Event>,
+    pub last: Option<News>,
     /// Its versions, those of the file and those of run time.
     pub spec: Option<Arc<ServiceSpec>>,
     /// Which of the latter are in `spec`.

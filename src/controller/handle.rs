@@ -7,10 +7,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::{Addition, Config};
 use crate::model::{Generation, ServiceName};
-use crate::release::{Actor, Command, RefusalCode, Version, What};
+use crate::release::{Actor, Command, News, RefusalCode, Version, What};
 use crate::store::{Freeze, Recovered, Store};
 
-use super::event::Event;
 use super::status::Status;
 
 /// Talks to the controller. Clones talk to the same one; it can be used from any runtime.
@@ -18,7 +17,7 @@ use super::status::Status;
 pub struct Handle {
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) status: watch::Receiver<Arc<Status>>,
-    pub(super) news: Arc<News>,
+    pub(super) news: Arc<Recent>,
 }
 
 /// What a command was answered.
@@ -94,8 +93,8 @@ pub(super) struct Asked {
 
 /// The newest events, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct News {
-    events: Mutex<VecDeque<Event>>,
+pub(super) struct Recent {
+    events: Mutex<VecDeque<News>>,
     /// Id of the newest one, for those who wait.
     newest: watch::Sender<u64>,
 }
@@ -166,12 +165,12 @@ impl Handle {
     }
 
     /// Events with an id above `since`, oldest first; the oldest are forgotten in time.
-    pub fn events(&self, since: u64) -> Vec<Event> {
+    pub fn events(&self, since: u64) -> Vec<News> {
         self.news.since(since)
     }
 
     /// Waits for events with an id above `since`, oldest first.
-    pub async fn next_events(&self, since: u64) -> Vec<Event> {
+    pub async fn next_events(&self, since: u64) -> Vec<News> {
         let mut newest = self.news.newest.subscribe();
         // Its sender lives as long as this handle.
         let _ = newest.wait_for(|it| *it > since).await;
@@ -214,8 +213,8 @@ impl Refused {
     }
 }
 
-impl News {
-    pub fn push(&self, event: Event) {
+impl Recent {
+    pub fn push(&self, event: News) {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         if events.len() >= EVENTS_MAX {
             events.pop_front();
@@ -232,13 +231,13 @@ impl News {
     }
 
     /// The newest decision about a service. That file and fact differ since is no decision.
-    pub fn last_of(&self, service: &ServiceName) -> Option<Event> {
+    pub fn last_of(&self, service: &ServiceName) -> Option<News> {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = |it: &&Event| it.service == *service && !matches!(it.what, What::Drifted | What::InSync);
+        let told = |it: &&News| it.service == *service && !matches!(it.what, What::Drifted | What::InSync);
         events.iter().rev().find(told).cloned()
     }
 
-    pub fn since(&self, id: u64) -> Vec<Event> {
+    pub fn since(&self, id: u64) -> Vec<News> {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         events.iter().filter(|it| it.id > id).cloned().collect()
     }

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 
 use tokio::sync::oneshot;
 
-use crate::model::{Generation, ServiceName, Timestamp};
-use crate::release::{Entry, RefusalCode};
-use crate::store::{Change, EvidenceLine, Line, Record};
+use crate::model::{EvidenceLine, Generation, ServiceName, Timestamp};
+use crate::release::{Entry, News, RefusalCode};
+use crate::store::{Change, Line, Record};
 
-use super::event::Event;
 use super::handle::{Answer, Refused};
 use super::journal::Job;
 use super::tracer::Tracer;
@@ -24,7 +23,7 @@ pub(super) struct Outbox {
     /// For the journal, in this order.
     pub jobs: Vec<Job>,
     /// To be announced, in this order.
-    pub news: Vec<Event>,
+    pub news: Vec<News>,
     /// To be answered when the status says so too: whoever hears of it may look at once.
     pub answers: Vec<(Reply, Answer)>,
     /// Jobs without an ack.
@@ -78,12 +77,12 @@ impl Outbox {
 
     /// Announces a line; if others were announced since it got its number, under a newer one, because
     /// whoever follows asks for what is newer than the last.
-    pub fn announce(&mut self, line: &Line, newest: u64) -> Event {
+    pub fn announce(&mut self, line: &Line, newest: u64) -> News {
         let overtaken = line.id <= newest || self.news.last().is_some_and(|it| line.id <= it.id);
         if overtaken {
             self.next_line += 1;
         }
-        let event = Event::of(line, if overtaken { self.next_line } else { line.id });
+        let event = line.news(if overtaken { self.next_line } else { line.id });
         self.news.push(event.clone());
         event
     }

@@ -17,7 +17,7 @@ use super::core::{Core, House};
 use super::counts::Counts;
 use super::endpoints::Endpoints;
 use super::errand::{Laboratory, Said};
-use super::handle::{Configure, Handle, Input, News};
+use super::handle::{Configure, Handle, Input, Recent};
 use super::journal::{Ack, Job, Journal};
 use super::tracer::Tracer;
 
@@ -75,7 +75,7 @@ impl Controller {
         let (journal, acks) = Journal::start(parts.store)?;
         let (sender, inputs) = mpsc::channel(INPUTS_MAX);
         let (status, seen) = watch::channel(Arc::default());
-        let news = Arc::new(News::default());
+        let news = Arc::new(Recent::default());
         let (teller, said) = mpsc::unbounded_channel();
         let house = House {
             publisher: parts.publisher,

@@ -5,11 +5,10 @@ use std::time::Duration;
 use crate::model::{Generation, ServiceName, Tally, Timestamp, VersionName, Weight};
 
 use crate::config::Authority;
-use crate::release::Drift;
+use crate::release::{Drift, News};
 use crate::store::Freeze;
 
 use super::endpoints::EndpointStatus;
-use super::event::Event;
 
 /// Everything there is to know about all releases at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -90,7 +89,7 @@ pub struct ServiceStatus {
     /// Versions that get no traffic until `retry`.
     pub quarantined: Vec<WithdrawnStatus>,
     /// The newest decision.
-    pub last: Option<Event>,
+    pub last: Option<News>,
 }
 
 /// A version and its traffic.

@@ -32,7 +32,7 @@ use crate::store::memory::MemoryDisk;
 use crate::telemetry::ReleaseFacts;
 
 use super::core::{Core, House};
-use super::handle::{Asked, Configure, News};
+use super::handle::{Asked, Configure, Recent};
 use super::journal::{Ack, Job};
 use super::tracer::{Kept, Tracer};
 use super::*;
@@ -188,7 +188,7 @@ impl Rig {
             publisher: Publisher::new(Table::empty()),
             counts: Arc::clone(&script) as Arc<dyn Counts>,
             endpoints: Arc::new(()),
-            news: Arc::new(News::default()),
+            news: Arc::new(Recent::default()),
             status: watch::Sender::new(Arc::default()),
             fallback: Arc::default(),
             additions: Arc::clone(&additions),
@@ -364,7 +364,7 @@ impl Rig {
             publisher: Publisher::new(Table::empty()),
             counts: Arc::clone(&self.script) as Arc<dyn Counts>,
             endpoints: Arc::new(()),
-            news: Arc::new(News::default()),
+            news: Arc::new(Recent::default()),
             status: watch::Sender::new(Arc::default()),
             fallback: Arc::default(),
             additions: Arc::clone(&additions),

@@ -1,9 +1,9 @@
 //! The evidence of one release: counts of both lanes since it began, and the judge that weighs them.
 
 use crate::analysis::{Clustering, Doubt, GuardPolicy, History, Judge, Saved, StepEvidence, Verdict};
-use crate::model::{Observation, ServiceName, Tally, Timestamp, VersionName, Weight};
+use crate::model::{EvidenceLine, Observation, ServiceName, Tally, Timestamp, VersionName, Weight};
 use crate::release::{Finding, Shortfall, Trial};
-use crate::store::{Evidence, EvidenceLine, Look};
+use crate::store::{Evidence, Look};
 
 use super::counts::Counts;
 use super::pace::{Pace, since};

@@ -8,11 +8,11 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue}
 use serde_json::{Value, json};
 
 use crate::config::{GitHubSpec, NotifySpec};
-use crate::release::What;
+use crate::release::{News, What};
 
 use super::call::{Call, call};
 use super::memory::Deployment;
-use super::news::News;
+use super::news::{filled, key};
 use super::outcome::{Outcome, judged};
 use super::target::House;
 
@@ -26,8 +26,8 @@ pub(super) async fn deliver(house: &House, spec: &NotifySpec, it: &GitHubSpec, n
     let body = json!({
         "state": state,
         "description": shortened(&news.text, DESCRIPTION_CHARS_MAX),
-        "log_url": spec.link.as_deref().map_or(String::new(), |it| news.filled(it)),
-        "environment_url": it.environment_url.as_deref().map_or(String::new(), |it| news.filled(it)),
+        "log_url": spec.link.as_deref().map_or(String::new(), |it| filled(it, news)),
+        "environment_url": it.environment_url.as_deref().map_or(String::new(), |it| filled(it, news)),
     });
     let path = format!("{}/{id}/statuses", place(it));
     let outcome = match ask(house, spec, it, Method::POST, &path, Some(body)).await {
@@ -90,8 +90,8 @@ async fn deployment(house: &House, spec: &NotifySpec, it: &GitHubSpec, news: &Ne
     if let Some(known) = known {
         return Ok(known.id);
     }
-    let reference = news.filled(&it.reference);
-    let environment = news.filled(&it.environment);
+    let reference = filled(&it.reference, news);
+    let environment = filled(&it.environment, news);
     let query = format!("?ref={}&environment={}&per_page=5", encoded(&reference), encoded(&environment));
     let there = ask(house, spec, it, Method::GET, &format!("{}{query}", place(it)), None).await?;
     let id = match there.as_array().into_iter().flatten().find(|it| is_meant(&it["payload"], news)) {
@@ -105,7 +105,7 @@ async fn deployment(house: &House, spec: &NotifySpec, it: &GitHubSpec, news: &Ne
                 "required_contexts": [],
                 "description": format!("{} {}", news.service, news.version),
                 "payload": {
-                    "tidegate": news.key(),
+                    "tidegate": key(news),
                     "service": news.service.as_str(),
                     "version": news.version.as_str(),
                 },
@@ -123,7 +123,7 @@ async fn deployment(house: &House, spec: &NotifySpec, it: &GitHubSpec, news: &Ne
 fn is_meant(payload: &Value, news: &News) -> bool {
     let of = |key: &str, value: &str| payload[key].as_str() == Some(value);
     match begins(news.what) {
-        true => of("tidegate", &news.key()),
+        true => of("tidegate", &key(news)),
         false => of("service", news.service.as_str()) && of("version", news.version.as_str()),
     }
 }

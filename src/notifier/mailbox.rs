@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::Timestamp;
+use crate::release::News;
 
-use super::news::News;
 use super::outcome::Outcome;
 
 /// The queue of one target.

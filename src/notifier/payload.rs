@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::model::{Tally, TargetName, Timestamp, Weight};
+use crate::model::{EvidenceLine, Tally, TargetName, Timestamp, Weight};
 
-use super::news::{Evidence, News};
+use crate::release::News;
 
 /// The body.
 pub(super) fn body(news: &News, link: Option<&str>) -> Vec<u8> {
@@ -35,7 +35,7 @@ pub(super) fn test(target: &TargetName, now: Timestamp) -> Vec<u8> {
     json!({"type": "test", "timestamp": now.to_string(), "data": data}).to_string().into_bytes()
 }
 
-fn evidence(it: &Evidence) -> Value {
+fn evidence(it: &EvidenceLine) -> Value {
     let tally = |it: Tally| json!({"requests": it.requests, "bad": it.bad});
     json!({
         "canary": tally(it.canary),

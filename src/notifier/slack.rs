@@ -6,9 +6,7 @@
 use serde_json::json;
 
 use crate::model::TargetName;
-use crate::release::What;
-
-use super::news::News;
+use crate::release::{News, What};
 
 /// The body.
 pub(super) fn body(news: &News, link: Option<&str>) -> Vec<u8> {

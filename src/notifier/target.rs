@@ -11,12 +11,13 @@ use tokio::time::sleep;
 
 use crate::config::{NotifySpec, NotifyTo, Secret};
 use crate::model::{ServiceName, TargetName, Timestamp};
+use crate::release::News;
 use crate::runtime::Clock;
 
 use super::call::{Call, call};
 use super::mailbox::{Mailbox, Put, Settled};
 use super::memory::{Deployment, Known, Memory};
-use super::news::News;
+use super::news::{filled, key};
 use super::outcome::{Outcome, judged};
 use super::resolve::Resolve;
 use super::{Ear, Told, github, locked, payload, signature, slack};
@@ -246,7 +247,7 @@ pub(super) async fn serve(target: Arc<Target>, house: Arc<House>) {
 
 /// Sends one notification once.
 async fn deliver(house: &House, spec: &NotifySpec, news: &News) -> Outcome {
-    let link = spec.link.as_deref().map(|it| news.filled(it));
+    let link = spec.link.as_deref().map(|it| filled(it, news));
     match &spec.to {
         NotifyTo::GitHub(it) => github::deliver(house, spec, it, news).await,
         NotifyTo::Slack { url } => {
@@ -254,7 +255,7 @@ async fn deliver(house: &House, spec: &NotifySpec, news: &News) -> Outcome {
         }
         NotifyTo::Webhook { url, secrets } => {
             let body = payload::body(news, link.as_deref());
-            post(house, spec, &url.path, Some((&news.key(), secrets)), body).await
+            post(house, spec, &url.path, Some((&key(news), secrets)), body).await
         }
     }
 }

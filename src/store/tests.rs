@@ -6,7 +6,7 @@ mod directory;
 mod records;
 mod search;
 
-use crate::model::{Generation, ServiceName, Tally, Timestamp};
+use crate::model::{EvidenceLine, Generation, ServiceName, Tally, Timestamp};
 use crate::release::tests::{event, plan, version};
 use crate::release::{Actor, Effect, Event, State, adopt, step};
 

@@ -9,7 +9,7 @@ use hyper::body::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::controller::Event;
+use crate::controller::News;
 
 use super::super::server::House;
 use super::super::wire::EventWire;
@@ -103,7 +103,7 @@ impl Feed {
         text
     }
 
-    fn decisions(&mut self, events: &[Event]) -> String {
+    fn decisions(&mut self, events: &[News]) -> String {
         let mut text = String::new();
         for it in events {
             let wire = EventWire::from(it);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::controller::{Event, EvidenceLine};
+use crate::controller::{EvidenceLine, News};
 use crate::model::Tally;
 
 use super::service::{ActorWire, percent};
@@ -89,8 +89,8 @@ impl From<Tally> for TallyWire {
     }
 }
 
-impl From<&Event> for EventWire {
-    fn from(it: &Event) -> Self {
+impl From<&News> for EventWire {
+    fn from(it: &News) -> Self {
         Self {
             id: it.id,
             at: it.at.to_string(),

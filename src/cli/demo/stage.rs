@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::app::Instance;
-use crate::controller::{Event, ServiceStatus};
+use crate::controller::{News, ServiceStatus};
 use crate::model::{Timestamp, Weight};
 
 use super::backend::Backends;
@@ -160,7 +160,7 @@ impl<'a> Stage<'a> {
     }
 
     /// What was decided since the act began.
-    pub(super) fn events(&self) -> Vec<Event> {
+    pub(super) fn events(&self) -> Vec<News> {
         let mut events = self.instance.controller().events(0);
         events.retain(|it| it.at >= self.began);
         events

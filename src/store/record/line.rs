@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Generation, Tally, Timestamp};
+use crate::model::{EvidenceLine, Generation, Tally, Timestamp};
 use crate::release::{Entry, What};
-use crate::store::{EvidenceLine, Line};
+use crate::store::Line;
 
 use super::{ActorFile, VersionFile, unreadable, weight};
 
