@@ -80,7 +80,6 @@ const WORLDLY: &[&str] = &[
     "hyper_util",
     "socket2",
     "rustix",
-    "notify::",
     "sd_notify",
     "tracing",
     "rand",

@@ -5,13 +5,15 @@
 //! every file, and the reload itself compares contents. A look every two seconds finds what events
 //! miss: network file systems, a full queue, a directory that was deleted and made again.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::sync::mpsc;
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use tokio::net::unix::pipe::Receiver;
+use tokio::time::Instant;
 
 /// Quiet time before a change is acted on, so that a file that is written in parts is read whole.
 const QUIET: Duration = Duration::from_millis(100);
@@ -22,12 +24,28 @@ const QUIET_MAX: Duration = Duration::from_secs(1);
 /// Looks without an event.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
+/// Reads in a row at most: the queue of a kernel that was not told otherwise, with names of usual length.
+const READS_MAX: usize = 256;
+
+/// What is worth a look: a file that was written to its end, and names that came and went. Writing alone is
+/// not, nor is reading: a log that grows beside the configuration must not cost anything.
+const WORTH_A_LOOK: WatchFlags = WatchFlags::CLOSE_WRITE
+    .union(WatchFlags::CREATE)
+    .union(WatchFlags::DELETE)
+    .union(WatchFlags::MOVE)
+    .union(WatchFlags::DELETE_SELF)
+    .union(WatchFlags::MOVE_SELF)
+    .union(WatchFlags::ONLYDIR);
+
 /// Watches a set of files.
 pub struct Watch {
-    watcher: Option<RecommendedWatcher>,
-    events: mpsc::UnboundedReceiver<()>,
+    /// Read like a pipe, though it is none: the event loop has no type of its own for it.
+    events: Option<Receiver>,
+    /// Something happened that nobody has looked at.
+    stirred: bool,
     paths: Vec<PathBuf>,
-    watched: BTreeSet<PathBuf>,
+    /// Directories, and what the kernel calls their watches.
+    watched: BTreeMap<PathBuf, i32>,
     stamp: Vec<Option<Stamp>>,
 }
 
@@ -50,15 +68,17 @@ impl Default for Watch {
 impl Watch {
     /// Watches nothing yet. Where the system offers no events, looking must do.
     pub fn new() -> Self {
-        let (tell, events) = mpsc::unbounded_channel();
-        let watcher = notify::recommended_watcher(move |_: notify::Result<notify::Event>| {
-            // The receiver is gone only when the process ends.
-            let _ = tell.send(());
-        });
-        if let Err(error) = &watcher {
+        let events = events();
+        if let Err(error) = &events {
             tracing::warn!(%error, "no file events here: looking every {LOOK_EVERY:?} instead");
         }
-        Self { watcher: watcher.ok(), events, paths: Vec::new(), watched: BTreeSet::new(), stamp: Vec::new() }
+        Self {
+            events: events.ok(),
+            stirred: false,
+            paths: Vec::new(),
+            watched: BTreeMap::new(),
+            stamp: Vec::new(),
+        }
     }
 
     /// Watches these files and directories from now on. A file that was watched before is compared with what
@@ -74,18 +94,20 @@ impl Watch {
         self.arm();
     }
 
-    /// Waits until something looks different.
+    /// Waits until something looks different. Can be given up at any time.
     pub async fn changed(&mut self) {
         loop {
-            tokio::select! {
-                event = self.events.recv() => {
-                    if event.is_some() {
-                        self.settle().await;
-                    }
+            if !self.stirred {
+                tokio::select! {
+                    () = stir(self.events.as_ref()) => self.stirred = true,
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
                 }
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+            if self.stirred {
+                self.settle().await;
             }
             let stamp = self.look();
+            self.stirred = false;
             if stamp != self.stamp {
                 self.stamp = stamp;
                 self.arm();
@@ -94,10 +116,14 @@ impl Watch {
         }
     }
 
+    /// Waits until nothing has happened for a while. Events are not awaited in between, so that a busy
+    /// directory costs a few looks a second and no more.
     async fn settle(&mut self) {
-        let end = tokio::time::Instant::now() + QUIET_MAX;
-        while tokio::time::Instant::now() < end {
-            if tokio::time::timeout(QUIET, self.events.recv()).await.is_err() {
+        let end = Instant::now() + QUIET_MAX;
+        loop {
+            tokio::time::sleep(QUIET).await;
+            let quiet = !self.events.as_ref().is_some_and(|it| drain(it));
+            if quiet || Instant::now() >= end {
                 return;
             }
         }
@@ -110,24 +136,51 @@ impl Watch {
     /// Watches every directory that a change can show in: where each file is named, and where it
     /// really lies if that is elsewhere.
     fn arm(&mut self) {
-        let Some(watcher) = &mut self.watcher else { return };
-        let mut wanted = BTreeSet::new();
+        let Some(events) = &self.events else { return };
+        let mut wanted = BTreeMap::new();
         for path in &self.paths {
-            wanted.extend(directory_of(path));
-            wanted.extend(path.canonicalize().ok().as_deref().and_then(directory_of));
+            let places = [directory_of(path), path.canonicalize().ok().as_deref().and_then(directory_of)];
+            wanted.extend(places.into_iter().flatten().map(|it| (it, None)));
         }
-        for gone in self.watched.difference(&wanted) {
-            // It may have been deleted, and its watch with it.
-            let _ = watcher.unwatch(gone);
-        }
-        // Asked for again each time: a directory that was made anew has no watch under its old name.
-        for directory in &wanted {
-            if let Err(error) = watcher.watch(directory, RecursiveMode::NonRecursive) {
-                tracing::debug!(directory = %directory.display(), %error, "cannot be watched");
+        for (gone, watch) in &self.watched {
+            if !wanted.contains_key(gone) {
+                // It may have been deleted, and its watch with it.
+                let _ = inotify::remove_watch(events, *watch);
             }
         }
-        self.watched = wanted;
+        // Asked for again each time: a directory that was made anew has no watch under its old name, and one
+        // that has two names had one watch under both.
+        for (directory, watch) in &mut wanted {
+            match inotify::add_watch(events, directory, WORTH_A_LOOK) {
+                Ok(it) => *watch = Some(it),
+                Err(error) => tracing::debug!(directory = %directory.display(), %error, "cannot be watched"),
+            }
+        }
+        self.watched = wanted.into_iter().filter_map(|(path, watch)| Some((path, watch?))).collect();
     }
+}
+
+fn events() -> io::Result<Receiver> {
+    let events = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
+    Receiver::from_owned_fd_unchecked(events)
+}
+
+/// Ready after something has happened in a directory that is watched; never where there are no events.
+async fn stir(events: Option<&Receiver>) {
+    let Some(events) = events else { return std::future::pending().await };
+    while events.readable().await.is_ok() {
+        if drain(events) {
+            return;
+        }
+    }
+    std::future::pending().await
+}
+
+/// Takes what events there are; whether there were any. What they say does not matter: that the queue ran
+/// over says as much.
+fn drain(events: &Receiver) -> bool {
+    let mut room = [0; 4096];
+    (0..READS_MAX).take_while(|_| matches!(events.try_read(&mut room), Ok(1..))).count() > 0
 }
 
 impl Stamp {
@@ -151,4 +204,52 @@ fn directory_of(path: &Path) -> Option<PathBuf> {
     }
     let parent = path.parent()?;
     Some(if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::io::Write;
+
+    use super::*;
+
+    /// Whether something has happened. The event loop looks before it says that time is up, and what the
+    /// kernel has to tell is there as soon as the file was touched.
+    async fn stirred(watch: &Watch) -> bool {
+        tokio::time::timeout(Duration::from_millis(20), stir(watch.events.as_ref())).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn what_is_written_and_read_beside_the_files_is_no_event() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, log) = (folder.path().join("tidegate.yaml"), folder.path().join("access.log"));
+        fs::write(&file, "a").unwrap();
+        let mut open = File::create(&log).unwrap();
+        let mut watch = Watch::new();
+        watch.follow(std::slice::from_ref(&file));
+        for _ in 0..100 {
+            open.write_all(b"a line\n").unwrap();
+            fs::read(&file).unwrap();
+        }
+        assert!(!stirred(&watch).await);
+        drop(open);
+        assert!(stirred(&watch).await, "a file was written to its end");
+        fs::rename(&log, folder.path().join("access.log.1")).unwrap();
+        assert!(stirred(&watch).await, "a file has another name");
+        fs::write(&file, "ab").unwrap();
+        assert!(stirred(&watch).await && !stirred(&watch).await);
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_is_no_longer_wanted_is_silent() {
+        let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut watch = Watch::new();
+        watch.follow(&[old.path().join("a.yaml")]);
+        watch.follow(&[new.path().join("a.yaml")]);
+        stirred(&watch).await;
+        fs::write(old.path().join("a.yaml"), "a").unwrap();
+        assert!(!stirred(&watch).await);
+        fs::write(new.path().join("a.yaml"), "a").unwrap();
+        assert!(stirred(&watch).await);
+    }
 }
