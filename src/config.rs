@@ -59,8 +59,8 @@ pub use admin::{AdminAccess, AdminSpec, Role, SecretSource, TokenSpec};
 pub use code::{Code, explain};
 pub use difference::{Change, ChangeKind, Situation, Standing, differences};
 pub use domain::{
-    Authority, Config, EscapedSlashes, IpNetwork, KeepIds, ListenerLimits, ListenerSpec, ListenerTimeouts,
-    Memory, Query, RequestIds, ServiceConfig, Underscores,
+    Authority, Config, IpNetwork, KeepIds, ListenerLimits, ListenerSpec, ListenerTimeouts, Memory, Query,
+    RequestIds, ServiceConfig,
 };
 pub use load::{Doors, Loaded, load};
 pub use notifications::{

@@ -28,7 +28,7 @@ pub use answer::{Answer, CONTINUE, write_answer};
 pub use body::{BodyError, BodyReader, Piece, Snippet};
 pub use date::http_date;
 pub use forwarded::ForwardedInfo;
-pub use limits::{Asked, RequestLimits, ResponseLimits};
+pub use limits::{Asked, RequestLimits, ResponseLimits, Underscores};
 pub use request::parse_request;
 pub use response::parse_response;
 pub use scan::HeadScanner;

@@ -7,6 +7,7 @@
 //!
 //! Not here: bytes on the wire ([`crate::h1`]), routes, sockets.
 
+mod edit;
 mod field;
 mod head;
 mod own;
@@ -14,9 +15,10 @@ mod refusal;
 mod span;
 mod target;
 
+pub use edit::HeaderEdit;
 pub use field::{Field, MethodKind};
 pub use head::{Authority, Framing, Line, RequestHead, ResponseHead, TargetForm};
 pub use own::{OwnLine, is_replaced};
 pub use refusal::{Malformed, Refusal};
 pub use span::Span;
-pub use target::{Target, TargetRules};
+pub use target::{EscapedSlashes, Target, TargetRules};

@@ -23,7 +23,7 @@ pub mod unit;
 
 pub use care::{Care, Checkup, CheckupKind, Dns, Eject};
 pub use choice::{Choice, Reason};
-pub use edits::{HeaderEdit, HeaderEdits, PathRewrite, Redirect};
+pub use edits::{HeaderEdits, PathRewrite, Redirect};
 pub use fault::{Fault, Injected};
 pub use matcher::{
     Account, Candidate, HeaderCondition, HeaderLookup, HostPattern, Matcher, PathCondition, PathPattern,

@@ -16,8 +16,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use tidegate::config::Underscores;
-use tidegate::h1::{BodyReader, HeadScanner, RequestLimits, parse_request};
+use tidegate::h1::{BodyReader, HeadScanner, RequestLimits, Underscores, parse_request};
 use tidegate::message::{Framing, Refusal, RequestHead, Target, TargetRules};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

@@ -13,8 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::config::Underscores;
-use crate::h1::RequestLimits;
+use crate::h1::{RequestLimits, Underscores};
 
 use super::door::Door;
 use super::patience::Patient;

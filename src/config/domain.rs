@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::h1::{RequestLimits, Underscores};
+use crate::message::EscapedSlashes;
 use crate::model::{ListenerName, Weight};
 use crate::release::Plan;
 use crate::routing::{Checkup, Dns, Matcher, Redirect, ServiceSpec, VersionIndex};
@@ -226,10 +228,11 @@ pub struct ListenerLimits {
 
 impl Default for ListenerLimits {
     fn default() -> Self {
+        let RequestLimits { head, headers, uri, .. } = RequestLimits::default();
         Self {
-            head: 16 * 1024,
-            headers: 100,
-            uri: 8 * 1024,
+            head,
+            headers,
+            uri,
             requests: 10_000,
             streams: 100,
             age: Duration::from_secs(3600),
@@ -238,30 +241,6 @@ impl Default for ListenerLimits {
             connections_per_address: 1024,
         }
     }
-}
-
-/// What happens to header names with an underscore, which some backends take for a dash.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Underscores {
-    /// The line is left out and counted.
-    #[default]
-    Drop,
-    /// The line is forwarded.
-    Keep,
-    /// The request is answered 400.
-    Refuse,
-}
-
-/// What happens to `%2F` in a path.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum EscapedSlashes {
-    /// Left as it is; it does not separate elements.
-    #[default]
-    Keep,
-    /// The request is answered 400.
-    Reject,
-    /// Decoded; it separates elements.
-    Decode,
 }
 
 /// How requests get their ids.

@@ -1,6 +1,7 @@
 //! What a route changes on the way: header lines, the path, or the whole answer.
 
-use crate::routing::{HeaderEdit, HeaderEdits, PathCondition, PathPattern, PathRewrite, Redirect};
+use crate::message::HeaderEdit;
+use crate::routing::{HeaderEdits, PathCondition, PathPattern, PathRewrite, Redirect};
 
 use super::code::Code;
 use super::condition::{self, header_name, header_value};

@@ -4,11 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::h1::Underscores;
+use crate::message::EscapedSlashes;
+
 use super::admin::AdminSpec;
 use super::code::Code;
-use super::domain::{
-    EscapedSlashes, IpNetwork, ListenerLimits, ListenerSpec, ListenerTimeouts, RequestIds, Underscores,
-};
+use super::domain::{IpNetwork, ListenerLimits, ListenerSpec, ListenerTimeouts, RequestIds};
 use super::fields::{self, Fields, Shape};
 use super::node::{Node, Value, Word};
 use super::problem::{Problems, Report};

@@ -1,6 +1,5 @@
 //! How much is accepted, and what a response answers.
 
-use crate::config::{ListenerLimits, Underscores};
 use crate::message::MethodKind;
 
 /// Most header lines that any limit can allow: their spans stand on the stack while a head is read.
@@ -21,14 +20,20 @@ pub struct RequestLimits {
 
 impl Default for RequestLimits {
     fn default() -> Self {
-        let limits = ListenerLimits::default();
-        Self {
-            head: limits.head,
-            headers: limits.headers,
-            uri: limits.uri,
-            underscores: Underscores::default(),
-        }
+        Self { head: 16 * 1024, headers: 100, uri: 8 * 1024, underscores: Underscores::default() }
     }
+}
+
+/// What happens to header names with an underscore, which some backends take for a dash.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Underscores {
+    /// The line is left out and counted.
+    #[default]
+    Drop,
+    /// The line is forwarded.
+    Keep,
+    /// The request is answered 400.
+    Refuse,
 }
 
 /// Bounds of a response head.

@@ -8,11 +8,9 @@ use std::mem::MaybeUninit;
 
 use httparse::{Error, Header, ParserConfig};
 
-use crate::config::Underscores;
 use crate::message::{Authority, Field, Framing, Line, MethodKind, Refusal, RequestHead, Span, TargetForm};
 
-use super::RequestLimits;
-use super::limits::HEADERS_MAX;
+use super::limits::{HEADERS_MAX, RequestLimits, Underscores};
 use super::lines::{self, Connection, Length};
 use super::scan::METHOD_MAX;
 use super::syntax::{authority, decimal, list};

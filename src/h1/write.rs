@@ -4,9 +4,8 @@
 //! written from what was decided. Neighbouring lines that go on unchanged are copied as one stretch.
 
 use crate::message::{
-    Field, Framing, Line, MethodKind, OwnLine, RequestHead, ResponseHead, Span, is_replaced,
+    Field, Framing, HeaderEdit, Line, MethodKind, OwnLine, RequestHead, ResponseHead, Span, is_replaced,
 };
-use crate::routing::HeaderEdit;
 
 use super::forwarded::{self, ForwardedInfo};
 use super::syntax::push_decimal;

@@ -15,8 +15,6 @@
 //!
 //! The query is not touched; nothing compares it byte by byte.
 
-use crate::config::EscapedSlashes;
-
 use super::{Refusal, RequestHead, Span, TargetForm};
 
 /// How freely paths are read; from the listener's configuration.
@@ -26,6 +24,18 @@ pub struct TargetRules {
     pub escaped_slashes: EscapedSlashes,
     /// Whether `//` counts as `/`.
     pub merge_slashes: bool,
+}
+
+/// What happens to `%2F` in a path.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum EscapedSlashes {
+    /// Left as it is; it does not separate elements.
+    #[default]
+    Keep,
+    /// The request is answered 400.
+    Reject,
+    /// Decoded; it separates elements.
+    Decode,
 }
 
 /// The normalised target of one request. Reused: a warm one allocates nothing.

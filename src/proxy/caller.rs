@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use crate::message::RequestHead;
+use crate::message::{HeaderEdit, RequestHead};
 use crate::model::ClientShard;
-use crate::routing::{HashBy, HeaderEdit, HeaderEdits, Key, StickyBy, unit};
+use crate::routing::{HashBy, HeaderEdits, Key, StickyBy, unit};
 
 use super::connection::Client;
 use super::worker::Worker;

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use tokio::task::spawn_local;
 
 use crate::h1::{self, Asked, BodyReader, HeadScanner, ResponseLimits};
-use crate::message::{Field, Framing, MethodKind, OwnLine};
-use crate::routing::{HeaderEdit, HeaderEdits, Key, ServiceSpec};
+use crate::message::{Field, Framing, HeaderEdit, MethodKind, OwnLine};
+use crate::routing::{HeaderEdits, Key, ServiceSpec};
 use crate::telemetry::Mirrored;
 
 use super::buffer::Buffer;

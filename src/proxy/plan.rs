@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::h1::{self, BodyReader, ForwardedInfo, RequestWriting};
-use crate::message::{Framing, MethodKind, OwnLine, Refusal, RequestHead, Target, TargetRules};
+use crate::message::{Framing, HeaderEdit, MethodKind, OwnLine, Refusal, RequestHead, Target, TargetRules};
 use crate::routing::{
-    Balance, Covers, HashBy, HeaderEdit, Injected, Key, Mirror, Redirect, RequestFacts, Route, ServiceSpec,
-    Target as To, VersionIndex, VersionSpec,
+    Balance, Covers, HashBy, Injected, Key, Mirror, Redirect, RequestFacts, Route, ServiceSpec, Target as To,
+    VersionIndex, VersionSpec,
 };
 use crate::telemetry::{Lane, RejectReason, Unrouted};
 

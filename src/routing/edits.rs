@@ -5,18 +5,9 @@
 
 use std::sync::Arc;
 
-use super::matcher::PathPattern;
+use crate::message::HeaderEdit;
 
-/// One change of a head. Names are compared without case.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum HeaderEdit {
-    /// Removes every line of that name and adds one.
-    Set(String, String),
-    /// Adds a line.
-    Add(String, String),
-    /// Removes every line of that name.
-    Remove(String),
-}
+use super::matcher::PathPattern;
 
 /// Changes in the order in which they are applied. Checked when loaded: names are tokens, values
 /// hold no control characters, and framing fields cannot be touched.

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::message::HeaderEdit;
 use crate::model::Weight;
-use crate::routing::{HeaderEdit, RequestFacts, StickyBy, Target, VersionIndex};
+use crate::routing::{RequestFacts, StickyBy, Target, VersionIndex};
 
 use super::super::{Config, MemoryFiles, load};
 use super::{BLUE_GREEN, good, load_text};

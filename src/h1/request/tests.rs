@@ -1,6 +1,5 @@
 //! One table per rule.
 
-use crate::config::Underscores;
 use crate::h1::HeadScanner;
 
 use super::*;
