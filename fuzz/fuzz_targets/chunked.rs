@@ -1,9 +1,9 @@
 //! A body comes out the same however it was cut.
 #![no_main]
 
+use codecs::h1::{BodyError, BodyReader, Piece};
+use codecs::message::Framing;
 use libfuzzer_sys::fuzz_target;
-use tidegate::h1::{BodyError, BodyReader, Piece};
-use tidegate::message::Framing;
 
 fuzz_target!(|input: &[u8]| {
     let Some((&knob, bytes)) = input.split_first() else { return };

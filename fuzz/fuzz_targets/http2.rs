@@ -2,12 +2,11 @@
 //! sound text.
 #![no_main]
 
+use codecs::h1::{HeadScanner, RequestLimits, parse_request};
+use codecs::message::RequestHead;
+use codecs::proxy::h2::frame::{self, kind};
+use codecs::proxy::h2::session::{PREFACE, Rules, Session};
 use libfuzzer_sys::fuzz_target;
-use tidegate::h1::{HeadScanner, RequestLimits, parse_request};
-use tidegate::proxy::h2::PREFACE;
-use tidegate::proxy::h2::frame::{self, kind};
-use tidegate::proxy::h2::session::{Rules, Session};
-use tidegate::message::RequestHead;
 
 fuzz_target!(|input: &[u8]| {
     let Some((&knob, bytes)) = input.split_first() else { return };
@@ -21,7 +20,8 @@ fuzz_target!(|input: &[u8]| {
 
 /// What is said to these bytes, handed over in parts of this length.
 fn play(asks: bool, bytes: &[u8], step: usize) -> Vec<u8> {
-    let rules = Rules { asks, stream_window: 65_536, connection_window: 1 << 20, streams: 5, list: 4096, lines: 50 };
+    let rules =
+        Rules { asks, stream_window: 65_536, connection_window: 1 << 20, streams: 5, list: 4096, lines: 50 };
     let mut session = Session::new(rules);
     for _ in 0..if asks { 3 } else { 0 } {
         let place = session.begin();

@@ -1,11 +1,9 @@
 //! What is forwarded parses to the same request.
 #![no_main]
 
+use codecs::h1::{ForwardedInfo, HeadScanner, RequestLimits, RequestWriting, parse_request, write_request};
+use codecs::message::{Refusal, RequestHead, Target, TargetRules};
 use libfuzzer_sys::fuzz_target;
-use tidegate::h1::{
-    ForwardedInfo, HeadScanner, RequestLimits, RequestWriting, parse_request, write_request,
-};
-use tidegate::message::{Refusal, RequestHead, Target, TargetRules};
 
 fuzz_target!(|input: &[u8]| {
     let Some((&knob, bytes)) = input.split_first() else { return };

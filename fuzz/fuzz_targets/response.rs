@@ -1,12 +1,12 @@
 //! What is forwarded parses to the same response.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use tidegate::h1::{
+use codecs::h1::{
     Asked, HeadScanner, ResponseLimits, ResponseWriting, http_date, parse_response, write_interim,
     write_response,
 };
-use tidegate::message::{Framing, MethodKind, ResponseHead};
+use codecs::message::{Framing, MethodKind, ResponseHead};
+use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let Some((&knob, bytes)) = input.split_first() else { return };
