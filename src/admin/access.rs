@@ -136,13 +136,16 @@ fn shown(headers: &HeaderMap) -> Option<TokenHash> {
 const BEARER: &[u8] = b"Bearer ";
 
 #[cfg(test)]
+mod timing;
+
+#[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
 
-    const ANN: &str = "0123456789abcdef0123456789abcdef";
-    const NOW: Timestamp = Timestamp(1_000_000_000);
+    pub(super) const ANN: &str = "0123456789abcdef0123456789abcdef";
+    pub(super) const NOW: Timestamp = Timestamp(1_000_000_000);
     const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     fn keys(anonymous: Option<Role>) -> Keys {
