@@ -6,6 +6,7 @@
 
 pub mod exit;
 
+mod answerer;
 mod arguments;
 mod check;
 mod client;

@@ -4,6 +4,7 @@
 //! [`Timestamp`](crate::model::Timestamp).
 
 mod clock;
+mod directory;
 mod inherited;
 mod limits;
 mod memory;
@@ -17,12 +18,13 @@ mod threads;
 mod usage;
 
 pub use clock::{Clock, ManualClock};
+pub use directory::Directory;
 pub use inherited::{Inherited, InheritedError, InheritedSocket};
 pub use limits::{open_files_max, raise_open_files};
 pub use memory::{memory_max, resident_bytes};
 pub use panics::{contained, contained_async, count_panics, lasting, mishap, panics};
 pub use passing::{FILES_MAX, Passing};
-pub use privileges::{is_root, keep_files_private};
+pub use privileges::{is_root, keep_files_private, own_user, user_name};
 pub use shutdown::{Phase, Shutdown, ShutdownWatch};
 pub use signals::{Signal, Signals};
 pub use systemd::ServiceManager;

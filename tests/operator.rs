@@ -11,6 +11,8 @@ mod hostile;
 mod interface;
 #[path = "operator/metrics.rs"]
 mod metrics;
+#[path = "operator/socket.rs"]
+mod socket;
 #[path = "operator/stream.rs"]
 mod stream;
 mod support;

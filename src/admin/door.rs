@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::controller::{Actor, Via};
 use crate::model::Timestamp;
+use crate::runtime::user_name;
 
 use super::access::Keys;
 use super::names::OwnNames;
@@ -92,17 +93,6 @@ fn demand_json(headers: &HeaderMap) -> Result<(), Problem> {
     }
     let detail = "send `Content-Type: application/json`, with `{}` if there is nothing to say";
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "json_only", detail))
-}
-
-/// The name of a user, from the local list; networks of users are not asked.
-fn user_name(number: u32) -> String {
-    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let named = users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(number)).then(|| name.to_owned())
-    });
-    named.unwrap_or_else(|| format!("uid {number}"))
 }
 
 #[cfg(test)]
@@ -192,7 +182,5 @@ mod tests {
             "root via api"
         );
         assert_eq!(admitted(&socket, "POST /api/v1/upgrade", ""), "json_only");
-        assert_eq!(user_name(0), "root");
-        assert_eq!(user_name(u32::MAX - 7), format!("uid {}", u32::MAX - 7));
     }
 }

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::runtime::{Directory, user_name};
+
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
@@ -22,6 +24,24 @@ pub enum SocketError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// Somebody else's directory: they could put their own socket there.
+    #[error("`{}` belongs to {owner}, who could put another socket where the admin socket should be: chown it, or set admin.socket", .path.display())]
+    ForeignDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// Whose it is.
+        owner: String,
+    },
+    /// Everybody may write above the directory, and so could put their own in its place.
+    #[error("everybody may write in `{}` (mode {mode:04o}), which leads to the admin socket `{}`: chmod o-w it, or set admin.socket", .path.display(), .socket.display())]
+    OpenAbove {
+        /// The directory on the way.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+        /// Where the socket should be.
+        socket: PathBuf,
     },
     /// Others may write in the directory, and so could put their own socket there.
     #[error("others may write in `{}` (mode {mode:04o}), where the admin socket should be: chmod go-w it, or set admin.socket", .path.display())]
@@ -136,14 +156,24 @@ fn listen_privately(path: &Path) -> io::Result<UnixListener> {
 }
 
 fn prepare_directory(path: &Path) -> Result<(), SocketError> {
-    let Some(directory) = path.parent().filter(|it| !it.as_os_str().is_empty()) else { return Ok(()) };
+    let directory = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = |source| SocketError::Io { doing: "make the directory of", path: path.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
-    let mode = fs::metadata(directory).map_err(failed)?.permissions().mode() & 0o7777;
-    if mode & 0o022 != 0 {
-        return Err(SocketError::OpenDirectory { path: directory.to_owned(), mode });
+    let found = Directory::at(directory).map_err(failed)?;
+    if !found.is_own() {
+        let owner = user_name(found.owner);
+        return Err(SocketError::ForeignDirectory { path: directory.to_owned(), owner });
     }
-    Ok(())
+    if !found.is_private() {
+        return Err(SocketError::OpenDirectory { path: directory.to_owned(), mode: found.mode });
+    }
+    // Whose those above are is not looked at: who owns one is trusted with what lies in it, as everywhere.
+    match found.lawless() {
+        Some((above, mode)) => {
+            Err(SocketError::OpenAbove { path: above.clone(), mode: *mode, socket: path.to_owned() })
+        }
+        None => Ok(()),
+    }
 }
 
 fn refuse_what_is_there(path: &Path) -> Result<(), SocketError> {
@@ -213,6 +243,29 @@ mod tests {
         fs::set_permissions(directory.path(), Permissions::from_mode(0o777)).unwrap();
         let error = OwnSocket::bind(&directory.path().join("admin.sock"), Arc::default()).unwrap_err();
         assert!(matches!(error, SocketError::OpenDirectory { mode: 0o777, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_directory_that_everybody_can_exchange_is_refused() {
+        let directory = private();
+        let mode = |it| fs::set_permissions(directory.path(), Permissions::from_mode(it)).unwrap();
+        let path = directory.path().join("deep/admin.sock");
+        mode(0o777);
+        let error = OwnSocket::bind(&path, Arc::default()).unwrap_err();
+        assert!(matches!(error, SocketError::OpenAbove { mode: 0o777, .. }), "{error}");
+        mode(0o1777);
+        drop(OwnSocket::bind(&path, Arc::default()).unwrap());
+    }
+
+    #[test]
+    fn a_directory_of_somebody_else_is_refused() {
+        let directory = private();
+        // Only root can give something away.
+        if std::os::unix::fs::chown(directory.path(), Some(65_534), None).is_err() {
+            return;
+        }
+        let error = OwnSocket::bind(&directory.path().join("admin.sock"), Arc::default()).unwrap_err();
+        assert!(matches!(error, SocketError::ForeignDirectory { .. }), "{error}");
     }
 
     #[test]

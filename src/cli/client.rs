@@ -11,12 +11,13 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 
 use crate::admin::Token;
 use crate::admin::wire::ProblemWire;
 use crate::config::closest;
 
+use super::answerer;
 use super::arguments::Global;
 use super::exit;
 use super::failure::Failure;
@@ -28,6 +29,8 @@ use super::terminal::Terminal;
 #[derive(Debug)]
 pub struct Client {
     place: Place,
+    /// Whether who names the place may be believed about it.
+    vouched: bool,
     token: Option<Token>,
     /// For a place with TLS.
     secure: Option<Secure>,
@@ -47,24 +50,33 @@ impl Client {
         if let Some(remark) = &found.remark {
             terminal.note(&format!("note: {remark}"));
         }
-        let unreadable = found.remark.is_some();
         let mut tried = Vec::new();
         let needs_tls = found.places.iter().any(|it| matches!(it, Place::Tls { .. }));
         let secure = needs_tls.then(|| Secure::of(global)).transpose()?;
         for place in found.places {
-            match connect(&place, secure.as_ref()).await {
+            match connect(&place, found.vouched, secure.as_ref()).await {
                 Ok(_) => {
                     if global.verbose > 0 {
                         terminal.note(&format!("server: {place}"));
                     }
-                    return Ok(Self { place, token: found.token, secure });
+                    let vouched = found.vouched;
+                    return Ok(Self { place, vouched, token: found.token, secure });
                 }
-                Err(error) => tried.push((place, error)),
+                Err(error) => {
+                    if let Some(stranger) = answerer::stranger(&error) {
+                        // Somebody put it there to be taken for the server: nobody else is asked instead.
+                        let failure = Failure::new(exit::UNREACHABLE, stranger.to_string());
+                        return Err(failure.hint(
+                            "run this as that user if theirs is meant, or use its address: --server https://…",
+                        ));
+                    }
+                    tried.push((place, error));
+                }
             }
         }
         let failure = nobody_there(&tried);
         // What could not be read may have named another place.
-        Err(if unreadable { Failure { code: exit::CONFIG, ..failure } } else { failure })
+        Err(if found.unreadable { Failure { code: exit::CONFIG, ..failure } } else { failure })
     }
 
     /// Reads something.
@@ -118,7 +130,8 @@ impl Client {
         let lost = |error: &dyn std::error::Error| {
             Failure::new(exit::UNREACHABLE, format!("the connection to {} failed: {error}", self.place))
         };
-        let stream = connect(&self.place, self.secure.as_ref()).await.map_err(|it| lost(&it))?;
+        let stream =
+            connect(&self.place, self.vouched, self.secure.as_ref()).await.map_err(|it| lost(&it))?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|it| lost(&it))?;
         let asked = async {
@@ -166,9 +179,9 @@ impl Client {
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-async fn connect(place: &Place, secure: Option<&Secure>) -> io::Result<Box<dyn Stream>> {
+async fn connect(place: &Place, vouched: bool, secure: Option<&Secure>) -> io::Result<Box<dyn Stream>> {
     Ok(match place {
-        Place::Socket(path) => Box::new(UnixStream::connect(path).await?),
+        Place::Socket(path) => Box::new(answerer::connect(path, vouched).await?),
         Place::Tcp(authority) => Box::new(TcpStream::connect(authority.as_str()).await?),
         Place::Tls { authority, name } => {
             let stream = TcpStream::connect(authority.as_str()).await?;

@@ -2,11 +2,13 @@
 
 use std::env;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::admin::Token;
 use crate::app::{Disk, admin_socket, state_directory};
 use crate::config::{self, AdminAccess, Doors, Files, SecretSource};
+use crate::runtime::{own_user, user_name};
 
 use super::arguments::Global;
 use super::exit;
@@ -36,6 +38,10 @@ pub struct Places {
     /// From `$TIDEGATE_TOKEN`; else the one that the file names, or that is in the state directory, if it may be
     /// read.
     pub token: Option<Token>,
+    /// Whether the places were named by who asks, or by a file that is theirs or root's.
+    pub vouched: bool,
+    /// Whether the file that is meant cannot be read.
+    pub unreadable: bool,
     /// What should be said about the search.
     pub remark: Option<String>,
 }
@@ -76,19 +82,37 @@ pub fn places(global: &Global) -> Result<Places, Failure> {
         Some(Err(why)) => return Err(Failure::new(exit::USAGE, format!("TIDEGATE_TOKEN: {why}"))),
         None => own_token(doors.as_ref(), &state),
     };
-    let remark = unreadable.then(|| {
-        let file = file.unwrap_or_default();
-        format!("`{}` is invalid; looking for its server in the usual places", file.display())
-    });
+    let foreign = file.as_deref().filter(|_| global.config.is_none()).and_then(stranger);
+    let file = file.unwrap_or_default();
+    let file = file.display();
+    let remark =
+        unreadable.then(|| format!("`{file}` is invalid; looking for its server in the usual places"));
     match url {
         Some(url) => {
             let place = parse_url(&url)?;
             // A token that was found here is good for a server here, and nobody else's to read.
             let token = token.filter(|_| given.is_some() || !place.is_elsewhere());
-            Ok(Places { places: vec![place], token, remark: None })
+            Ok(Places { places: vec![place], token, vouched: true, unreadable: false, remark: None })
         }
-        None => Ok(Places { places: usual(doors.as_ref(), &state), token, remark }),
+        None => {
+            let places = usual(doors.as_ref(), &state);
+            let Some(owner) = foreign else {
+                return Ok(Places { places, token, vouched: true, unreadable, remark });
+            };
+            let remark = remark.unwrap_or_else(|| {
+                format!(
+                    "`{file}` here belongs to {owner}: no token is sent where it leads; -c {file} means it"
+                )
+            });
+            Ok(Places { places, token: None, vouched: false, unreadable, remark: Some(remark) })
+        }
     }
+}
+
+/// Whose the file is that lies where we happen to be, if it is somebody else's: it may lead to a server of theirs.
+fn stranger(file: &Path) -> Option<String> {
+    let owner = std::fs::metadata(file).ok().filter(|_| file == Path::new(FILE_HERE))?.uid();
+    (owner != 0 && owner != own_user()).then(|| user_name(owner))
 }
 
 /// The places of a file's server; without a file, those of a server that uses all defaults. A server
