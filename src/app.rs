@@ -1,5 +1,6 @@
 //! The composition root: builds every part, joins them, and takes them down in order.
 
+mod account;
 mod cookie_key;
 mod deployments;
 mod disk;

@@ -8,6 +8,7 @@
 //! Not here: watching files, permissions of files, opening addresses.
 
 mod access_log;
+mod account;
 mod addition;
 mod admin;
 mod balance;
@@ -54,6 +55,7 @@ mod written;
 mod yaml;
 
 pub use access_log::{AccessLogSpec, LogFormat, LogTarget};
+pub use account::{Account, NoAccount};
 pub use addition::{Addition, Template, addition, define};
 pub use admin::{AdminAccess, AdminSpec, Role, SecretSource, TokenSpec};
 pub use code::{Code, explain};

@@ -3,6 +3,7 @@
 //! The one place that asks a clock or starts a thread; everybody else is handed a [`Clock`] or a
 //! [`Timestamp`](crate::model::Timestamp).
 
+mod accounts;
 mod clock;
 mod directory;
 mod inherited;
@@ -11,12 +12,14 @@ mod memory;
 mod panics;
 mod passing;
 mod privileges;
+mod rights;
 mod shutdown;
 mod signals;
 mod systemd;
 mod threads;
 mod usage;
 
+pub use accounts::{UserNumbers, group_number, memberships, user_numbers};
 pub use clock::{Clock, ManualClock};
 pub use directory::Directory;
 pub use inherited::{Inherited, InheritedError, InheritedSocket};
@@ -25,6 +28,7 @@ pub use memory::{memory_max, resident_bytes};
 pub use panics::{contained, contained_async, count_panics, lasting, mishap, panics};
 pub use passing::{FILES_MAX, Passing};
 pub use privileges::{is_root, keep_files_private, own_user, user_name};
+pub use rights::{BecomeError, LentPorts, become_account, is_account, make_for};
 pub use shutdown::{Phase, Shutdown, ShutdownWatch};
 pub use signals::{Signal, Signals};
 pub use systemd::ServiceManager;

@@ -14,4 +14,6 @@ mod generations;
 mod handover;
 #[path = "drain/manager.rs"]
 mod manager;
+#[path = "drain/privileges.rs"]
+mod privileges;
 mod support;

@@ -4,9 +4,9 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::config::{Files, name_matches};
+use crate::config::{Account, Files, NoAccount, name_matches};
 use crate::model::Timestamp;
-use crate::runtime::Clock;
+use crate::runtime::{Clock, group_number, memberships, user_numbers};
 
 /// Largest file that is read. A larger one is a mistake, and reading it would hold up everything else.
 const FILE_BYTES_MAX: u64 = 8 * 1024 * 1024;
@@ -37,6 +37,25 @@ impl Files for Disk {
         // In one order, whatever the directory's is, so that the same set is the same set.
         certificates.sort();
         certificates
+    }
+
+    fn account(&self, user: &str, group: Option<&str>) -> Result<Account, NoAccount> {
+        let failed = |error: io::Error| NoAccount::Failed(error.to_string());
+        let known = user_numbers(user).map_err(failed)?;
+        let number = known.as_ref().map(|it| it.user).or_else(|| user.parse().ok()).ok_or(NoAccount::User)?;
+        let group = match (group, &known) {
+            (Some(name), _) => match group_number(name).map_err(failed)? {
+                Some(it) => it,
+                None => name.parse().map_err(|_| NoAccount::Group)?,
+            },
+            (None, Some(known)) => known.group,
+            (None, None) => return Err(NoAccount::GroupOfNumber),
+        };
+        let groups = match &known {
+            Some(known) => memberships(&known.name, group).map_err(failed)?,
+            None => vec![group],
+        };
+        Ok(Account { name: user.to_owned(), user: number, group, groups })
     }
 
     fn now(&self) -> Timestamp {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::admin::wire::{ExplainAsk, ExplainReply};
 use crate::admin::{Answering, Definition, Inquire};
-use crate::config::{Addition, Config, Files, Loaded, Template, addition, define, load};
+use crate::config::{Account, Addition, Config, Files, Loaded, NoAccount, Template, addition, define, load};
 use crate::model::Timestamp;
 
 use super::disk::Disk;
@@ -80,6 +80,10 @@ impl Files for Instead<'_> {
 
     fn authorities(&self) -> Vec<Vec<u8>> {
         Disk.authorities()
+    }
+
+    fn account(&self, user: &str, group: Option<&str>) -> Result<Account, NoAccount> {
+        Disk.account(user, group)
     }
 
     fn now(&self) -> Timestamp {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::config::{Files, Loaded, load};
+use crate::config::{Account, Files, Loaded, NoAccount, load};
 use crate::model::Timestamp;
 
 use super::disk::Disk;
@@ -109,6 +109,10 @@ impl Files for Recording {
         Disk.authorities()
     }
 
+    fn account(&self, user: &str, group: Option<&str>) -> Result<Account, NoAccount> {
+        Disk.account(user, group)
+    }
+
     fn now(&self) -> Timestamp {
         Disk.now()
     }
@@ -154,6 +158,10 @@ impl Files for Snapshot {
 
     fn authorities(&self) -> Vec<Vec<u8>> {
         Disk.authorities()
+    }
+
+    fn account(&self, user: &str, group: Option<&str>) -> Result<Account, NoAccount> {
+        Disk.account(user, group)
     }
 
     fn now(&self) -> Timestamp {

@@ -5,9 +5,13 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// The state directory: what the file says, else `$STATE_DIRECTORY` (set by systemd), else
-/// `$XDG_STATE_HOME/tidegate`, else `~/.local/state/tidegate`.
-pub fn state_directory(configured: Option<&Path>) -> PathBuf {
-    resolve_state(configured, &|name| env::var_os(name).map(PathBuf::from))
+/// `$XDG_STATE_HOME/tidegate`, else `~/.local/state/tidegate`. With an account of its own the home of whoever
+/// starts the server has no part in that.
+pub fn state_directory(configured: Option<&Path>, own_account: bool) -> PathBuf {
+    let homeless = |name: &str| own_account && ["XDG_STATE_HOME", "HOME"].contains(&name);
+    resolve_state(configured, &|name| {
+        if homeless(name) { None } else { env::var_os(name).map(PathBuf::from) }
+    })
 }
 
 /// The admin socket: what the file says, else `$RUNTIME_DIRECTORY/admin.sock` (set by systemd), else

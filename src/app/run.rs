@@ -10,6 +10,7 @@ use crate::runtime::{
     Clock, Inherited, ServiceManager, Signals, count_panics, is_root, keep_files_private, raise_open_files,
 };
 
+use super::account;
 use super::disk::Disk;
 use super::handover::{Program, Taker};
 use super::instance::{Given, Instance, Times, Told};
@@ -97,20 +98,40 @@ fn run_with(options: &Options, mut inherited: Vec<Inherited>, taker: Option<&Tak
     if let Some(taker) = taker {
         inherited.extend(taker.sockets().map_err(start_error("take over"))?);
     }
-    let mut loaded = load(&options.config, &Disk);
-    let mut refused = None;
-    if loaded.config.is_none() {
-        let report = loaded.problems.render_human(false);
-        // Whoever hands over has a good one that serves.
-        let kept = (options.last_good && taker.is_none()).then(|| last_good(&options.config, &loaded));
-        let Some(kept) = kept.flatten() else { return Err(RunError::Configuration(report)) };
-        (loaded, refused) = (kept, Some(report));
+    let (mut loaded, mut refused) = read(options, taker)?;
+    // Before there is a thread, a socket or a file that would keep the rights of root.
+    if let Some(config) = &loaded.config
+        && account::take_on(config)?
+    {
+        let name = config.account.as_ref().map_or_else(String::new, |it| it.name.clone());
+        // As every reload will: better now than when a certificate has to be renewed.
+        (loaded, refused) = read(options, taker).map_err(|error| match error {
+            RunError::Configuration(report) => RunError::Configuration(format!(
+                "{report}note: these are the files as user `{name}` sees them\n"
+            )),
+            other => other,
+        })?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(start_error("start the control runtime"))?;
     runtime.block_on(serve(options, Start { loaded, refused, inherited, taker }))
+}
+
+/// The configuration, and, if it is one that was kept, why the files are not used.
+fn read(options: &Options, taker: Option<&Taker>) -> Result<(Loaded, Option<String>), RunError> {
+    let loaded = load(&options.config, &Disk);
+    if loaded.config.is_some() {
+        return Ok((loaded, None));
+    }
+    let report = loaded.problems.render_human(false);
+    // Whoever hands over has a good one that serves.
+    let kept = (options.last_good && taker.is_none()).then(|| last_good(&options.config, &loaded));
+    match kept.flatten() {
+        Some(kept) => Ok((kept, Some(report))),
+        None => Err(RunError::Configuration(report)),
+    }
 }
 
 /// What a start begins with.
@@ -124,7 +145,8 @@ struct Start<'a> {
 
 fn last_good(path: &Path, loaded: &Loaded) -> Option<Loaded> {
     let named = loaded.doors.as_ref().and_then(|it| it.state.as_deref());
-    LastGood::within(&state_directory(named)).load(path)
+    let own_account = loaded.doors.as_ref().is_some_and(|it| it.own_account);
+    LastGood::within(&state_directory(named, own_account)).load(path)
 }
 
 async fn serve(options: &Options, start: Start<'_>) -> Result<(), RunError> {
@@ -134,7 +156,7 @@ async fn serve(options: &Options, start: Start<'_>) -> Result<(), RunError> {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
     if is_root() {
-        tracing::warn!("running as root: an account of its own needs CAP_NET_BIND_SERVICE at most");
+        tracing::warn!("running as root: `user` names an account that it should run as instead");
     }
     let manager = ServiceManager::from_environment();
     let program = Program::of_process(options.upgrade).map_err(start_error("find the own program"))?;

@@ -75,7 +75,8 @@ pub fn places(global: &Global) -> Result<Places, Failure> {
     let loaded = file.as_deref().map(|it| config::load(it, &Disk));
     let unreadable = loaded.as_ref().is_some_and(|it| it.doors.is_none());
     let doors = loaded.and_then(|it| it.doors);
-    let state = state_directory(doors.as_ref().and_then(|it| it.state.as_deref()));
+    let named = doors.as_ref().and_then(|it| it.state.as_deref());
+    let state = state_directory(named, doors.as_ref().is_some_and(|it| it.own_account));
     let given = env::var("TIDEGATE_TOKEN").ok().filter(|it| !it.is_empty());
     let token = match given.as_deref().map(Token::parse) {
         Some(Ok(token)) => Some(token),

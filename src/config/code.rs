@@ -269,6 +269,11 @@ has expired opens nothing."
 service could then read everything, and through the socket change it. The admin interface is never reached
 through a listener; `admin: {listen: …, tls: …, tokens: …}` opens it to others."
 
+    Account "TG0509" "an account that cannot be used"
+"`user` names an account of this system, other than root, whose rights the process has from before it opens
+anything; `group` names another group than the account's own. Numbers are possible; one that has no name here
+needs `group`. Only root can become somebody else."
+
     Certificate "TG0601" "a certificate that cannot be used"
 "A certificate is a file in PEM: first the server's own, then the one that issued it, and so on. It must be
 valid now, because every client would refuse it. A bad new file changes nothing about what serves."

@@ -14,6 +14,7 @@ use crate::routing::{Checkup, Dns, Matcher, Redirect, ServiceSpec, VersionIndex}
 use super::tls::ListenerTls;
 
 use super::access_log::AccessLogSpec;
+use super::account::Account;
 use super::admin::AdminSpec;
 use super::notifications::NotifySpec;
 use super::trace::TraceSpec;
@@ -28,6 +29,8 @@ pub struct Config {
     pub admin: AdminSpec,
     /// Directory of the journal; `None` leaves the choice to the environment.
     pub state: Option<PathBuf>,
+    /// Whose rights the process has; `None` is whoever starts it.
+    pub account: Option<Account>,
     /// What is written about requests; `None` is nothing.
     pub access_log: Option<AccessLogSpec>,
     /// How requests take part in traces; `None` passes on what they bring.

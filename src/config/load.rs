@@ -7,6 +7,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::access_log::access_log;
+use super::account::account;
 use super::admin::{self, AdminSpec};
 use super::capacity::{memory_of, workers};
 use super::code::Code;
@@ -32,6 +33,8 @@ pub(super) const FILE: Shape = Shape {
         "listen",
         "admin",
         "state",
+        "user",
+        "group",
         "workers",
         "memory",
         "authority",
@@ -73,6 +76,8 @@ pub struct Doors {
     pub admin: AdminSpec,
     /// Its state directory; `None` leaves the choice to the environment.
     pub state: Option<PathBuf>,
+    /// Whether it runs under an account of its own.
+    pub own_account: bool,
 }
 
 /// Loads the file at `path` with everything that it includes. All problems are found in one pass.
@@ -311,7 +316,9 @@ impl Loader<'_> {
         let (admin, admin_at) = admin.unwrap_or((AdminSpec::default(), None));
         listen::clashes(&listeners, &admin, admin_at, problems);
         let state = fields.read("state", problems, fields::path);
-        self.doors = Some(Doors { admin: admin.clone(), state: state.clone() });
+        let own_account = fields.get("user").is_some();
+        self.doors = Some(Doors { admin: admin.clone(), state: state.clone(), own_account });
+        let account = account(fields, self.files, problems);
         let workers = fields.read("workers", problems, workers).flatten();
         let access_log = fields.read("access_log", problems, access_log).flatten();
         let trace = fields.read("trace", problems, trace).flatten();
@@ -344,6 +351,7 @@ impl Loader<'_> {
             listeners: listeners.into_iter().map(|it| it.spec).collect(),
             admin,
             state,
+            account,
             workers,
             access_log,
             trace,

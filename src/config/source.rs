@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use crate::model::Timestamp;
 
+use super::account::{Account, NoAccount};
+
 /// Where configuration files come from. The real one reads the disk; tests use [`MemoryFiles`].
 pub trait Files {
     /// The bytes of a file.
@@ -30,6 +32,9 @@ pub trait Files {
         Vec::new()
     }
 
+    /// An account of this system, with another group than its own if one is named. Both are names or numbers.
+    fn account(&self, user: &str, group: Option<&str>) -> Result<Account, NoAccount>;
+
     /// When they are read: a certificate is good for a time.
     fn now(&self) -> Timestamp {
         MEMORY_NOW
@@ -42,6 +47,9 @@ pub trait Files {
 
 /// When files in memory are read, so that a certificate in a test stays as good as it was: 1 January 2026.
 const MEMORY_NOW: Timestamp = Timestamp(1_767_225_600_000_000);
+
+/// Number of `tidegate` where files are in memory.
+const MEMORY_ACCOUNT: u32 = 990;
 
 /// Files that exist only in memory.
 #[derive(Clone, Debug, Default)]
@@ -80,6 +88,24 @@ impl Files for MemoryFiles {
 
     fn variable(&self, name: &str) -> Option<String> {
         self.variables.iter().find(|it| it.0 == name).map(|it| it.1.clone())
+    }
+
+    /// There are `root`, `nobody` and `tidegate`, each with its group.
+    fn account(&self, user: &str, group: Option<&str>) -> Result<Account, NoAccount> {
+        let number = |it: &str| match it {
+            "root" => Some(0),
+            "nobody" => Some(65_534),
+            "tidegate" => Some(MEMORY_ACCOUNT),
+            other => other.parse().ok(),
+        };
+        let named = |it: u32| [0, 65_534, MEMORY_ACCOUNT].contains(&it);
+        let id = number(user).ok_or(NoAccount::User)?;
+        let group = match group {
+            Some(group) => number(group).ok_or(NoAccount::Group)?,
+            None if named(id) => id,
+            None => return Err(NoAccount::GroupOfNumber),
+        };
+        Ok(Account { name: user.to_owned(), user: id, group, groups: vec![group] })
     }
 
     fn list(&self, pattern: &Path) -> io::Result<Vec<PathBuf>> {

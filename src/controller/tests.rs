@@ -155,6 +155,7 @@ fn config(live: &str, versions: &[&str], plan_text: &str) -> Config {
         listeners: Vec::new(),
         admin: AdminSpec::default(),
         state: None,
+        account: None,
         workers: None,
         access_log: None,
         trace: None,

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tidegate::config::{Config, Files, MemoryFiles, load, name_matches, schema};
+use tidegate::config::{Account, Config, Files, MemoryFiles, NoAccount, load, name_matches, schema};
 
 use super::validator::{resolve, violations};
 
@@ -34,6 +34,10 @@ impl Files for Disk {
 
     fn authorities(&self) -> Vec<Vec<u8>> {
         vec![super::certs::authority()]
+    }
+
+    fn account(&self, user: &str, group: Option<&str>) -> Result<Account, NoAccount> {
+        MemoryFiles::new().account(user, group)
     }
 
     fn list(&self, pattern: &Path) -> io::Result<Vec<PathBuf>> {
@@ -147,6 +151,10 @@ impl Files for Instead<'_> {
         Disk.authorities()
     }
 
+    fn account(&self, user: &str, group: Option<&str>) -> Result<Account, NoAccount> {
+        Disk.account(user, group)
+    }
+
     fn list(&self, pattern: &Path) -> io::Result<Vec<PathBuf>> {
         Disk.list(pattern)
     }
@@ -200,10 +208,22 @@ fn exports_the_same(path: &Path, files: &dyn Files) -> bool {
 /// Everything but the spelling.
 fn meaning(config: &Config) -> String {
     let routes: Vec<_> = config.matcher.routes().collect();
-    let Config { listeners, admin, state, workers, access_log, trace, memory, notify, services, dns, .. } =
-        config;
+    let Config {
+        listeners,
+        admin,
+        state,
+        account,
+        workers,
+        access_log,
+        trace,
+        memory,
+        notify,
+        services,
+        dns,
+        ..
+    } = config;
     format!(
-        "{listeners:#?}{admin:#?}{state:?}{workers:?}{access_log:?}{trace:?}{memory:?}{notify:#?}{services:#?}{dns:?}{routes:#?}"
+        "{listeners:#?}{admin:#?}{state:?}{account:?}{workers:?}{access_log:?}{trace:?}{memory:?}{notify:#?}{services:#?}{dns:?}{routes:#?}"
     )
 }
 
@@ -213,6 +233,10 @@ struct Replaced<'a>(&'a Path, &'a str, &'a dyn Files);
 impl Files for Replaced<'_> {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         if path == self.0 { Ok(self.1.as_bytes().to_vec()) } else { self.2.read(path) }
+    }
+
+    fn account(&self, user: &str, group: Option<&str>) -> Result<Account, NoAccount> {
+        self.2.account(user, group)
     }
 
     fn list(&self, pattern: &Path) -> io::Result<Vec<PathBuf>> {

@@ -45,8 +45,9 @@ impl Shipped {
                 let name = path.file_name().expect("a name");
                 fs::write(parts.join(name), place(fs::read_to_string(&path).expect("text"))).expect("write");
             }
-            // Where it listens and keeps its state is ours; what else it says is its own.
-            let kept = ["admin:", "state:", "workers:", "  listen: 127.0.0.1:9900", "  socket:"];
+            // Where it listens, keeps its state and as whom is ours; what else it says is its own.
+            let kept =
+                ["admin:", "state:", "user:", "group:", "workers:", "  listen: 127.0.0.1:9900", "  socket:"];
             let lines = text.lines().filter(|it| !kept.iter().any(|kept| it.starts_with(kept)));
             let text: String = lines.map(|it| format!("{it}\n")).collect();
             let text = match text.contains("listen: 8080\n") {

@@ -59,7 +59,8 @@ impl Unit {
     }
 }
 
-fn ended(process: Pid) -> Option<()> {
+/// Whether a process is gone.
+pub fn ended(process: Pid) -> Option<()> {
     let status = std::fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero())).ok();
     // A child of nobody who waits is gone, too.
     status.is_none_or(|it| it.contains(") Z ")).then_some(())

@@ -14,7 +14,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::admin::GivenDoors;
 use crate::proxy::GivenSocket;
-use crate::runtime::{FILES_MAX, Passing};
+use crate::runtime::{FILES_MAX, LentPorts, Passing};
 
 use super::super::given::ADMIN;
 use super::{END, FAILED, GO, HELLO, MORE, PREPARED, READY, VARIABLE, YOURS};
@@ -77,7 +77,11 @@ impl Successor {
         for name in ["WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] {
             command.env_remove(name);
         }
-        Ok(Self { child: command.spawn()?, way, within: program.within })
+        // It opens what its own file names.
+        let lent = LentPorts::lend();
+        let child = command.spawn();
+        drop(lent);
+        Ok(Self { child: child?, way, within: program.within })
     }
 
     /// Its number.

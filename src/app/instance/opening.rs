@@ -41,7 +41,7 @@ impl Opened {
         taker: Option<&Taker>,
         now: Timestamp,
     ) -> Result<Self, RunError> {
-        let state = state_directory(config.state.as_deref());
+        let state = state_directory(config.state.as_deref(), config.account.is_some());
         let from = if taker.is_some() { From::Predecessor } else { From::Manager };
         let socket = admin_socket(config.admin.socket.as_deref(), &state);
         let unfit = want_error(Wanted::Address, "use the sockets that were given");

@@ -1,6 +1,7 @@
 //! The file as written, as types. Their comments are the descriptions in the schema and the reference.
 #![allow(dead_code, reason = "the schema is made from these types; nothing builds them")]
 
+mod account;
 mod admin;
 mod guard;
 mod health;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 use super::units::{Duration, OneOrMany, Percent, Size};
+use account::Account;
 use admin::Admin;
 use guard::GuardForm;
 use health::{Dns, EjectForm, HealthForm, PercentOrOff};
@@ -36,8 +38,16 @@ pub(super) struct File {
     listen: Listen,
     /// Where operators and scrapers are answered.
     admin: Option<Admin>,
-    /// Directory of the journal. Default: `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/tidegate`.
+    /// Directory of the journal. Default: `$STATE_DIRECTORY`, else `/var/lib/tidegate` with `user`, else
+    /// `$XDG_STATE_HOME/tidegate`.
     state: Option<String>,
+    /// The account, by name or number, whose rights the process has, if root starts it: before it opens
+    /// anything it gives up those of root, of which it keeps one, to open ports below 1024, so that reloads
+    /// can. It must be able to read the files, with all certificates and keys, and to write to the state
+    /// directory, which is made for it if it is missing. Default: whoever starts it.
+    user: Option<Account>,
+    /// Another group than the account's own. The account's further groups stay. Default: its own.
+    group: Option<Account>,
     /// Worker threads, or `auto`. Default: `auto`, one for each core that this process may use.
     workers: Option<Workers>,
     /// A line about each request: `stdout`, `stderr`, a path with a slash in it, a map, or `off`. Default: `off`.
