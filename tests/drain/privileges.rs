@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, geteuid};
 
 use super::handover::ended;
 use super::support::gate::{program, put};
-use super::support::{Client, Setup, Unit, Upstream, admin, command, until};
+use super::support::{Client, Setup, Unit, Upstream, admin, until};
 
 /// An account that every system has, and its group.
 const NOBODY: &str = "user: nobody\ngroup: 65534";
@@ -155,9 +155,8 @@ fn root_becomes_the_account_for_good() {
     for port in [first, second] {
         assert_eq!(Client::connect((ip, port).into()).get("/").status, 200);
     }
-    let file = unit.file();
-    let status = command::run(&["status", "-c", file.to_str().unwrap()]);
-    assert_eq!(status.code, 0, "{status:?}");
+    let asked = admin::by_socket(&unit.dir().join("run/admin.sock"), "GET", "/api/v1/status", "");
+    assert_eq!(asked.status, 200, "{}", asked.text());
 
     // What it is cannot be changed under way; and the next start, by root again, finds everything.
     unit.edit(|it| it.top("user: tidegate-of-nowhere"));
