@@ -1,6 +1,7 @@
 //! One request, from its head to the end of its answer: routed, given to a version, sent to an
 //! endpoint, and sent again elsewhere where that is safe.
 
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -108,14 +109,21 @@ async fn answered(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client, l
         Planned::Refused(why) => client.refused(worker, local, why).await,
         // On the heap: an exchange is large, and a connection that rests between two of them would
         // keep its place.
-        Planned::Forward(job) => Box::pin(forward(worker, local, client, *job)).await,
+        Planned::Forward(job) => on_heap(|| forward(worker, local, client, job)).await,
     }
 }
 
-async fn forward(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client, job: Job) -> Next {
+/// Makes a future where it is to stay: the room is there before what is put into it, so that only what a
+/// future begins with is written, and not all that it may ever hold is moved.
+pub fn on_heap<F>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+    let room = Box::new_uninit();
+    Box::into_pin(Box::write(room, make()))
+}
+
+async fn forward(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client, job: Box<Job>) -> Next {
     let mut attempt = Attempt::begin(worker, local, &job.version, job.evidence);
     attempt.trail = client.trail.clone();
-    let mut exchange = Exchange::new(worker, local, client, job, attempt);
+    let mut exchange = Exchange::new(worker, local, client, *job, attempt);
     let mut course = Course::new(exchange.job.key);
     loop {
         exchange.spared = exchange.spared(&course);

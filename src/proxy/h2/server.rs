@@ -212,7 +212,7 @@ impl Connection {
         let inbound = Inbound::new(session, opened.place, Rc::clone(&self.account), is_call);
         let live = self.account.begin();
         // On the heap: whoever runs a task moves what it is given several times.
-        spawn_local(Box::pin(async move {
+        spawn_local(forward::on_heap(|| async move {
             exchange(&worker, &local, spec, peer, opened, inbound, live).await;
         }));
     }
