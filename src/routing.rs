@@ -21,7 +21,7 @@ mod split;
 mod table;
 pub mod unit;
 
-pub use care::{Care, Checkup, CheckupKind, Dns, Eject};
+pub use care::{Care, Checkup, CheckupKind, Dns, Eject, leads_to};
 pub use choice::{Choice, Reason};
 pub use edits::{HeaderEdits, PathRewrite, Redirect};
 pub use fault::{Fault, Injected};

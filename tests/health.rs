@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use support::dns::{NameServer, Says};
+use support::gate::{self, own_ip};
 use support::load::Load;
 use support::tls::{Ca, Pair, put, server};
 use support::upstream::{BlackHole, Latch, refusing};
@@ -586,6 +587,54 @@ fn a_name_that_moves_to_this_machine_is_not_followed() {
         until("it is well again", || endpoints(&gate)[0].1.is_none().then_some(()));
     }
     assert_eq!(inside.count(), 0);
+}
+
+/// Row j16: whoever answers for a name does not get to hand the operators' door to everybody.
+#[test]
+fn a_name_that_moves_to_the_admin_address_is_not_followed() {
+    let server = NameServer::start(Says::Silence);
+    let setup = named(&server, 1, "allow").version_as("v1", "\"http://shop.test:PORT\"");
+    let gate = Gate::start_laid_out(setup, |file, text| {
+        let admin = text.split_once("admin: {listen: \"").unwrap().1.split('"').next().unwrap();
+        gate::put(file, &text.replace("PORT", admin.rsplit_once(':').unwrap().1));
+    });
+    let (door, std::net::IpAddr::V4(here)) = (gate.admin_address(), gate.ip()) else {
+        panic!("{}", gate.ip())
+    };
+    let asked = format!("GET /livez HTTP/1.1\r\nHost: {door}\r\n\r\n");
+    let std::net::IpAddr::V4(there) = own_ip() else { panic!("a loopback address") };
+    // Whether the door is where the name leads first, or later, or among others.
+    server.says(Says::Addresses(vec![here], 0));
+    until("it is refused", || {
+        endpoints(&gate).first()?.1.clone()?.contains("where operators are answered").then_some(())
+    });
+    assert_ne!(gate.answer_to(&asked).status, 200);
+    let upstream =
+        Upstream::start_on(SocketAddr::from((there, door.port())), |it| it.serve("200 OK", "a user's"));
+    server.says(Says::Addresses(vec![there], 0));
+    until("it leads to the service", || (gate.answer_to(&asked).text() == "a user's").then_some(()));
+    for answer in [vec![here], vec![there, here]] {
+        server.says(Says::Addresses(answer, 0));
+        // The last good answer stays the one that is used.
+        let kept = format!("({there})");
+        until("it is refused", || {
+            let seen = endpoints(&gate);
+            (seen.len() == 1 && seen[0].0.ends_with(&kept) && seen[0].1.is_some()).then_some(())
+        });
+        until("the metric says so", || {
+            (gate.metric("tidegate_endpoint_stale", &[("version", "v1")]) == 1.0).then_some(())
+        });
+        (0..4).for_each(|_| {
+            assert_eq!(gate.answer_to(&asked).text(), "a user's", "the last good answer serves")
+        });
+        server.says(Says::Addresses(vec![there], 0));
+        until("it is well again", || endpoints(&gate)[0].1.is_none().then_some(()));
+    }
+    assert!(gate.log().contains("where operators are answered"), "{}", gate.log());
+    assert!(upstream.count() > 8);
+    // Nor does a version that is added at run time.
+    let said = gate.command(&format!("deploy shop v2=http://{door}"));
+    assert!(said.code != 0 && said.err.contains("leads to the admin interface"), "{said:?}");
 }
 
 /// Which server each of these users gets, asked on connections of their own.

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::admin::is_door;
 use super::code::Code;
 use super::domain::Config;
 use super::node::{Entry, Node, Value, Word};
@@ -92,6 +93,11 @@ pub fn addition(
     let specs = found.and_then(|versions| Scope { service: service.clone(), versions }.into_specs());
     let spec = specs.and_then(|it| it.into_iter().next()).filter(|_| !problems.has_errors());
     let Some(spec) = spec else { return Err(problems) };
+    if let Some(endpoint) = spec.endpoints.iter().find(|it| is_door(it, &config.admin)) {
+        let message = format!("version `{name}` leads to the admin interface: {endpoint}");
+        problems.push(Report::error(Code::AdminExposed, at, message));
+        return Err(problems);
+    }
     let (read, digest) = (credentials.read, credentials.digest.digest());
     Ok(Addition { service: service.clone(), spec, definition: definition.to_owned(), read, digest })
 }

@@ -18,7 +18,7 @@ use super::tls::{self, AdminTls, Credentials};
 use super::token::{TokenHash, token_strength};
 use super::yaml::shown;
 
-pub(super) use exposed::exposed;
+pub(super) use exposed::{exposed, is_door};
 
 pub(super) const ADMIN: Shape = Shape {
     name: "Admin",

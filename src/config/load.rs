@@ -322,7 +322,8 @@ impl Loader<'_> {
         let workers = fields.read("workers", problems, workers).flatten();
         let access_log = fields.read("access_log", problems, access_log).flatten();
         let trace = fields.read("trace", problems, trace).flatten();
-        let dns = fields.read("dns", problems, super::dns::dns).unwrap_or_default();
+        let mut dns = fields.read("dns", problems, super::dns::dns).unwrap_or_default();
+        dns.closed = admin.listen;
         let mut memory = Memory::default();
         fields.set("memory", &mut memory, problems, memory_of);
         let defaults = fields.read("defaults", problems, service::defaults).unwrap_or_default();

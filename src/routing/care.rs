@@ -1,7 +1,7 @@
 //! How endpoints are looked after: what they are asked, when they are left out for a while, and what
 //! happens when too few are left. Plain settings; who acts on them is the data plane.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// What every endpoint of a version is asked, again and again, off the request path.
@@ -117,6 +117,19 @@ pub struct Dns {
     pub timeout: Duration,
     /// Whether a name may lead to this machine or its link.
     pub allow_local: bool,
+    /// Where no name may lead, whatever else is allowed: where operators are answered.
+    pub closed: Option<SocketAddr>,
+}
+
+/// Whether whoever calls `address` gets to `door`. Calling no address in particular is calling this machine, and
+/// a door may be open at all addresses of it; `is_here` says which those are.
+pub fn leads_to(address: SocketAddr, door: SocketAddr, is_here: impl Fn(IpAddr) -> bool) -> bool {
+    if address.port() != door.port() {
+        return false;
+    }
+    let (ip, own) = (address.ip().to_canonical(), door.ip().to_canonical());
+    let everywhere = own.is_unspecified() && (ip.is_loopback() || ip.is_unspecified() || is_here(ip));
+    ip == own || everywhere || (ip.is_unspecified() && own.is_loopback())
 }
 
 impl Default for Dns {
@@ -127,6 +140,38 @@ impl Default for Dns {
             ttl_max: Duration::from_secs(300),
             timeout: Duration::from_secs(2),
             allow_local: false,
+            closed: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calling_the_door_in_other_words() {
+        // This machine is 10.0.0.5, beside what every machine is.
+        let is_here = |it: IpAddr| it == IpAddr::from([10, 0, 0, 5]);
+        for (address, door, found) in [
+            ("127.0.0.1:9900", "127.0.0.1:9900", true),
+            ("127.0.0.1:9901", "127.0.0.1:9900", false),
+            ("[::ffff:127.0.0.1]:9900", "127.0.0.1:9900", true),
+            ("0.0.0.0:9900", "127.0.0.1:9900", true),
+            ("[::]:9900", "127.0.0.1:9900", true),
+            ("127.0.0.2:9900", "127.0.0.1:9900", false),
+            ("10.0.0.5:9900", "10.0.0.5:9900", true),
+            ("10.0.0.6:9900", "10.0.0.5:9900", false),
+            ("127.0.0.1:9900", "10.0.0.5:9900", false),
+            ("127.0.0.9:9900", "0.0.0.0:9900", true),
+            ("10.0.0.5:9900", "0.0.0.0:9900", true),
+            ("10.0.0.6:9900", "0.0.0.0:9900", false),
+            ("10.0.0.5:9900", "[::]:9900", true),
+            ("[::1]:9900", "[::]:9900", true),
+            ("0.0.0.0:9900", "[::]:9900", true),
+        ] {
+            let said = leads_to(address.parse().unwrap(), door.parse().unwrap(), is_here);
+            assert_eq!(said, found, "{address} {door}");
         }
     }
 }

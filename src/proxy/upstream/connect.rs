@@ -96,7 +96,7 @@ pub async fn connect(
             }
             (EndpointHost::Address(address), _) => *address,
             (EndpointHost::Name(_), Some(address)) => address,
-            (EndpointHost::Name(name), None) => names.address(name).await?,
+            (EndpointHost::Name(name), None) => names.address(name, spec.port).await?,
         };
         let mut tcp = TcpStream::connect(SocketAddr::new(address, spec.port)).await?;
         admission::leave_some(&tcp)?;

@@ -8,13 +8,13 @@ mod registrar;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::routing::{EndpointHost, EndpointSpec};
+use crate::routing::{EndpointHost, EndpointSpec, leads_to};
 
 use super::site::Site;
 
@@ -27,6 +27,8 @@ pub struct Names {
     /// Rises when a name leads elsewhere.
     revision: Arc<AtomicU64>,
     heard: Arc<Notify>,
+    /// Where no name leads. It stays the same as long as the process runs.
+    closed: Arc<OnceLock<SocketAddr>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -46,12 +48,11 @@ impl Names {
     /// nobody knows any.
     pub fn sites(&self, spec: &EndpointSpec) -> Vec<Site> {
         let site = |address| Site { spec: spec.clone(), address };
-        if let EndpointHost::Name(name) = &spec.host
-            && let Some(known) = self.known().get(name).filter(|it| !it.addresses.is_empty())
-        {
-            return known.addresses.iter().map(|it| site(Some(*it))).collect();
-        }
-        vec![site(None)]
+        let EndpointHost::Name(name) = &spec.host else { return vec![site(None)] };
+        let known = self.known().get(name).map(|it| it.addresses.clone()).unwrap_or_default();
+        let open = known.into_iter().filter(|it| !self.is_closed(*it, spec.port));
+        let sites: Vec<Site> = open.map(|it| site(Some(it))).collect();
+        if sites.is_empty() { vec![site(None)] } else { sites }
     }
 
     /// Why what is known of an endpoint's name may be out of date.
@@ -60,17 +61,31 @@ impl Names {
         self.known().get(name)?.trouble.clone()
     }
 
-    /// An address of a name: waits until it was looked up for the first time.
-    pub async fn address(&self, name: &str) -> io::Result<IpAddr> {
+    /// An address of a name, to be called at this port: waits until it was looked up for the first time.
+    pub async fn address(&self, name: &str, port: u16) -> io::Result<IpAddr> {
         loop {
             // Before the look, so that what happens between it and the wait is not missed.
             let heard = self.heard.notified();
             if let Some(known) = self.known().get(name) {
-                let why = || io::Error::other(known.trouble.clone().unwrap_or_default());
-                return known.addresses.first().copied().ok_or_else(why);
+                let why =
+                    || io::Error::other(known.trouble.as_deref().unwrap_or("leads where no name may lead"));
+                let open = known.addresses.iter().copied().find(|it| !self.is_closed(*it, port));
+                return open.ok_or_else(why);
             }
             heard.await;
         }
+    }
+
+    /// From now on no name leads there.
+    fn close(&self, door: Option<SocketAddr>) {
+        if let Some(door) = door {
+            let _ = self.closed.set(door);
+        }
+    }
+
+    /// Whether an address leads, at this port, where no name does. An endpoint may be new since it was found.
+    fn is_closed(&self, address: IpAddr, port: u16) -> bool {
+        self.closed.get().is_some_and(|it| leads_to(SocketAddr::new(address, port), *it, is_here))
     }
 
     /// Notes what a look-up has led to. Says whether that is news.
@@ -114,6 +129,11 @@ impl Names {
         // A panic elsewhere leaves the map as good as it was.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether an address is one of this machine's: nothing can be opened at another's.
+fn is_here(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
 }
 
 #[cfg(test)]

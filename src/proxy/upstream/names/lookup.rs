@@ -1,6 +1,7 @@
 //! One look-up: the hosts file, then the DNS. What comes back is bounded, sorted, and led nowhere that a
 //! name may not lead.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -12,7 +13,9 @@ use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::{Hosts, Resolver, TokioResolver};
 
-use crate::routing::Dns;
+use crate::routing::{Dns, leads_to};
+
+use super::is_here;
 
 /// An answer that can be used.
 #[derive(Debug, Eq, PartialEq)]
@@ -25,10 +28,12 @@ pub(in super::super) struct Answer {
 
 /// Looks a name up. Addresses are of one family: IPv4 if there are any, because a machine without a way to
 /// IPv6 would fail every other request.
-pub(super) async fn look_up(name: &str, dns: &Dns) -> Result<Answer, String> {
+///
+/// `ports` are those at which whatever the name leads to is called.
+pub(super) async fn look_up(name: &str, ports: &BTreeSet<u16>, dns: &Dns) -> Result<Answer, String> {
     if let Some(addresses) = from_hosts(name) {
         // Whoever writes the hosts file may lead to this machine.
-        return Ok(Answer { addresses, ttl: dns.ttl_min });
+        return open(Answer { addresses, ttl: dns.ttl_min }, ports, dns);
     }
     let resolver = resolver(dns).map_err(|it| format!("no resolver: {it}"))?;
     let found = resolver.lookup_ip(name).await.map_err(|it| it.to_string())?;
@@ -36,7 +41,18 @@ pub(super) async fn look_up(name: &str, dns: &Dns) -> Result<Answer, String> {
     let ttl = records.iter().map(|it| it.ttl).min().unwrap_or_default();
     let ttl = Duration::from_secs(ttl.into()).clamp(dns.ttl_min, dns.ttl_max);
     let addresses = allowed(name, records.iter().filter_map(|it| it.data.ip_addr()), dns)?;
-    Ok(Answer { addresses, ttl })
+    open(Answer { addresses, ttl }, ports, dns)
+}
+
+/// Refuses an answer of which any part leads to the operators' door: a service would hand it to everybody. Whoever
+/// gives such an answer is not believed in the rest of it either.
+fn open(answer: Answer, ports: &BTreeSet<u16>, dns: &Dns) -> Result<Answer, String> {
+    let all = answer.addresses.iter().flat_map(|it| ports.iter().map(|port| SocketAddr::new(*it, *port)));
+    let is_door = |it: &SocketAddr| dns.closed.is_some_and(|door| leads_to(*it, door, is_here));
+    match all.into_iter().find(is_door) {
+        Some(door) => Err(format!("leads to {door}, where operators are answered: that is always refused")),
+        None => Ok(answer),
+    }
 }
 
 /// The records of this name, and of the names that it is an alias of. A server may put others beside them,
@@ -188,6 +204,26 @@ mod tests {
         assert!(allowed("a", std::iter::empty(), &dns).is_err());
         let many = (0..1000u32).map(|it| IpAddr::V4(Ipv4Addr::from(0x0A00_0000 + it)));
         assert_eq!(allowed("a", many, &dns).unwrap().len(), ADDRESSES_MAX);
+    }
+
+    #[test]
+    fn no_name_leads_to_the_door_of_operators() {
+        let answer = |text: &str| Answer {
+            addresses: text.split(' ').map(|it| it.parse().unwrap()).collect(),
+            ttl: Duration::from_secs(1),
+        };
+        let said = |door: &str, addresses: &str, ports: &[u16]| {
+            let dns = Dns { allow_local: true, closed: door.parse().ok(), ..Dns::default() };
+            open(answer(addresses), &ports.iter().copied().collect(), &dns).is_ok()
+        };
+        assert!(said("127.0.0.1:9900", "127.0.0.1", &[80]));
+        assert!(!said("127.0.0.1:9900", "127.0.0.1", &[80, 9900]));
+        assert!(!said("127.0.0.1:9900", "10.0.0.7 127.0.0.1", &[9900]));
+        assert!(said("127.0.0.1:9900", "127.0.0.2", &[9900]));
+        // A door that is open everywhere is at every address of this machine, and nowhere else.
+        assert!(!said("0.0.0.0:9900", "127.0.0.2", &[9900]));
+        assert!(said("0.0.0.0:9900", "192.0.2.1", &[9900]));
+        assert!(said("none", "127.0.0.1", &[9900]));
     }
 
     #[test]

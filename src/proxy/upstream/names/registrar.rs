@@ -1,6 +1,6 @@
 //! Who looks names up, and when: each name of the table by itself, again when its answer has aged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +21,20 @@ pub(in super::super) struct Registrar {
 }
 
 struct Due {
+    /// The ports at which what it leads to is called.
+    ports: BTreeSet<u16>,
+    /// Those of the table before.
+    known: BTreeSet<u16>,
     next: Timestamp,
     is_asked: bool,
     failures: u32,
+}
+
+impl Due {
+    /// A name that is due at once.
+    fn new(now: Timestamp) -> Self {
+        Self { ports: BTreeSet::new(), known: BTreeSet::new(), next: now, is_asked: false, failures: 0 }
+    }
 }
 
 impl Registrar {
@@ -35,19 +46,25 @@ impl Registrar {
     /// The names of this table and no others.
     pub fn follow(&mut self, table: &Table, now: Timestamp) {
         let is_new = *self.dns != *table.dns;
+        self.names.close(table.dns.closed);
         self.dns = Arc::clone(&table.dns);
         let mut before = std::mem::take(&mut self.due);
         let versions = table.services.iter().flat_map(|it| &it.spec.versions);
         for endpoint in versions.flat_map(|it| &it.endpoints) {
             let EndpointHost::Name(name) = &endpoint.host else { continue };
-            if self.due.contains_key(name) {
-                continue;
-            }
-            let mut due = before.remove(name).unwrap_or(Due { next: now, is_asked: false, failures: 0 });
-            if is_new {
+            let due = self.due.entry(name.clone()).or_insert_with(|| match before.remove(name) {
+                Some(it) => Due {
+                    next: if is_new { now } else { it.next },
+                    ports: BTreeSet::new(),
+                    known: it.ports,
+                    ..it
+                },
+                None => Due::new(now),
+            });
+            if due.ports.insert(endpoint.port) && !due.known.contains(&endpoint.port) {
+                // It was not looked at where it leads at this one.
                 due.next = now;
             }
-            self.due.insert(name.clone(), due);
         }
         self.names.retain(|it| self.due.contains_key(it));
     }
@@ -63,10 +80,10 @@ impl Registrar {
                 next = next.min(due.next);
             } else if self.asked.len() < ASKED_MAX {
                 due.is_asked = true;
-                let (name, dns) = (name.clone(), Arc::clone(&self.dns));
+                let (name, ports, dns) = (name.clone(), due.ports.clone(), Arc::clone(&self.dns));
                 self.asked.spawn_local(async move {
                     let limit = dns.timeout * 4;
-                    let answer = tokio::time::timeout(limit, look_up(&name, &dns)).await;
+                    let answer = tokio::time::timeout(limit, look_up(&name, &ports, &dns)).await;
                     (name, answer.unwrap_or_else(|_| Err(format!("no answer within {limit:?}"))))
                 });
             }
