@@ -7,7 +7,7 @@ use crate::routing::{
 use super::code::Code;
 use super::endpoint::is_host_name;
 use super::fields::{self, Fields, Shape};
-use super::node::{Node, Value, Word};
+use super::node::{Entry, Node, Value, Word};
 use super::problem::{Problems, Report};
 use super::source::At;
 use super::yaml::{is_invisible, shown};
@@ -18,6 +18,10 @@ pub(super) const PRESENT: Shape = Shape { name: "Present", what: "a condition", 
 
 /// Longest header value that the file may ask for or set, in bytes.
 const VALUE_BYTES_MAX: usize = 4096;
+
+/// Most conditions on headers, and on the query, of one route. Requests have 100 headers by default, so more
+/// are a slip; and each is looked at for each request of the route's path.
+const CONDITIONS_MAX: usize = 100;
 
 /// One host or a list of hosts.
 pub(super) fn hosts(node: &Node, problems: &mut Problems) -> Option<Vec<(HostPattern, At)>> {
@@ -177,7 +181,7 @@ fn method(node: &Node, problems: &mut Problems) -> Option<String> {
 
 /// `{x-beta: "1"}` or `{x-beta: {present: true}}`; all of them must hold.
 pub(super) fn headers(node: &Node, problems: &mut Problems) -> Option<Vec<HeaderCondition>> {
-    let entries = fields::entries(node, "`header`", problems)?;
+    let entries = not_too_many(fields::entries(node, "`header`", problems)?, node, problems)?;
     let mut conditions = Vec::new();
     for entry in entries.iter().filter(|it| !it.value.is_null()) {
         let name = header_name(&entry.key, problems);
@@ -193,7 +197,7 @@ pub(super) fn headers(node: &Node, problems: &mut Problems) -> Option<Vec<Header
 
 /// `{a: b}` or `{a: {present: true}}`; all of them must hold.
 pub(super) fn query(node: &Node, problems: &mut Problems) -> Option<Vec<QueryCondition>> {
-    let entries = fields::entries(node, "`query`", problems)?;
+    let entries = not_too_many(fields::entries(node, "`query`", problems)?, node, problems)?;
     let mut conditions = Vec::new();
     for entry in entries.iter().filter(|it| !it.value.is_null()) {
         let value = text_condition(
@@ -204,6 +208,15 @@ pub(super) fn query(node: &Node, problems: &mut Problems) -> Option<Vec<QueryCon
         conditions.push(value.map(|value| QueryCondition { name: entry.key.text.clone(), value }));
     }
     conditions.into_iter().collect()
+}
+
+fn not_too_many<'a>(entries: &'a [Entry], node: &Node, problems: &mut Problems) -> Option<&'a [Entry]> {
+    if entries.len() <= CONDITIONS_MAX {
+        return Some(entries);
+    }
+    let message = format!("{} conditions in one route", entries.len());
+    problems.push(Report::error(Code::Limit, node.at, message).help(format!("at most {CONDITIONS_MAX}")));
+    None
 }
 
 fn text_condition(

@@ -288,10 +288,34 @@ impl Gate {
 
     /// Memory that it uses now, in bytes.
     pub fn memory(&self) -> u64 {
+        self.memory_of("VmRSS:")
+    }
+
+    /// The most memory that it has used since [`Gate::forget_peak`], in bytes, as the kernel has kept it.
+    pub fn memory_peak(&self) -> u64 {
+        self.memory_of("VmHWM:")
+    }
+
+    /// From now on the peak is of what comes. Where the kernel cannot forget, it goes on from the start.
+    pub fn forget_peak(&self) {
+        let _ = fs::write(format!("/proc/{}/clear_refs", self.pid()), "5");
+    }
+
+    fn memory_of(&self, key: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("running");
-        let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:")).expect("a process has memory");
+        let line = status.lines().find_map(|it| it.strip_prefix(key)).expect("a process has memory");
         let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
         kilobytes * 1024
+    }
+
+    /// Processor time that its threads have used. Other work on the machine is no part of it.
+    pub fn cpu(&self) -> Duration {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("running");
+        let nanoseconds = |task: std::io::Result<fs::DirEntry>| {
+            let text = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            text.split_whitespace().next()?.parse::<u64>().ok()
+        };
+        Duration::from_nanos(tasks.filter_map(nanoseconds).sum())
     }
 
     /// How many file descriptors it holds.

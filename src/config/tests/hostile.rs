@@ -44,6 +44,19 @@ fn depth_and_size() {
 }
 
 #[test]
+fn a_route_with_more_conditions_than_a_request_has_headers() {
+    let conditions = |count: usize| (0..count).map(|it| format!("x-{it}: a, ")).collect::<String>();
+    for key in ["header", "query"] {
+        let route = |count| {
+            format!("{BLUE_GREEN}routes: [{{match: {{{key}: {{{}}}}}, to: shop}}]\n", conditions(count))
+        };
+        assert_eq!(codes(route(100)), []);
+        assert_eq!(codes(route(101)), [Code::Limit]);
+        assert_eq!(codes(route(50_000)), [Code::Limit]);
+    }
+}
+
+#[test]
 fn not_a_text() {
     assert_eq!(codes("listen: 80\0"), [Code::Encoding]);
     assert_eq!(codes(b"listen: \xff\xfe".to_vec()), [Code::Encoding]);

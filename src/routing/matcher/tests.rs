@@ -3,6 +3,7 @@
 //! A route is `name: hosts path [METHOD,…] [header:value] [?parameter=value]`; the path is `/prefix`,
 //! `=/exact` or `~regex`, a value of `*` means any. A request is `METHOD host/path?query header:value`.
 
+mod huge;
 mod oracle;
 mod precedence;
 mod unreachable;

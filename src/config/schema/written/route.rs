@@ -104,9 +104,10 @@ pub(in super::super) struct Match {
     path: Option<PathCondition>,
     /// A method or a list of methods, in capitals. Default: all.
     method: Option<OneOrMany<String>>,
-    /// Headers that must all be there: `{x-beta: "1"}`, or `{x-beta: {present: true}}`. Default: none.
+    /// Headers that must all be there: `{x-beta: "1"}`, or `{x-beta: {present: true}}`; at most 100.
+    /// Default: none.
     header: Option<BTreeMap<String, Condition>>,
-    /// Query parameters that must all be there, decoded: `{a: b}`. Default: none.
+    /// Query parameters that must all be there, decoded: `{a: b}`; at most 100. Default: none.
     query: Option<BTreeMap<String, Condition>>,
 }
 
