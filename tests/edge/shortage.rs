@@ -1,8 +1,8 @@
 //! When there is too little of something: descriptors, connections, memory, processor time, names.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,13 @@ use super::support::load::Load;
 use super::support::wait::within;
 use super::support::{Client, End, Gate, Setup, Upstream, outside, until};
 
-/// Processor time that a process has used.
-fn cpu(gate: &Gate) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", gate.pid())).expect("running");
-    let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
-    // The second field is the name, so 14 and 15 are 11 and 12 behind it; in hundredths of a second.
-    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-    Duration::from_millis(ticks * 10)
+/// Tests with a crowd come one after the other: together they would need more descriptors than there are.
+pub static CROWDS: Mutex<()> = Mutex::new(());
+
+/// How many connections a crowd has: both ends of each are descriptors, of two processes.
+pub fn crowd_size() -> usize {
+    let own = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20);
+    usize::try_from(own / 4 * 3).unwrap_or(usize::MAX).min(15_000)
 }
 
 fn rejected(gate: &Gate, reason: &str) -> f64 {
@@ -67,7 +67,7 @@ fn clients_cannot_take_the_last_descriptors() {
     assert!(gate.descriptors() < 245, "{}", gate.descriptors());
     // Whoever is in is served, on new connections to endpoints, and the journal and the doors work.
     assert_eq!(early.get("/").status, 200);
-    let before = cpu(&gate);
+    let before = gate.cpu();
     let began = Instant::now();
     gate.edit(|setup| setup.live("v2"));
     until("all traffic is on v2", || (gate.weight("v2") == 1.0).then_some(()));
@@ -76,7 +76,7 @@ fn clients_cannot_take_the_last_descriptors() {
     assert!(gate.command("events").out.contains("v2"));
     drop(crowd);
     until("there is room again", || Client::try_connect(gate.address()).ok()?.try_get().then_some(()));
-    let (spent, took) = (cpu(&gate) - before, began.elapsed());
+    let (spent, took) = (gate.cpu() - before, began.elapsed());
     assert!(spent < took, "{spent:?} in {took:?}");
 }
 
@@ -106,23 +106,35 @@ fn accepting_without_descriptors_does_not_spin() {
             .expect("run prlimit");
         assert!(done.success());
     };
+    // What two seconds of these requests cost.
+    let two_seconds = |early: &mut Client| {
+        let (before, began) = (gate.cpu(), Instant::now());
+        while began.elapsed() < Duration::from_secs(2) {
+            assert_eq!(early.get("/").status, 200, "what is open is served");
+            thread::sleep(Duration::from_millis(100));
+        }
+        gate.cpu() - before
+    };
+    let alone = two_seconds(&mut early);
     let hard = getrlimit(Resource::Nofile).maximum.unwrap_or(1 << 20);
+    let began = Instant::now();
     limit(&format!("--nofile=8:{hard}"));
     let waiting: Vec<Client> = (0..20).map(|_| gate.connect()).collect();
     // The doors of operators are in the same position.
     let _operator = TcpStream::connect(gate.admin_address()).expect("the kernel takes it");
-    let (before, began) = (cpu(&gate), Instant::now());
-    while began.elapsed() < Duration::from_secs(2) {
-        assert_eq!(early.get("/").status, 200, "what is open is served");
-        thread::sleep(Duration::from_millis(100));
-    }
-    let spent = cpu(&gate) - before;
-    assert!(spent < Duration::from_millis(700), "{spent:?} in 2 s");
+    let without = two_seconds(&mut early);
     limit(&format!("--nofile={hard}:{hard}"));
     for mut client in waiting {
         assert_eq!(client.get("/").status, 200);
     }
-    assert!(rejected(&gate, "descriptors") > 0.0);
+    // A twentieth of a core beside what the requests cost anyway; and each worker tries twenty times a second.
+    assert!(
+        without < alone + Duration::from_millis(100),
+        "{alone:?} before, {without:?} without descriptors"
+    );
+    let (tries, took) = (rejected(&gate, "descriptors"), began.elapsed());
+    let most = 2.0 * (took.as_secs_f64() / 0.05 + 2.0);
+    assert!((1.0..=most).contains(&tries), "{tries} tries in {took:?}, {most} at most");
 }
 
 /// An endpoint that cannot be reached for want of a descriptor has done nothing wrong.
@@ -154,39 +166,39 @@ fn a_version_is_not_charged_for_missing_descriptors() {
     assert_eq!(gate.metric("tidegate_upstream_errors_total", &[]), 0.0);
 }
 
-/// Many connections that wait cost little memory and nobody's time.
+/// Many connections that wait cost little memory and nobody's time: a request takes no more of the processor among
+/// them than before they came and after they went.
 #[test]
 fn thousands_of_connections_that_wait_are_cheap() {
+    let _alone = CROWDS.lock().unwrap_or_else(PoisonError::into_inner);
     let upstream = Upstream::answering("fine");
     let gate = Setup::to(&upstream)
         .listener("limits: {connections_per_address: 100000}, timeouts: {head: 10m, idle: 10m}")
         .start();
-    let own = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20);
-    let count = usize::try_from(own / 4 * 3).unwrap_or(usize::MAX).min(15_000);
-    let slowest = |client: &mut Client| {
-        let mut all: Vec<Duration> = (0..400)
-            .map(|_| {
-                let began = Instant::now();
-                assert_eq!(client.get("/").status, 200);
-                began.elapsed()
-            })
-            .collect();
-        all.sort();
-        all[395]
+    let count = crowd_size();
+    // Of several rounds the cheapest: what else the machine does can only add to one. A look at every connection
+    // would cost several times as much as a request.
+    let cost = |client: &mut Client| {
+        let round = |_| {
+            let before = gate.cpu();
+            (0..300).for_each(|_| assert_eq!(client.get("/").status, 200));
+            gate.cpu() - before
+        };
+        (0..4).map(round).min().expect("four")
     };
     let mut active = gate.connect();
-    let alone = slowest(&mut active);
+    let first = cost(&mut active);
     let before = gate.memory();
     let waiting: Vec<TcpStream> =
         (0..count).map(|_| TcpStream::connect(gate.address()).expect("a place")).collect();
     until("all are in", || (gate.metric("tidegate_listener_connections", &[]) > count as f64).then_some(()));
     let each = (gate.memory() - before) / count as u64;
     assert!(each < 6 * 1024, "{each} bytes for each of {count}");
-    // The best of three: other tests run beside this one.
-    let crowded = (0..3).map(|_| slowest(&mut active)).min().expect("three");
-    assert!(crowded < alone * 3 + Duration::from_millis(5), "{alone:?} alone, {crowded:?} among {count}");
+    let crowded = cost(&mut active);
     drop(waiting);
     until("all are gone", || (gate.metric("tidegate_listener_connections", &[]) <= 1.0).then_some(()));
+    let last = cost(&mut active);
+    assert!(crowded < first.max(last) * 5 / 2, "{first:?} before, {crowded:?} among {count}, {last:?} after");
 }
 
 /// Names that clients invent make no series.
@@ -258,6 +270,77 @@ fn regular_expressions_are_linear_and_bounded() {
     let huge = "routes: [{match: {path: {regex: '((a{100}){100}){100}'}}, to: shop}]";
     gate.write(&gate.text_of(&gate.setup().top(huge)));
     assert_eq!(gate.command("check").code, 3);
+}
+
+/// Thousands of routes that ask for headers, all on one path, in a file of nearly a megabyte: loaded beside the
+/// traffic, in bounded memory, and a request costs no more than a look at each.
+#[test]
+fn thousands_of_header_routes_cost_what_they_weigh() {
+    let count = 5_000;
+    let upstream = Upstream::answering("fine");
+    let mut gate = Setup::to(&upstream).workers(1).start();
+    let mut client = gate.connect();
+    assert_eq!(client.get("/").status, 200);
+    let (memory, before) = (gate.memory(), gate.cpu());
+    let route = |number: usize| {
+        format!(
+            "- {{match: {{header: {{x-tenant: tenant-{number}, x-area: eu, x-level: {{present: true}}}}}}, redirect: {{path: /{number}}}}}"
+        )
+    };
+    let routes: Vec<String> = (0..count).map(route).collect();
+    let text = format!("routes:\n{}", routes.join("\n"));
+    assert!(text.len() > 500_000, "{}", text.len());
+    gate.reload(|setup| setup.top(&text));
+    let loading = gate.cpu() - before;
+    assert!(loading < Duration::from_secs(60), "{loading:?} of the processor to load {} bytes", text.len());
+    let grown = gate.memory().saturating_sub(memory);
+    assert!(grown < 100 << 20, "{grown} bytes for {} of text", text.len());
+    let before = gate.cpu();
+    for number in (0..count).step_by(250) {
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: a\r\nX-Tenant: tenant-{number}\r\nX-Area: eu\r\nX-Level: 1\r\n\r\n"
+        );
+        let answer = client.send(request).response();
+        assert_eq!(answer.header("location"), Some(format!("http://a/{number}").as_str()));
+        assert_eq!(client.get("/").text(), "fine", "whoever names no tenant passes all of them");
+    }
+    let each = (gate.cpu() - before) / (2 * count as u32 / 250);
+    assert!(each < Duration::from_millis(100), "{each:?} of the processor for a request");
+}
+
+/// Without events for files (their number is limited, and some file systems have none) a change is noticed by
+/// looking.
+#[test]
+fn without_file_events_a_change_is_found_by_looking() {
+    let Some(strace) = outside::program("strace") else { return };
+    let upstream = Upstream::answering("fine");
+    for (injected, said) in [
+        ("inotify_init1:error=EMFILE", true),
+        ("inotify_init1:error=ENOSYS", true),
+        ("inotify_add_watch:error=ENOSPC", false),
+    ] {
+        let mut gate = Setup::to(&upstream).start();
+        gate.kill();
+        let inject = format!("inject={injected}");
+        let words =
+            [strace.to_str().expect("a plain path"), "-D", "-f", "-qq", "-o", "/dev/null", "-e", &inject];
+        if !gate.try_start_under(&words) {
+            // Without the right to look into other processes there is nothing to be shown.
+            assert!(!gate.log().contains("tidegate::"), "{}", gate.log());
+            eprintln!("skipped: strace cannot be used here");
+            return;
+        }
+        assert_eq!(
+            gate.log().contains("no file events here: looking every 2s instead"),
+            said,
+            "{}",
+            gate.log()
+        );
+        let generation = gate.generation();
+        gate.edit(|it| it.top("defaults: {timeouts: {connect: 3s}}"));
+        let noticed = within(Duration::from_secs(30), || (gate.generation() > generation).then_some(()));
+        assert!(noticed.is_some(), "{injected}: {}", gate.log());
+    }
 }
 
 /// Several loopback addresses stand for several clients.

@@ -1,8 +1,16 @@
 //! Clients that take their time: each is ended at a moment that it cannot move, and nobody else notices.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+
+use super::shortage::{CROWDS, crowd_size};
+use super::support::tls::Ca;
+use super::support::wait::PATIENCE;
 use super::support::{Client, End, Gate, Setup, Upstream, outside, until};
 
 fn rejected(gate: &Gate, reason: &str) -> f64 {
@@ -38,6 +46,80 @@ fn heads_that_drip_end_at_an_absolute_time() {
     let counted = rejected(&gate, "head_timeout");
     assert!(counted > 0.0, "{counted}");
     assert_eq!(gate.metric("tidegate_upstream_errors_total", &[]), 0.0);
+}
+
+/// By default a head and a handshake have ten seconds, and a byte now and then on each of very many connections
+/// moves that for none of them.
+#[test]
+fn by_default_a_crowd_that_drips_has_ten_seconds() {
+    const DEFAULT: Duration = Duration::from_secs(10);
+    let _alone = CROWDS.lock().unwrap_or_else(PoisonError::into_inner);
+    let (ca, dir) = (Ca::new("ca"), TempDir::new().expect("a directory"));
+    let certs = ca.issue(&["shop.test"]).put(dir.path(), "c");
+    let upstream = Upstream::answering("fine");
+    let gate = Setup::to(&upstream)
+        .listener("limits: {connections_per_address: 100000}")
+        .add_listener("secure: {port: 0, bind: 127.0.0.1, tls: {certs: CERTS}}".replace("CERTS", &certs))
+        .workers(2)
+        .start();
+    let secure = until("its port is known", || {
+        let log = gate.log();
+        let (_, rest) = log.split_once("listener=secure address=")?;
+        rest.split_whitespace().next()?.parse().ok()
+    });
+    let mut user = gate.connect();
+    assert_eq!(user.get("/").status, 200);
+
+    // A hello of TLS in records of one byte, which may be as long as it likes.
+    let hello = [22, 3, 1, 0, 1];
+    let secure: Vec<(Instant, TcpStream)> = (0..100)
+        .map(|_| (Instant::now(), TcpStream::connect::<std::net::SocketAddr>(secure).expect("a place")))
+        .collect();
+    let plain: Vec<(Instant, TcpStream)> = (0..crowd_size() - 200)
+        .map(|_| (Instant::now(), TcpStream::connect(gate.address()).expect("a place")))
+        .collect();
+    let last = Instant::now();
+    for (at, byte) in b"GET / HTTP".iter().enumerate() {
+        for (_, stream) in &plain {
+            // Some may have ended.
+            let _ = (&*stream).write(&[*byte]);
+        }
+        for (_, stream) in &secure {
+            let _ = (&*stream).write(&[&hello[..], &[if at == 0 { 1 } else { 0 }]].concat());
+        }
+        assert_eq!(user.get("/").status, 200, "others are served meanwhile");
+        if last.elapsed() > DEFAULT / 2 {
+            break;
+        }
+        std::thread::sleep(Duration::from_secs(2));
+    }
+    // Neither before its time is over nor much later, each of them.
+    let mut statuses = Vec::new();
+    for (began, stream) in plain.iter().chain(&secure) {
+        let left = DEFAULT.saturating_sub(began.elapsed() + Duration::from_millis(200));
+        if !left.is_zero() {
+            stream.set_read_timeout(Some(left)).expect("a socket");
+            let early = (&*stream).read(&mut [0; 1]);
+            assert!(
+                early.is_err_and(|it| it.kind() == std::io::ErrorKind::WouldBlock),
+                "after {:?}",
+                began.elapsed()
+            );
+        }
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        let mut said = Vec::new();
+        let _ = (&*stream).take(1_000).read_to_end(&mut said);
+        statuses.push(String::from_utf8_lossy(&said).chars().take(12).collect::<String>());
+    }
+    let took = last.elapsed();
+    assert!(took < DEFAULT + Duration::from_secs(20), "{took:?}");
+    let answered = statuses.iter().filter(|it| *it == "HTTP/1.1 408").count();
+    assert_eq!(answered, plain.len());
+    let ends = gate.metric("tidegate_tls_handshake_errors_total", &[("reason", "timeout")]);
+    assert_eq!(ends, secure.len() as f64);
+    assert!(rejected(&gate, "head_timeout") >= plain.len() as f64);
+    assert_eq!(gate.metric("tidegate_upstream_errors_total", &[]), 0.0);
+    assert_eq!(user.get("/").status, 200);
 }
 
 /// Connections that say nothing, and those that are torn at once, leave nothing behind but a count.

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::secured;
 use crate::support::outside;
-use crate::support::tls::{Ca, Hello, Pair, put};
+use crate::support::tls::{Ca, Hello, Pair, Secure, put};
 use crate::support::wait::PATIENCE;
 use crate::support::{Gate, Setup, Upstream, until};
 
@@ -324,18 +324,52 @@ fn a_connection_that_is_cut_looks_cut() {
     assert_eq!(client.response().text(), "abc");
 }
 
+/// A few new keys are answered with new keys, as they must be; a flood of them ends the connection, and until then
+/// nothing comes but records that can be opened.
 #[test]
 fn floods_of_new_keys_end_the_connection() {
+    const ASK: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     let (ca, dir) = (Ca::new("ca"), TempDir::new().unwrap());
-    let upstream = Upstream::answering("");
+    let upstream = Upstream::answering("fine");
     let gate = secured(&upstream, &dir, &[&ca.issue(&["shop.test"])], "");
-    let mut flood = Hello::to("shop.test", &ca).try_connect(gate.address()).unwrap();
-    let cut = (0..10_000).any(|_| {
-        let _ = flood.tls.refresh_traffic_keys();
-        flood.tls.write_tls(&mut flood.tcp).is_err()
-    });
-    assert!(cut || !read_all(&flood.tcp).is_empty(), "an alert at least");
-    assert_eq!(Hello::to("shop.test", &ca).connect(gate.address()).get("/").status, 200);
+    let hello = Hello::to("shop.test", &ca);
+    // New keys, then a request; whether it was answered before the end.
+    let answered = |updates: usize| {
+        let Secure { mut tls, mut tcp } = hello.try_connect(gate.address()).unwrap();
+        tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut writing = tcp.try_clone().unwrap();
+        for _ in 0..updates {
+            tls.refresh_traffic_keys().unwrap();
+            // Whoever has ended the connection takes no more.
+            if tls.write_tls(&mut writing).is_err() {
+                break;
+            }
+        }
+        tls.writer().write_all(ASK).unwrap();
+        let _ = tls.write_tls(&mut writing);
+        loop {
+            match tls.read_tls(&mut tcp) {
+                Ok(1..) => {}
+                Ok(0) => return false,
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return false,
+                Err(error) => panic!("after {updates} updates it neither answers nor ends: {error}"),
+            }
+            match tls.process_new_packets() {
+                Ok(state) if state.plaintext_bytes_to_read() > 0 => return true,
+                Ok(_) => {}
+                // An alert, were there one, could only say this.
+                Err(error) => {
+                    let alert = rustls::AlertDescription::UnexpectedMessage;
+                    assert_eq!(error, rustls::Error::AlertReceived(alert));
+                    return false;
+                }
+            }
+        }
+    };
+    for (updates, served) in [(0, true), (4, true), (30, true), (40, false), (10_000, false)] {
+        assert_eq!(answered(updates), served, "{updates} updates");
+    }
+    assert_eq!(hello.connect(gate.address()).get("/").status, 200);
 }
 
 /// What an independent implementation thinks of it.
