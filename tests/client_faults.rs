@@ -156,10 +156,6 @@ fn thousands_of_aborts_leave_nothing_behind() {
         }
     });
     let gate = Setup::to(&upstream).start();
-    for _ in 0..20 {
-        gate.get("/");
-    }
-    let (descriptors, memory) = (gate.descriptors(), gate.memory());
     let starts = [
         "",
         "GET / HT",
@@ -168,16 +164,29 @@ fn thousands_of_aborts_leave_nothing_behind() {
         "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
     ];
-    for round in 0..1200 {
+    let abort = |round: usize| {
         let mut client = gate.connect();
         client.send(starts[round % starts.len()]);
         if round % 3 == 0 {
             let _ = client.end_within(ms(1));
         }
         if round % 2 == 0 { client.reset() } else { drop(client) }
-    }
-    settle(&gate);
-    assert_eq!(gate.get("/").status, 200);
+    };
+    // Several at a time, until nobody is left.
+    let abort_all = |rounds: std::ops::Range<usize>| {
+        std::thread::scope(|scope| {
+            for lane in 0..8 {
+                let (rounds, abort) = (rounds.clone(), &abort);
+                scope.spawn(move || rounds.skip(lane).step_by(8).for_each(abort));
+            }
+        });
+        settle(&gate);
+        assert_eq!(gate.get("/").status, 200);
+    };
+    // What so many at once take is there after the first thousand.
+    abort_all(0..1_000);
+    let (descriptors, memory) = (gate.descriptors(), gate.memory());
+    abort_all(1_000..10_000);
     until("no descriptor is left behind", || (gate.descriptors() <= descriptors + 8).then_some(()));
     assert!(gate.log().lines().count() < 50, "aborts flood the log:\n{}", gate.log());
     let grown = gate.memory().saturating_sub(memory);

@@ -676,6 +676,40 @@ fn the_same_user_comes_back_to_the_same_server() {
     assert_eq!(homes(&other), before, "another process");
 }
 
+/// A server that warms up gets its own users back, a few at first and then all: nobody who has come back leaves
+/// again, and no other server's users move at all.
+#[test]
+fn a_server_that_warms_up_gets_its_own_users_back() {
+    let servers = ["a", "b", "c"].map(|body| Patient::new(true, body));
+    let [a, b, c] = servers.each_ref().map(|it| &it.upstream);
+    let setup = Setup::default()
+        .workers(2)
+        .service("balance: {hash: {by: header, name: X-User}}")
+        .version_as("v1", checked(&[a, b, c], HEALTHZ));
+    let before = homes(&setup.clone().start());
+    let gate = setup.service("slow_start: 3s").start();
+    until("all are warm", || (homes(&gate) == before).then_some(()));
+    servers[1].is_well(false);
+    until("the ill server is left out", || (words(&gate, "v1").iter().any(|it| it == "down")).then_some(()));
+    let meanwhile = homes(&gate);
+    servers[1].is_well(true);
+    let (mut back, mut shares) = (vec![false; before.len()], Vec::new());
+    until("all are back", || {
+        let now = homes(&gate);
+        for (user, home) in now.iter().enumerate() {
+            let is_back = before[user] == "b" && home == "b";
+            assert!(is_back || !back[user], "user {user} went back to {home}");
+            assert!(is_back || *home == meanwhile[user], "user {user}: {home}, not {}", meanwhile[user]);
+            back[user] = is_back;
+        }
+        shares.push(back.iter().filter(|it| **it).count());
+        (now == before).then_some(())
+    });
+    // Some, and not all, for a while.
+    let all = *shares.last().expect("at least once");
+    assert!(shares.iter().any(|it| (1..all).contains(it)), "{shares:?}");
+}
+
 /// What is hashed can be a cookie, the path, the client; and a request that has nothing of the kind goes by its
 /// client.
 #[test]

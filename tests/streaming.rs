@@ -14,10 +14,7 @@ use support::{Broken, Client, End, Gate, Peer, Setup, Upstream, outside, until};
 
 /// Bytes of the big bodies. `TIDEGATE_TEST_BODY_GIB=10` makes them as large as a user's.
 fn big() -> u64 {
-    match std::env::var("TIDEGATE_TEST_BODY_GIB").ok().and_then(|it| it.parse::<u64>().ok()) {
-        Some(gib) => gib << 30,
-        None => 256 << 20,
-    }
+    std::env::var("TIDEGATE_TEST_BODY_GIB").ok().and_then(|it| it.parse::<u64>().ok()).unwrap_or(1) << 30
 }
 
 /// More than the buffers of one connection, far less than any body that was collected.
@@ -37,18 +34,12 @@ fn pour(stream: &mut impl Write, total: u64) {
     }
 }
 
-/// Runs `work` while memory is looked at, and returns the most that was added.
-fn growth(gate: &Gate, work: impl FnOnce() + Send) -> u64 {
+/// Runs `work` and returns the most memory that was added meanwhile, as the kernel has kept it.
+fn growth(gate: &Gate, work: impl FnOnce()) -> u64 {
     let before = gate.memory();
-    let mut most = before;
-    std::thread::scope(|scope| {
-        let working = scope.spawn(work);
-        while !working.is_finished() {
-            most = most.max(gate.memory());
-            std::thread::sleep(ms(5));
-        }
-    });
-    most - before
+    gate.forget_peak();
+    work();
+    gate.memory_peak().saturating_sub(before)
 }
 
 #[test]

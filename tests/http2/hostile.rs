@@ -1,13 +1,17 @@
 //! Clients that want to cost much and pay little: each is cut off, or kept within bounds, while others are
 //! served.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::support::frames::{
-    Came, END_HEADERS, END_STREAM, Frames, GET, POST, WHOLE, block, frame, integer, kind, setting, text, with,
+    Came, END_HEADERS, END_STREAM, Frame, Frames, GET, POST, WHOLE, block, frame, integer, kind, setting,
+    text, with,
 };
 use super::support::h2client::{ask, get};
-use super::support::{Gate, Setup, Upstream, until};
+use super::support::wait::PATIENCE;
+use super::support::{Gate, Peer, Setup, Upstream, until};
 
 const CALM: u32 = 11;
 
@@ -276,29 +280,116 @@ fn others_are_served_by(gate: &Gate) {
     assert_eq!(ask(gate.address(), get("/"), &[]).unwrap().body.len(), 10_000_000);
 }
 
+/// The chunks of a body until it ends or is broken off; whether it is whole.
+fn swallow(peer: &mut Peer) -> bool {
+    loop {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            match peer.wire().exactly(1) {
+                Ok(byte) => line.extend(byte),
+                Err(_) => return false,
+            }
+        }
+        let digits = std::str::from_utf8(&line[..line.len() - 2]).expect("ASCII");
+        let size = u64::from_str_radix(digits, 16).expect("the size of a chunk");
+        if peer.wire().skip(size + 2).is_err() {
+            return false;
+        }
+        if size == 0 {
+            return true;
+        }
+    }
+}
+
+/// What a client may still send: on the connection, and on its one stream that is open.
+struct Windows {
+    connection: i64,
+    stream: (u32, i64),
+}
+
+impl Windows {
+    /// Waits until a frame of `bytes` may be sent on the stream.
+    #[track_caller]
+    fn room(&mut self, frames: &mut Frames, bytes: i64) {
+        while self.connection < bytes || self.stream.1 < bytes {
+            let frame = frames.next_within(PATIENCE).unwrap_or_else(|closed| {
+                panic!("no window comes back: {} and {}, closed: {closed}", self.connection, self.stream.1)
+            });
+            self.note(&frame);
+        }
+        self.connection -= bytes;
+        self.stream.1 -= bytes;
+    }
+
+    fn note(&mut self, frame: &Frame) {
+        let by = || i64::from(u32::from_be_bytes(frame.payload[..4].try_into().expect("four bytes")));
+        match (frame.kind, frame.stream) {
+            (kind::WINDOW_UPDATE, 0) => self.connection += by(),
+            (kind::WINDOW_UPDATE, it) if it == self.stream.0 => self.stream.1 += by(),
+            (kind::GOAWAY | kind::RST_STREAM, _) => panic!("{frame:?}"),
+            _ => {}
+        }
+    }
+
+    /// Hears an answer to the stream; its status is fine.
+    #[track_caller]
+    fn answered(&mut self, frames: &mut Frames) {
+        let mut came = Came::default();
+        while !came.whole {
+            let frame = frames.next_within(PATIENCE).expect("an answer");
+            self.note(&frame);
+            came.note(self.stream.0, &frame);
+        }
+        assert_eq!(came.status, Some(200), "{came:?}");
+    }
+}
+
+/// A gigabyte of padded content, every other upload of which is reset in its middle: all of it is given back to
+/// the window of the connection, and none of it is kept.
 #[test]
-fn padded_uploads_with_resets_lose_no_window() {
-    let upstream = Upstream::start(|peer| {
+fn a_gigabyte_of_padded_uploads_with_resets_loses_no_window() {
+    const TOTAL: i64 = 1 << 30;
+    // Within a frame: how much of it is padding, content, padding.
+    let payload = [[200].as_slice(), &[b'x'; 16_384 - 201], &[0; 200]].concat();
+    let (bytes, each) = (payload.len() as i64, 64);
+    let whole = Arc::new(AtomicUsize::new(0));
+    let counted = whole.clone();
+    let upstream = Upstream::start(move |peer| {
         while let Some(head) = peer.head() {
-            if peer.rest_of(head).is_none() {
+            if head.one("transfer-encoding").is_some() && !swallow(peer) {
                 return;
             }
+            counted.fetch_add(1, Ordering::SeqCst);
             peer.answer("200 OK", "");
         }
     });
     let gate = gate(&upstream);
     let mut frames = Frames::connect(gate.address());
-    let padded = [[200].as_slice(), &[b'x'; 8_000], &[0; 200]].concat();
-    // Much more than the connection's window in all.
-    for round in 0..60_u32 {
-        let stream = round * 4 + 1;
-        frames.head(stream, &POST);
-        for _ in 0..6 {
-            frames.send(kind::DATA, 8, stream, &padded);
+    let mut windows = Windows { connection: 65_535, stream: (1, 65_536) };
+    let (mut sent, mut uploads) = (0, 0);
+    let before = gate.memory();
+    gate.forget_peak();
+    while sent < TOTAL {
+        frames.head(windows.stream.0, &POST);
+        for _ in 0..each {
+            windows.room(&mut frames, bytes);
+            frames.send(kind::DATA, 8, windows.stream.0, &payload);
+            sent += bytes;
         }
-        frames.send(kind::RST_STREAM, 0, stream, &8_u32.to_be_bytes());
-        frames.head(stream + 2, &POST).send(kind::DATA, 9, stream + 2, &padded);
-        let came = frames.answer(stream + 2);
-        assert_eq!(came.status, Some(200), "round {round}: {came:?}");
+        if uploads % 2 == 0 {
+            frames.send(kind::RST_STREAM, 0, windows.stream.0, &8_u32.to_be_bytes());
+        } else {
+            frames.send(kind::DATA, END_STREAM, windows.stream.0, &[]);
+            windows.answered(&mut frames);
+        }
+        uploads += 1;
+        windows.stream = (windows.stream.0 + 2, 65_536);
     }
+    let grown = gate.memory_peak().saturating_sub(before);
+    assert!(grown < 8 << 20, "{grown} bytes more at the peak");
+    assert!(whole.load(Ordering::SeqCst) >= uploads / 2, "{uploads} uploads, half of them whole");
+    frames.works(windows.stream.0);
+    until("the version is free", || {
+        (gate.metric("tidegate_requests_in_flight", &[("service", "shop")]) == 0.0).then_some(())
+    });
 }

@@ -340,6 +340,49 @@ fn what_finds_no_place_at_a_canary_goes_to_stable() {
     latch.open();
 }
 
+/// A rollback lets those go who wait for a place at the canary: where asking elsewhere does no harm stable
+/// answers them at once, long before their wait would end; the others keep their turn.
+#[test]
+fn a_rollback_lets_those_go_who_wait_at_the_canary() {
+    let latch = Latch::default();
+    let (one, two) = (Upstream::answering("one"), held(&latch));
+    let mut gate = Setup::to(&one)
+        .version("v2", &[two.address()])
+        .workers(2)
+        .service("rollout: {steps: [50% for 1h], guard: off}")
+        .service("limits: {in_flight: 1, queue: 100, queue_wait: 1h}")
+        .start();
+    gate.edit(|it| it.live("v2"));
+    gate.reaches("CANARY");
+    let at_v2 = || gate.metric("tidegate_requests_waiting", &[("version", "v2")]) as usize;
+    let mut clients: Vec<(Client, String)> = Vec::new();
+    until("some of each kind wait", || {
+        for method in ["GET", "POST"] {
+            let (mut client, target) = (gate.connect(), format!("/{}", clients.len()));
+            client.send(format!("{method} {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"));
+            clients.push((client, target));
+        }
+        (at_v2() >= 20).then_some(())
+    });
+    let before = at_v2();
+    assert_eq!(gate.command("rollback shop").code, 0);
+    // One has its place already: it is the canary's to answer. Those who may be answered elsewhere leave.
+    let seen: Vec<String> = two.requests().iter().map(|it| it.target().to_owned()).collect();
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    let (safe, others): (Vec<_>, Vec<_>) =
+        clients.into_iter().enumerate().partition(|(number, it)| number % 2 == 0 && it.1 != seen[0]);
+    for (_, (mut client, target)) in safe {
+        let answer = client.response();
+        assert_eq!((answer.status, answer.text().as_str()), (200, "one"), "{target}");
+    }
+    assert!(at_v2() < before, "{} wait, {before} did", at_v2());
+    latch.open();
+    for (_, (mut client, target)) in others {
+        assert_eq!(client.response().status, 200, "{target}");
+    }
+    until("nobody waits", || (at_v2() == 0).then_some(()));
+}
+
 /// Retries do not take places of their own, and a version that fails everything is not given much more to do
 /// because requests wait for it.
 #[test]
