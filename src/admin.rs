@@ -46,7 +46,7 @@ mod verbs;
 pub mod wire;
 
 pub use access::Access;
-pub use control::{Answering, Control, LastFailure, Reload, ReloadDone, ReloadFailed, Upgrade};
+pub use control::{Answering, Control, LastFailure, Notify, Reload, ReloadDone, ReloadFailed, Upgrade};
 pub use doors::{Doorman, Entry, GivenDoors, GivenSocket};
 pub use inquire::{Definition, Inquire, compare};
 pub use server::{BindError, Parts, Server};

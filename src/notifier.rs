@@ -4,12 +4,15 @@
 //! One thread with a runtime of its own and a task for each target. Each has a `Mailbox`, a
 //! bounded queue that decides by itself what is sent when; whoever tells the news puts it there and goes on. So a
 //! target that hangs holds up no release, no other target and no end. How far each target has got is kept in the
-//! state directory: a notification is delivered at least once, always under the same id.
+//! state directory: a notification is delivered at least once, always under the same id. What became of each is
+//! a line of the `Ledger`, for whoever reads events.
 //!
 //! Not here: what happens ([`crate::release`]), which addresses may be called ([`crate::config`]).
 
+mod book;
 mod call;
 mod github;
+mod ledger;
 mod mailbox;
 mod memory;
 mod news;
@@ -26,7 +29,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::config::NotifySpec;
@@ -34,12 +37,15 @@ use crate::model::TargetName;
 use crate::release::News;
 use crate::runtime::{Clock, spawn_thread};
 
+use book::Book;
+use ledger::Came;
 use mailbox::Put;
 use memory::Memory;
 use outcome::Outcome;
 use resolve::System;
 use target::{House, Target};
 
+pub use ledger::Notification;
 pub use target::{Last, TargetState};
 
 /// What became of a notification, for those who count.
@@ -51,11 +57,14 @@ pub enum Told {
     Retried,
     /// It was given up, or refused for good.
     Failed,
-    /// The queue was full.
+    /// It was not tried: too many waited, or it had become old.
     Dropped,
 }
 
 impl Told {
+    /// Every kind.
+    pub const EVERY: [Self; 4] = [Self::Delivered, Self::Retried, Self::Failed, Self::Dropped];
+
     /// In one word, as the metrics have it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -81,6 +90,8 @@ pub struct Parts {
     pub seed: u64,
     /// Where it is kept how far each target has got; `None`: nowhere.
     pub memory: Option<PathBuf>,
+    /// Where it is kept what became of notifications; `None`: nowhere.
+    pub book: Option<PathBuf>,
     /// Hears what becomes of notifications.
     pub ear: Arc<dyn Ear>,
 }
@@ -106,8 +117,8 @@ impl Notifier {
     pub fn start(parts: Parts) -> io::Result<Self> {
         let (orders, todo) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let memory = Memory::load(parts.memory);
-        let house = Arc::new(House::new(parts.clock, parts.seed, memory, parts.ear, Arc::new(System)));
+        let kept = (Memory::load(parts.memory), Book::load(parts.book));
+        let house = Arc::new(House::new(parts.clock, parts.seed, kept, parts.ear, Arc::new(System)));
         let targets: Arc<Mutex<Vec<Arc<Target>>>> = Arc::default();
         let crew = Crew { house: Arc::clone(&house), targets: Arc::clone(&targets) };
         spawn_thread("notifier", None, move || {
@@ -152,11 +163,35 @@ impl Notifier {
         let now = self.house.clock.now();
         for target in locked(&self.targets).iter() {
             for it in news {
-                if let Put::Full(count) = target.put(it, now) {
-                    self.house.ear.told(target.name(), Told::Dropped, count);
-                }
+                let (lost, told, why) = match target.put(it, now) {
+                    Put::Waits | Put::Passed => continue,
+                    Put::Full(lost) => (lost, Told::Dropped, "too many waited"),
+                    Put::Old => (Arc::clone(it), Told::Dropped, "it was more than a day old"),
+                    Put::Gone => (Arc::clone(it), Told::Failed, GONE),
+                };
+                self.house.note(
+                    target.name(),
+                    &lost,
+                    told,
+                    Came { problem: Some(why.into()), ..Came::default() },
+                );
             }
         }
+    }
+
+    /// What became of notifications after this line, oldest first.
+    pub fn notifications(&self, since: u64) -> Vec<Notification> {
+        self.house.ledger().since(since)
+    }
+
+    /// What became of telling of the events that are `meant`, oldest first.
+    pub fn about(&self, meant: impl Fn(u64) -> bool) -> Vec<Notification> {
+        self.house.ledger().about(meant)
+    }
+
+    /// Number of the newest line of [`notifications`](Self::notifications), for those who wait for the next.
+    pub fn newest(&self) -> watch::Receiver<u64> {
+        self.house.noted.subscribe()
     }
 
     /// How the targets are, in the order of the file.
@@ -201,7 +236,8 @@ impl Notifier {
 
 /// Sends a test, once, and says why it was not taken. A repository is only asked for its deployments.
 pub async fn try_out(spec: &NotifySpec, clock: Clock) -> Result<(), String> {
-    let house = House::new(clock, 0, Memory::load(None), Arc::new(Deaf), Arc::new(System));
+    let kept = (Memory::load(None), Book::load(None));
+    let house = House::new(clock, 0, kept, Arc::new(Deaf), Arc::new(System));
     match target::try_out(&house, spec).await {
         Outcome::Delivered => Ok(()),
         Outcome::Again { why, .. } | Outcome::Never(why) | Outcome::Gone(why) => Err(why),
@@ -238,6 +274,7 @@ impl Crew {
                     resting = true;
                     running.clear();
                     tasks.shutdown().await;
+                    self.house.write_down();
                     // Whoever asked may have lost patience.
                     let _ = reply.send(());
                 }
@@ -260,6 +297,9 @@ impl Crew {
         }
     }
 }
+
+/// Why nothing is sent to a target that has answered 410.
+const GONE: &str = "it has asked not to be called any more";
 
 /// How long the thread may take to stop sending.
 const REST_WITHIN: Duration = Duration::from_millis(500);

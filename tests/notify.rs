@@ -7,6 +7,8 @@ mod support;
 mod github;
 #[path = "notify/secrets.rs"]
 mod secrets;
+#[path = "notify/told.rs"]
+mod told;
 
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -3,12 +3,14 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use crate::config::Addition;
 use crate::controller::{Actor, Answer, Command, Freeze, Handle, News, Refused, Status};
 use crate::model::{Generation, ServiceName, Timestamp};
 
 use super::inquire::Inquire;
-use super::wire::TargetWire;
+use super::wire::{NotificationWire, TargetWire};
 
 /// An answer that takes its time.
 pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -85,8 +87,18 @@ pub trait Reload: Inquire {
     fn reload(&self) -> Answering<'_, Result<ReloadDone, ReloadFailed>>;
     /// The last reload, if it was refused.
     fn last_failure(&self) -> Option<LastFailure>;
-    /// How those are who are notified.
+}
+
+/// Tells others what happens to releases.
+pub trait Notify: Send + Sync {
+    /// How those are who are told.
     fn targets(&self) -> Vec<TargetWire>;
+    /// What became of notifications, with an id above `since`, oldest first.
+    fn notifications(&self, since: u64) -> Vec<NotificationWire>;
+    /// What became of telling of the events that are `meant`, oldest first.
+    fn about(&self, meant: &dyn Fn(u64) -> bool) -> Vec<NotificationWire>;
+    /// Id of the newest, for those who wait for the next.
+    fn newest(&self) -> watch::Receiver<u64>;
 }
 
 /// Hands over to a new process.

@@ -33,7 +33,10 @@ pub(super) fn page(house: &House, service: &str, query: Option<&str>) -> Result<
         return Err(problem.with("known", known));
     }
     let newest = events.iter().rfind(|it| it.service.as_str() == service).map_or(0, |it| it.id);
-    Ok(tag::json(&State::events(newest), &cut(events, service, before, limit)))
+    let mut page = cut(events, service, before, limit);
+    let notifications = house.notify.about(&|id| page.events.iter().any(|it| it.id == id));
+    EventWire::join(&mut page.events, notifications);
+    Ok(tag::json(&State::events(newest), &page))
 }
 
 fn cut(mut events: Vec<News>, service: &str, before: u64, limit: usize) -> HistoryPage {

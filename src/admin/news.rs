@@ -1,4 +1,4 @@
-//! The news of all services, from a place on or back to one.
+//! The news of all services, from a place on or back to one, and what became of telling others of them.
 
 use crate::controller::News;
 
@@ -7,32 +7,93 @@ use super::cursor::{self, Cursor};
 use super::reply::{Problem, Reply};
 use super::server::House;
 use super::tag::{self, State};
-use super::wire::EventsPage;
+use super::wire::{EventWire, EventsPage};
 
 /// Events after `since`, or the newest; with `wait`, the answer waits for the first of them. `cursor` goes on
-/// where another page ended, in its direction.
+/// where another page ended, in its direction. Beside them is what became of telling of them; with `notified`, what
+/// became of any notification since, which is waited for as well.
 pub(super) async fn page(house: &House, query: Option<&str>) -> Result<Reply, Problem> {
-    let query = Query::parse(query, &["since", "limit", "service", "wait", "cursor"])?;
-    let service = query.text("service");
+    let query = Query::parse(query, &["since", "limit", "service", "wait", "cursor", "notified"])?;
     let place = match (query.number("since")?, query.text("cursor")) {
         (Some(_), Some(_)) => return Err(Problem::bad_request("either `since` or `cursor`")),
         (Some(id), None) => Cursor::After(id),
         (None, Some(text)) => Cursor::read(text)?,
         (None, None) => Cursor::Before(u64::MAX),
     };
-    let limit = cursor::limit(&query)?;
-    let look = || -> Vec<News> {
-        let since = if let Cursor::After(id) = place { id } else { 0 };
-        let mut found = house.control.events(since);
-        found.retain(|it| service.is_none_or(|name| it.service.as_str() == name) && place.holds(it.id));
-        found
+    let asked = Asked {
+        service: query.text("service"),
+        place,
+        limit: cursor::limit(&query)?,
+        notified: query.number("notified")?,
     };
-    let mut found = look();
-    if let Some(wait) = query.wait("wait")?.filter(|_| found.is_empty()) {
-        found = tokio::time::timeout(wait, first_of(house, look)).await.unwrap_or_default();
+    let mut page = asked.look(house);
+    if let Some(wait) = query.wait("wait")?.filter(|_| asked.is_empty(&page)) {
+        page = tokio::time::timeout(wait, asked.first(house)).await.unwrap_or(page);
     }
-    let page = cut(&found, place, limit);
     Ok(tag::json(&State::events(page.last), &page))
+}
+
+/// What somebody wants to know.
+struct Asked<'a> {
+    service: Option<&'a str>,
+    place: Cursor,
+    limit: usize,
+    /// The newest line about notifications that is known.
+    notified: Option<u64>,
+}
+
+impl Asked<'_> {
+    /// What there is now.
+    fn look(&self, house: &House) -> EventsPage {
+        // Before the look: what is noted meanwhile comes with the next one, and never twice.
+        let newest = *house.notify.newest().borrow();
+        let since = if let Cursor::After(id) = self.place { id } else { 0 };
+        let mut found = house.control.events(since);
+        found.retain(|it| self.concerns(it.service.as_str()) && self.place.holds(it.id));
+        let mut page = cut(&found, self.place, self.limit);
+        let mut about = house.notify.about(&|id| page.events.iter().any(|it| it.id == id));
+        about.retain(|it| it.id <= newest);
+        EventWire::join(&mut page.events, about);
+        page.notified = Some(newest);
+        if let Some(known) = self.notified {
+            page.notifications = house.notify.notifications(known);
+            page.notifications.retain(|it| it.id <= newest && self.concerns(&it.service));
+            if page.notifications.len() > self.limit {
+                page.notifications.truncate(self.limit);
+                page.notified = page.notifications.last().map(|it| it.id);
+            }
+        }
+        page
+    }
+
+    /// Whether there is nothing that was waited for.
+    fn is_empty(&self, page: &EventsPage) -> bool {
+        page.events.is_empty() && page.notifications.is_empty()
+    }
+
+    fn concerns(&self, service: &str) -> bool {
+        self.service.is_none_or(|name| name == service)
+    }
+
+    /// Waits until there is something.
+    async fn first(&self, house: &House) -> EventsPage {
+        loop {
+            // Both are read before the look, so that nothing falls between them.
+            let revision = house.control.status().revision;
+            let mut newest = house.notify.newest();
+            let page = self.look(house);
+            if !self.is_empty(&page) {
+                return page;
+            }
+            tokio::select! {
+                status = house.control.changed(revision) => if status.revision <= revision {
+                    // The controller has ended, and nothing more will happen.
+                    return page;
+                },
+                Ok(()) = newest.changed(), if self.notified.is_some() => {}
+            }
+        }
+    }
 }
 
 /// A page of what was found at that place.
@@ -53,6 +114,7 @@ fn cut(found: &[News], place: Cursor, limit: usize) -> EventsPage {
         events: events.iter().map(Into::into).collect(),
         last: events.last().map_or(nothing_new, |it| it.id),
         next: next.filter(|_| rest > 0).map(Cursor::text),
+        ..EventsPage::default()
     }
 }
 
@@ -61,21 +123,6 @@ impl Cursor {
         match self {
             Self::Before(end) => id < end,
             Self::After(start) => id > start,
-        }
-    }
-}
-
-async fn first_of(house: &House, look: impl Fn() -> Vec<News>) -> Vec<News> {
-    loop {
-        // The revision is read before the look, so that nothing falls between them.
-        let revision = house.control.status().revision;
-        let found = look();
-        if !found.is_empty() {
-            return found;
-        }
-        if house.control.changed(revision).await.revision <= revision {
-            // The controller has ended, and nothing more will happen.
-            return found;
         }
     }
 }

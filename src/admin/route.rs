@@ -293,7 +293,7 @@ pub(super) fn status_wire(house: &House, status: &Status) -> StatusWire {
         }),
         services: services_wire(house, status),
         listeners: listeners.collect(),
-        notify: house.reload.targets(),
+        notify: house.notify.targets(),
     }
 }
 

@@ -19,15 +19,18 @@ use crate::release::Version;
 use crate::runtime::{Clock, Shutdown};
 use crate::telemetry::Registry;
 
-use super::wire::{ExplainAsk, ExplainReply};
+use super::wire::{ExplainAsk, ExplainReply, NotificationWire, TargetWire};
 use super::{
-    Answering, Control, Definition, Inquire, LastFailure, Parts, Reload, ReloadDone, ReloadFailed, Server,
+    Answering, Control, Definition, Inquire, LastFailure, Notify, Parts, Reload, ReloadDone, ReloadFailed,
+    Server,
 };
 
 /// The house and its doors.
 pub(crate) struct Scripted {
     pub(crate) status: watch::Sender<Arc<Status>>,
     pub(crate) events: Mutex<Vec<News>>,
+    pub(crate) notifications: Mutex<Vec<NotificationWire>>,
+    pub(crate) notified: watch::Sender<u64>,
     /// What was commanded, as text.
     pub(crate) commanded: Mutex<Vec<String>>,
     /// What the next commands are answered, newest last; `done` when empty.
@@ -65,6 +68,8 @@ impl Running {
         let house = Arc::new(Scripted {
             status: watch::Sender::new(Arc::new(canary())),
             events: Mutex::new(vec![advanced(7), advanced(8)]),
+            notifications: Mutex::default(),
+            notified: watch::Sender::default(),
             commanded: Mutex::default(),
             refusals: Mutex::default(),
             reload_fails: Mutex::default(),
@@ -75,6 +80,7 @@ impl Running {
         let parts = Parts {
             control: Arc::clone(&house) as Arc<dyn Control>,
             reload: Arc::clone(&house) as Arc<dyn Reload>,
+            notify: Arc::clone(&house) as Arc<dyn Notify>,
             upgrade: Arc::clone(&house) as Arc<dyn super::Upgrade>,
             registry: Arc::clone(&house.registry),
             shutdown: house.shutdown.watch(),
@@ -98,6 +104,13 @@ impl Running {
 }
 
 impl Scripted {
+    /// Something has come of a notification.
+    pub(crate) fn notified(&self, it: NotificationWire) {
+        let id = it.id;
+        self.notifications.lock().unwrap().push(it);
+        self.notified.send_replace(id);
+    }
+
     /// Changes the status and tells whoever waits.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Status)) {
         let mut status = Status::clone(&self.status.borrow());
@@ -210,9 +223,23 @@ impl Reload for Scripted {
         let failed = self.reload_fails.lock().unwrap().clone();
         failed.map(|it| LastFailure { at: Timestamp(1_700_000_000_000_000), report: it.report })
     }
+}
 
-    fn targets(&self) -> Vec<super::wire::TargetWire> {
+impl Notify for Scripted {
+    fn targets(&self) -> Vec<TargetWire> {
         Vec::new()
+    }
+
+    fn notifications(&self, since: u64) -> Vec<NotificationWire> {
+        self.notifications.lock().unwrap().iter().filter(|it| it.id > since).cloned().collect()
+    }
+
+    fn about(&self, meant: &dyn Fn(u64) -> bool) -> Vec<NotificationWire> {
+        self.notifications.lock().unwrap().iter().filter(|it| meant(it.event)).cloned().collect()
+    }
+
+    fn newest(&self) -> watch::Receiver<u64> {
+        self.notified.subscribe()
     }
 }
 
@@ -333,6 +360,27 @@ fn lane(version: &str, percent: u32, requests: u64, bad: u64, per_second: f64, u
 
 fn weight(percent: u32) -> Weight {
     Weight::from_basis_points(percent * 100).unwrap()
+}
+
+/// What became of telling `ci` of an event of `shop`.
+pub(crate) fn notification(id: u64, event: u64, result: &str) -> NotificationWire {
+    let taken = result == "delivered";
+    NotificationWire {
+        id,
+        at: Timestamp(id).to_string(),
+        target: "ci".into(),
+        event,
+        service: "shop".into(),
+        version: "v2".into(),
+        what: "advanced".into(),
+        result: result.into(),
+        attempts: 1,
+        after_seconds: 0.25,
+        problem: (!taken).then(|| "answered 503".into()),
+        next: None,
+        recovered_seconds: None,
+        text: format!("said {result} of #{event}"),
+    }
 }
 
 /// An event of `shop`.

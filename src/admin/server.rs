@@ -18,7 +18,7 @@ use crate::telemetry::Registry;
 
 use super::access::Keys;
 use super::connection;
-use super::control::{Control, Reload, Upgrade};
+use super::control::{Control, Notify, Reload, Upgrade};
 use super::door::Door;
 use super::doors::{self, Doorman, Entry, GivenDoors, GivenSocket};
 use super::once::Once;
@@ -42,6 +42,8 @@ pub struct Parts {
     pub control: Arc<dyn Control>,
     /// Loads the configuration again.
     pub reload: Arc<dyn Reload>,
+    /// Tells others what happens to releases.
+    pub notify: Arc<dyn Notify>,
     /// Hands over to a new process.
     pub upgrade: Arc<dyn Upgrade>,
     /// What is counted.
@@ -81,6 +83,7 @@ pub enum BindError {
 pub(super) struct House {
     pub(super) control: Arc<dyn Control>,
     pub(super) reload: Arc<dyn Reload>,
+    pub(super) notify: Arc<dyn Notify>,
     pub(super) upgrade: Arc<dyn Upgrade>,
     pub(super) registry: Arc<Registry>,
     pub(super) shutdown: ShutdownWatch,
@@ -147,6 +150,7 @@ impl Server {
         let house = Arc::new(House {
             control: parts.control,
             reload: parts.reload,
+            notify: parts.notify,
             upgrade: parts.upgrade,
             registry: parts.registry,
             shutdown: parts.shutdown,
@@ -304,7 +308,7 @@ mod tests {
 
     use super::*;
     use crate::admin::ReloadFailed;
-    use crate::admin::script::{Running, advanced, refused};
+    use crate::admin::script::{Running, advanced, notification, refused};
     use crate::controller::RefusalCode;
 
     /// Sends `METHOD path` with header lines and a body on a connection of its own; answers with the
@@ -493,6 +497,54 @@ mod tests {
         let asked = by_socket(&it, "GET /api/v1/events?since=8&wait=30", "");
         let ((_, body), ()) = tokio::join!(asked, news);
         assert_eq!((ids(&body), &parsed(&body)["last"]), (vec![9], &json!(9)));
+    }
+
+    #[tokio::test]
+    async fn what_became_of_notifications_is_read_with_their_events_and_waited_for() {
+        let it = Running::start();
+        for (id, event, result) in [(100, 7, "retried"), (200, 7, "failed"), (300, 8, "delivered")] {
+            it.house.notified(notification(id, event, result));
+        }
+        let get = |query: &str| {
+            let (it, line) = (&it, format!("GET /api/v1/events{query}"));
+            async move { parsed(&by_socket(it, &line, "").await.1) }
+        };
+        let results = |list: &Value| -> Vec<String> {
+            let all = list.as_array().map(Vec::as_slice).unwrap_or_default();
+            all.iter().map(|it| format!("{} {}", it["id"], it["result"].as_str().unwrap())).collect()
+        };
+        // Those of an event stand with it.
+        let page = get("").await;
+        assert_eq!(results(&page["events"][0]["notifications"]), ["100 retried", "200 failed"]);
+        assert_eq!(results(&page["events"][1]["notifications"]), ["300 delivered"]);
+        assert_eq!((&page["notified"], page.get("notifications")), (&json!(300), None));
+        let history = parsed(&by_socket(&it, "GET /api/v1/services/shop/history?limit=1", "").await.1);
+        assert_eq!(results(&history["events"][0]["notifications"]), ["300 delivered"]);
+        // Whoever follows gets those that came since, whatever event it was.
+        let page = get("?since=8&notified=100").await;
+        assert_eq!(results(&page["notifications"]), ["200 failed", "300 delivered"]);
+        let page = get("?since=8&notified=100&limit=1").await;
+        assert_eq!(
+            (results(&page["notifications"]), &page["notified"]),
+            (vec!["200 failed".into()], &json!(200))
+        );
+        let page = get("?since=8&notified=100&service=blog").await;
+        assert_eq!((results(&page["notifications"]).len(), &page["notified"]), (0, &json!(300)));
+        // And waits for the next.
+        let noted = async {
+            tokio::task::yield_now().await;
+            it.house.notified(notification(400, 7, "dropped"));
+        };
+        let (page, ()) = tokio::join!(get("?since=8&notified=300&wait=30"), noted);
+        assert_eq!(
+            (results(&page["notifications"]), &page["notified"]),
+            (vec!["400 dropped".into()], &json!(400))
+        );
+        // Whoever does not ask for them is not woken by them.
+        let (page, ()) = tokio::join!(get("?since=8&wait=0"), async {
+            it.house.notified(notification(500, 7, "dropped"));
+        });
+        assert_eq!((page.get("notifications"), &page["events"]), (None, &json!([])));
     }
 
     #[tokio::test]

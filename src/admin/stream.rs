@@ -49,7 +49,7 @@ pub(super) struct Endless;
 
 /// `GET /api/v1/events/stream`.
 pub(super) fn open(house: &Arc<House>, head: &Parts) -> Result<Reply, Problem> {
-    let query = Query::parse(head.uri.query(), &["since"])?;
+    let query = Query::parse(head.uri.query(), &["since", "notified"])?;
     // Whoever comes back knows better where it was than the address it once began with.
     let since = match head.headers.get(LAST_EVENT_ID) {
         Some(it) => Some(last_event_id(it)?),
@@ -64,7 +64,7 @@ pub(super) fn open(house: &Arc<House>, head: &Parts) -> Result<Reply, Problem> {
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", detail);
         return Err(problem.header(RETRY_AFTER, HeaderValue::from_static("5")));
     };
-    let feed = Feed::new(Arc::clone(house), since, permit);
+    let feed = Feed::new(Arc::clone(house), since, query.number("notified")?, permit);
     let mut reply = dressed(StatusCode::OK, "text/event-stream", Either::Right(Live::of(feed)));
     reply.headers_mut().insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     reply.extensions_mut().insert(Endless);

@@ -7,6 +7,7 @@ mod command;
 mod config;
 mod event;
 mod explain;
+mod notification;
 mod service;
 mod status;
 
@@ -16,6 +17,7 @@ pub use command::{
 pub use config::{ChangeWire, CheckReply, ConfigAsk, DiffReply};
 pub use event::{EventWire, EventsPage, EvidenceWire, HistoryPage, TallyWire};
 pub use explain::{EndpointChoice, ExplainAsk, ExplainReply, RouteWire, ShareWire};
+pub use notification::NotificationWire;
 pub use service::{
     ActorWire, DriftWire, EndpointWire, GuardWire, LaneWire, ServiceWire, StepNumber, StepWire, WithdrawnWire,
 };

@@ -172,6 +172,7 @@ impl Instance {
         let admin = admin.run(admin::Parts {
             control: Arc::new(controller.clone()) as Arc<dyn Control>,
             reload: Arc::clone(&reloader) as Arc<dyn admin::Reload>,
+            notify: Arc::clone(&notifications) as Arc<dyn admin::Notify>,
             upgrade: Arc::new(Requests(asks)) as Arc<dyn admin::Upgrade>,
             registry: Arc::clone(&registry),
             shutdown: shutdown.watch(),

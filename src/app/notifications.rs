@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::admin::wire::{LastCallWire, TargetWire};
+use crate::admin::Notify;
+use crate::admin::wire::{LastCallWire, NotificationWire, TargetWire};
 use crate::config::NotifySpec;
 use crate::controller::{Handle, News};
 use crate::model::TargetName;
-use crate::notifier::{Ear, Notifier, Parts, TargetState, Told};
+use crate::notifier::{Ear, Notification, Notifier, Parts, TargetState, Told};
 use crate::runtime::Clock;
 use crate::telemetry::Registry;
 
@@ -51,7 +53,8 @@ impl Notifications {
         let notifier = Notifier::start(Parts {
             clock,
             seed,
-            memory: state.map(|it| it.join(FILE)),
+            memory: state.map(|it| it.join(MEMORY)),
+            book: state.map(|it| it.join(BOOK)),
             ear: Arc::new(Counter(Arc::clone(registry))),
         })?;
         let feed = tokio::task::spawn(feed(controller.clone(), notifier.clone()));
@@ -92,10 +95,23 @@ impl Notifications {
         self.notifier.tell(&news(self.controller.events(0)));
         self.notifier.finish(within.min(FINISH_WITHIN)).await;
     }
+}
 
-    /// How the targets are.
-    pub fn targets(&self) -> Vec<TargetWire> {
-        self.notifier.states().into_iter().map(wire).collect()
+impl Notify for Notifications {
+    fn targets(&self) -> Vec<TargetWire> {
+        self.notifier.states().into_iter().map(target).collect()
+    }
+
+    fn notifications(&self, since: u64) -> Vec<NotificationWire> {
+        self.notifier.notifications(since).into_iter().map(notification).collect()
+    }
+
+    fn about(&self, meant: &dyn Fn(u64) -> bool) -> Vec<NotificationWire> {
+        self.notifier.about(meant).into_iter().map(notification).collect()
+    }
+
+    fn newest(&self) -> watch::Receiver<u64> {
+        self.notifier.newest()
     }
 }
 
@@ -114,7 +130,31 @@ fn news(mut events: Vec<News>) -> Vec<Arc<News>> {
     events.into_iter().map(Arc::new).collect()
 }
 
-fn wire(it: TargetState) -> TargetWire {
+fn notification(it: Notification) -> NotificationWire {
+    NotificationWire {
+        id: it.id,
+        at: it.at.to_string(),
+        target: it.target.to_string(),
+        event: it.event,
+        service: it.service.to_string(),
+        version: it.version.to_string(),
+        what: it.what.as_str().to_owned(),
+        result: it.told.as_str().to_owned(),
+        attempts: it.attempts,
+        after_seconds: seconds(it.after),
+        text: it.text(),
+        next: it.next.map(|it| it.to_string()),
+        recovered_seconds: it.recovered.map(seconds),
+        problem: it.problem,
+    }
+}
+
+/// To the millisecond, as moments are.
+fn seconds(it: Duration) -> f64 {
+    it.as_millis() as f64 / 1e3
+}
+
+fn target(it: TargetState) -> TargetWire {
     TargetWire {
         name: it.name.to_string(),
         kind: it.kind.to_owned(),
@@ -129,8 +169,9 @@ fn wire(it: TargetState) -> TargetWire {
     }
 }
 
-/// Name of the file in the state directory.
-const FILE: &str = "notifications.json";
+/// Names of the files in the state directory: how far each target has got, and what became of each notification.
+const MEMORY: &str = "notifications.json";
+const BOOK: &str = "notifications.log";
 
 /// An end waits no longer for whoever does not answer.
 const FINISH_WITHIN: Duration = Duration::from_secs(2);

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
 
-use crate::admin::wire::TargetWire;
 use crate::admin::{Answering, Doorman, LastFailure, Reload, ReloadDone, ReloadFailed};
 use crate::config::{Addition, Config, ListenerSpec, Loaded, Memory, load};
 use crate::controller::{ConfigureError, Handle};
@@ -345,10 +344,6 @@ impl Reloader {
 impl Reload for Reloader {
     fn reload(&self) -> Answering<'_, Result<ReloadDone, ReloadFailed>> {
         Box::pin(self.reload_from("command"))
-    }
-
-    fn targets(&self) -> Vec<TargetWire> {
-        self.parts.notifications.targets()
     }
 
     fn last_failure(&self) -> Option<LastFailure> {

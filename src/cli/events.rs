@@ -1,7 +1,12 @@
-//! `tidegate events`: decisions, and what they rested on.
+//! `tidegate events`: decisions, what they rested on, and what became of telling others of them.
 
-use clap::Args;
+mod told;
+
+use std::collections::BTreeMap;
+
+use clap::{Args, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
+use serde::Serialize;
 
 use crate::admin::wire::{EventWire, EventsPage};
 use crate::runtime::Clock;
@@ -24,9 +29,24 @@ pub struct EventsArgs {
     /// Only what came after this event, or within this time: 42, 30m
     #[arg(long, value_name = "ID|DURATION")]
     pub since: Option<String>,
+    /// What became of telling others: `problems` and their ends, `all`, or `none`. Default: `problems`; with --json
+    /// each event has all of them, and --follow has lines of their own only when this is given
+    #[arg(long, value_name = "WHICH")]
+    pub notifications: Option<Which>,
     /// Most events to begin with
     #[arg(short = 'n', long, value_name = "NUMBER", default_value_t = 20)]
     pub limit: u64,
+}
+
+/// Which lines about notifications are shown.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Which {
+    /// What was not taken, and that it is taken again
+    Problems,
+    /// Every notification
+    All,
+    /// Decisions alone
+    None,
 }
 
 /// Where to begin.
@@ -64,34 +84,77 @@ pub fn events(global: &Global, args: &EventsArgs, terminal: &mut Terminal) -> Ou
             // Times of one length in UTC: the later one is the greater text.
             page.events.retain(|it| it.at > *moment);
         }
-        let known_before = page.last;
-        print(&page.events, terminal)?;
+        let which = args.notifications.unwrap_or(if terminal.json { Which::None } else { Which::Problems });
+        let mut seen = Seen { last: page.last, notified: page.notified };
+        if !terminal.json {
+            page.notifications = page.events.iter_mut().flat_map(|it| it.notifications.drain(..)).collect();
+        }
+        print(&page, which, terminal)?;
         if !args.follow {
             if page.events.is_empty() {
                 terminal.note("nothing has happened");
             }
             return Ok(exit::DONE);
         }
-        let mut last = known_before;
         loop {
-            let path = format!("/api/v1/events?since={last}&wait=30{of_service}");
-            let page: EventsPage = client.get(&path).await?;
-            last = page.last.max(last);
-            print(&page.events, terminal)?;
+            let path = format!("/api/v1/events?{}&wait=30{of_service}", seen.query());
+            let mut page: EventsPage = client.get(&path).await?;
+            seen.note(&page);
+            for it in &mut page.events {
+                // They come as lines of their own as well.
+                it.notifications.clear();
+            }
+            print(&page, which, terminal)?;
         }
     })
 }
 
-fn print(events: &[EventWire], terminal: &mut Terminal) -> Result<(), Failure> {
-    for it in events {
-        let line = if terminal.json {
-            serde_json::to_string(it).expect("wire types have string keys and finite depth")
-        } else {
-            line(it, terminal.paint)
+/// How far whoever follows has got.
+struct Seen {
+    last: u64,
+    /// `None`: a server that does not say what became of notifications.
+    notified: Option<u64>,
+}
+
+impl Seen {
+    fn query(&self) -> String {
+        let notified = self.notified.map_or(String::new(), |it| format!("&notified={it}"));
+        format!("since={}{notified}", self.last)
+    }
+
+    fn note(&mut self, page: &EventsPage) {
+        self.last = page.last.max(self.last);
+        self.notified = page.notified.or(self.notified);
+    }
+}
+
+/// Prints events and what became of telling of them, in the order of their moments.
+fn print(page: &EventsPage, which: Which, terminal: &mut Terminal) -> Result<(), Failure> {
+    let mut lines = Vec::new();
+    for it in &page.events {
+        let text = match terminal.json {
+            true => json(it),
+            false => line(it, terminal.paint),
         };
-        terminal.print_line(&line)?;
+        lines.push((&it.at, text));
+    }
+    match terminal.json {
+        true => lines.extend(
+            told::shown(&page.notifications, which)
+                .map(|it| (&it.at, json(&BTreeMap::from([("notification", it)])))),
+        ),
+        false => lines.extend(told::lines(&page.notifications, which, terminal.paint)),
+    }
+    // Times of one length in UTC: the later one is the greater text.
+    lines.sort_by_key(|it| it.0);
+    for (_, text) in lines {
+        terminal.print_line(&text)?;
     }
     Ok(())
+}
+
+fn json(it: &impl Serialize) -> String {
+    serde_json::to_string(it).expect("wire types have string keys and finite depth")
 }
 
 fn line(it: &EventWire, paint: Paint) -> String {

@@ -28,18 +28,22 @@ pub(super) struct Mailbox {
 }
 
 /// What became of something that was put into a mailbox.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Put {
     /// It waits.
     Waits,
-    /// It waits, and so many older ones do no more.
-    Full(u64),
-    /// It does not belong here: known, unwanted or too old.
+    /// It waits, and this older one does no more.
+    Full(Arc<News>),
+    /// It does not belong here: known or unwanted.
     Passed,
+    /// It is too old to be told.
+    Old,
+    /// The target wants to hear of nothing.
+    Gone,
 }
 
 /// What follows from an attempt.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Settled {
     /// It is there.
     Delivered,
@@ -47,8 +51,8 @@ pub(super) enum Settled {
     Later(Timestamp, String),
     /// It is given up.
     GivenUp(String),
-    /// The target is not called any more; so many wait for nothing.
-    Disabled(String, u64),
+    /// The target is not called any more; these wait for nothing, the one that was tried first.
+    Disabled(String, Vec<Arc<News>>),
 }
 
 impl Mailbox {
@@ -70,16 +74,21 @@ impl Mailbox {
             return Put::Passed;
         }
         self.seen = news.id;
-        if !wanted || self.gone || now.since(news.at) > AGE_MAX {
+        if !wanted {
             return Put::Passed;
+        }
+        if self.gone {
+            return Put::Gone;
+        }
+        if now.since(news.at) > AGE_MAX {
+            return Put::Old;
         }
         self.waiting.push_back(Arc::clone(news));
         if self.waiting.len() <= WAITING_MAX {
             return Put::Waits;
         }
         // The first one may be on its way. Of the others the oldest says least about how things are now.
-        self.waiting.remove(1);
-        Put::Full(1)
+        self.waiting.remove(1).map_or(Put::Waits, Put::Full)
     }
 
     /// What is tried next, and when.
@@ -100,8 +109,7 @@ impl Mailbox {
                 Settled::GivenUp(why)
             }
             Outcome::Gone(why) => {
-                let lost = self.waiting.len() as u64;
-                self.waiting.clear();
+                let lost = self.waiting.drain(..).collect();
                 self.forget_first();
                 self.gone = true;
                 Settled::Disabled(why, lost)
@@ -129,6 +137,11 @@ impl Mailbox {
     /// The newest event that needs not be told any more.
     pub fn done(&self) -> u64 {
         self.waiting.front().map_or(self.seen, |it| it.id.saturating_sub(1))
+    }
+
+    /// How often the first one was tried so far.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
     }
 
     /// How many wait.
@@ -263,7 +276,7 @@ mod tests {
         for id in 1..=WAITING_MAX as u64 {
             assert_eq!(it.put(&news(id), true, AT), Put::Waits);
         }
-        assert_eq!(it.put(&news(1000), true, AT), Put::Full(1));
+        assert_eq!(it.put(&news(1000), true, AT), Put::Full(news(2)));
         assert_eq!(it.len(), WAITING_MAX);
         it.settle(Outcome::Delivered, HOUR, AT, 0.0);
         assert_eq!(it.first().unwrap().1.id, 3, "2 was dropped");
@@ -274,7 +287,7 @@ mod tests {
         let mut it = Mailbox::new(5);
         assert_eq!(it.put(&news(5), true, AT), Put::Passed, "done by an earlier process");
         assert_eq!(it.put(&news(6), false, AT), Put::Passed, "unwanted");
-        assert_eq!(it.put(&news(7), true, AT + Duration::from_secs(25 * 3600)), Put::Passed, "too old");
+        assert_eq!(it.put(&news(7), true, AT + Duration::from_secs(25 * 3600)), Put::Old);
         assert_eq!((it.done(), it.len()), (7, 0));
     }
 
@@ -283,10 +296,16 @@ mod tests {
         let mut it = Mailbox::new(0);
         it.put(&news(1), true, AT);
         it.put(&news(2), true, AT);
-        assert_eq!(it.settle(Outcome::Gone("410".into()), HOUR, AT, 0.0), Settled::Disabled("410".into(), 2));
-        assert_eq!(it.put(&news(3), true, AT), Put::Passed);
+        let lost = vec![news(1), news(2)];
+        assert_eq!(
+            it.settle(Outcome::Gone("410".into()), HOUR, AT, 0.0),
+            Settled::Disabled("410".into(), lost)
+        );
+        assert_eq!(it.put(&news(3), false, AT), Put::Passed);
+        assert_eq!(it.put(&news(3), true, AT), Put::Passed, "known");
+        assert_eq!(it.put(&news(4), true, AT), Put::Gone);
         assert!(it.is_gone() && it.first().is_none());
         it.start_anew(later(1));
-        assert_eq!(it.put(&news(4), true, AT), Put::Waits);
+        assert_eq!(it.put(&news(5), true, AT), Put::Waits);
     }
 }

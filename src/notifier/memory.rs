@@ -135,8 +135,12 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     // A crash may have left one.
     let _ = fs::remove_file(&new);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    file.write_all(text.as_bytes())?;
-    fs::rename(&new, path)
+    let written = file.write_all(text.as_bytes()).and_then(|()| fs::rename(&new, path));
+    if written.is_err() {
+        // What it takes of a full disk the journal may need.
+        let _ = fs::remove_file(&new);
+    }
+    written
 }
 
 const FORMAT: u64 = 1;

@@ -26,7 +26,7 @@ pub(super) enum Outcome {
 pub(super) fn judged(answer: &Result<Reply, String>) -> Outcome {
     let reply = match answer {
         Ok(it) => it,
-        Err(why) => return Outcome::Again { why: why.clone(), after: None },
+        Err(why) => return Outcome::Again { why: harmless(why), after: None },
     };
     let why = reply.described();
     match reply.status {
@@ -39,9 +39,37 @@ pub(super) fn judged(answer: &Result<Reply, String>) -> Outcome {
     }
 }
 
+/// One line of a sensible length. An error can quote what the other side has sent, a name in its certificate for
+/// one, and is shown on terminals.
+fn harmless(why: &str) -> String {
+    let shown = |it: char| match it {
+        it if it.is_control() => ' ',
+        // These turn the text around, or hide in it.
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => ' ',
+        it => it,
+    };
+    let line: String = why.chars().take(WHY_CHARS_MAX).map(shown).collect();
+    if why.chars().nth(WHY_CHARS_MAX).is_some() { format!("{line}…") } else { line }
+}
+
+/// Whoever needs more of it looks at the target's own log.
+const WHY_CHARS_MAX: usize = 300;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_others_sent_is_harmless() {
+        for (why, expected) in [
+            ("no answer within 5s", "no answer within 5s".to_owned()),
+            ("not valid for \u{1b}]0;x\u{7}\r\nb\u{202e}a", "not valid for  ]0;x   b a".to_owned()),
+            ("\u{9b}31m\u{200b}", " 31m ".to_owned()),
+            (&"ä".repeat(301), format!("{}…", "ä".repeat(300))),
+        ] {
+            assert_eq!(judged(&Err(why.to_owned())), Outcome::Again { why: expected, after: None });
+        }
+    }
 
     #[test]
     fn statuses() {

@@ -1,6 +1,6 @@
 //! A target and its task: takes what is due from the mailbox, sends it, says how it went.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use http::Method;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -14,13 +14,15 @@ use crate::model::{ServiceName, TargetName, Timestamp};
 use crate::release::News;
 use crate::runtime::Clock;
 
+use super::book::Book;
 use super::call::{Call, call};
+use super::ledger::{Came, Ledger};
 use super::mailbox::{Mailbox, Put, Settled};
 use super::memory::{Deployment, Known, Memory};
 use super::news::{filled, key};
 use super::outcome::{Outcome, judged};
 use super::resolve::Resolve;
-use super::{Ear, Told, github, locked, payload, signature, slack};
+use super::{Ear, GONE, Told, github, locked, payload, signature, slack};
 
 /// What all targets share.
 pub(super) struct House {
@@ -29,14 +31,60 @@ pub(super) struct House {
     pub ear: Arc<dyn Ear>,
     /// Rises whenever an attempt has ended.
     pub settled: watch::Sender<u64>,
+    /// Number of the newest line of the ledger.
+    pub noted: watch::Sender<u64>,
+    ledger: Mutex<Ledger>,
+    /// Only the notifier's own thread takes this: whoever has it may wait for the disk.
+    book: Mutex<Book>,
     memory: Mutex<Memory>,
     chance: Mutex<StdRng>,
 }
 
 impl House {
-    pub fn new(clock: Clock, seed: u64, memory: Memory, ear: Arc<dyn Ear>, names: Arc<dyn Resolve>) -> Self {
-        let chance = Mutex::new(StdRng::seed_from_u64(seed));
-        Self { clock, names, ear, settled: watch::channel(0).0, memory: Mutex::new(memory), chance }
+    pub fn new(
+        clock: Clock,
+        seed: u64,
+        (memory, (book, ledger)): (Memory, (Book, Ledger)),
+        ear: Arc<dyn Ear>,
+        names: Arc<dyn Resolve>,
+    ) -> Self {
+        Self {
+            clock,
+            names,
+            ear,
+            settled: watch::channel(0).0,
+            noted: watch::channel(ledger.newest()).0,
+            ledger: Mutex::new(ledger),
+            book: Mutex::new(book),
+            memory: Mutex::new(memory),
+            chance: Mutex::new(StdRng::seed_from_u64(seed)),
+        }
+    }
+
+    /// What became of notifications. Nobody holds it for longer than a look.
+    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        locked(&self.ledger)
+    }
+
+    /// Counts what has come of a notification, and notes it if that is worth a line.
+    pub fn note(&self, target: &TargetName, news: &News, told: Told, came: Came) {
+        self.ear.told(target, told, 1);
+        let mut ledger = self.ledger();
+        if ledger.note(target, news, told, came, self.clock.now()) {
+            self.noted.send_replace(ledger.newest());
+        }
+    }
+
+    /// Writes down what was noted. It may wait for the disk.
+    pub fn write_down(&self) {
+        let (mut book, now) = (locked(&self.book), self.clock.now());
+        let missing = {
+            let ledger = self.ledger();
+            book.is_behind(&ledger, now).then(|| book.missing(&ledger))
+        };
+        if let Some(missing) = missing {
+            book.write(&missing, now);
+        }
     }
 
     /// The newest event that a target needs not be told any more, as far as that is known.
@@ -46,6 +94,7 @@ impl House {
 
     /// Forgets all other targets.
     pub fn keep_only(&self, targets: &[&TargetName]) {
+        self.ledger().keep_only(targets);
         locked(&self.memory).keep_only(targets);
     }
 
@@ -145,12 +194,13 @@ impl Target {
     pub fn put(&self, news: &Arc<News>, now: Timestamp) -> Put {
         let wanted = locked(&self.spec).wants(&news.service, news.what);
         let put = locked(&self.mailbox).put(news, wanted, now);
-        if let Put::Full(count) = put {
-            locked(&self.told).dropped += count;
+        match &put {
+            Put::Passed => return put,
+            Put::Waits => {}
+            Put::Full(_) | Put::Old => locked(&self.told).dropped += 1,
+            Put::Gone => locked(&self.told).failed += 1,
         }
-        if put != Put::Passed {
-            self.bell.notify_one();
-        }
+        self.bell.notify_one();
         put
     }
 
@@ -184,37 +234,44 @@ impl Target {
             Outcome::Delivered => None,
             Outcome::Again { why, .. } | Outcome::Never(why) | Outcome::Gone(why) => Some(why.clone()),
         };
-        let (settled, done) = {
+        let (settled, attempts, done) = {
             let mut mailbox = locked(&self.mailbox);
-            (mailbox.settle(outcome, give_up, now, house.chance()), mailbox.done())
+            let attempts = mailbox.attempts() + 1;
+            (mailbox.settle(outcome, give_up, now, house.chance()), attempts, mailbox.done())
         };
         {
             let mut told = locked(&self.told);
-            told.last = Some(Last { at: now, event: news.id, problem });
+            told.last = Some(Last { at: now, event: news.id, problem: problem.clone() });
             match &settled {
                 Settled::Delivered => told.delivered += 1,
                 Settled::Later(..) => {}
                 Settled::GivenUp(_) => told.failed += 1,
-                Settled::Disabled(_, lost) => told.failed += lost,
+                Settled::Disabled(_, lost) => told.failed += lost.len() as u64,
             }
         }
         let (target, event) = (&self.name, news.id);
-        let (told, count) = match &settled {
-            Settled::Delivered => (Told::Delivered, 1),
+        let came = Came { attempts, problem, next: None };
+        match &settled {
+            Settled::Delivered => house.note(target, news, Told::Delivered, came),
             Settled::Later(at, why) => {
                 tracing::info!(%target, event, %at, "a notification was not taken and is tried again: {why}");
-                (Told::Retried, 1)
+                house.note(target, news, Told::Retried, Came { next: Some(*at), ..came });
             }
             Settled::GivenUp(why) => {
                 tracing::warn!(%target, event, service = %news.service, what = %news.what, "not notified: {why}");
-                (Told::Failed, 1)
+                house.note(target, news, Told::Failed, came);
             }
             Settled::Disabled(why, lost) => {
                 tracing::warn!(%target, event, "not notified any more until the file is loaded again: {why}");
-                (Told::Failed, *lost)
+                house.note(target, news, Told::Failed, came);
+                for it in lost.iter().filter(|it| it.id != event) {
+                    let came = Came { problem: Some(GONE.into()), ..Came::default() };
+                    house.note(target, it, Told::Failed, came);
+                }
             }
-        };
-        house.ear.told(target, told, count);
+        }
+        // In this order a crash between the two has a line too many, and none too few.
+        house.write_down();
         if !matches!(settled, Settled::Later(..)) {
             house.change(target, |it| it.done = done);
         }
@@ -227,6 +284,7 @@ pub(super) async fn serve(target: Arc<Target>, house: Arc<House>) {
     loop {
         // Whoever rings meanwhile is heard, because a ring waits for the next who listens.
         let first = locked(&target.mailbox).first();
+        house.write_down();
         let Some((at, news)) = first else {
             target.bell.notified().await;
             continue;

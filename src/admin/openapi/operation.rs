@@ -167,7 +167,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/api/v1/events",
         id: "events",
         summary: "The decisions about all services, oldest first; without a place, the newest of them.",
-        query: &["since", "limit", "cursor", "service", "wait"],
+        query: &["since", "limit", "cursor", "service", "wait", "notified"],
         answer: Answer::Json(SchemaGenerator::subschema_for::<EventsPage>),
         answered: "A page of events.",
         ..READ
@@ -176,8 +176,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/api/v1/events/stream",
         id: "stream",
         summary: "The status, and then what changes of it and what is decided, as it happens: events `snapshot`, \
-                  `status` and `decision`.",
-        query: &["since", "Last-Event-ID"],
+                  `status`, `decision` and `notification`.",
+        query: &["since", "Last-Event-ID", "notified"],
         answer: Answer::Texts(&["text/event-stream"]),
         answered: "Server-sent events, until the reader leaves, the process ends or an hour has passed.",
         tagged: false,

@@ -57,6 +57,11 @@ const QUERY: &[Parameter] = &[
     query("cursor", "The `next` of another page, to go on where it ended.", Kind::Text),
     query("service", "Only this service.", Kind::Text),
     query("wait", "How long to wait for the first event, in seconds: at most 60.", Kind::Seconds),
+    query(
+        "notified",
+        "Only what became of notifications after this one, whatever event it was; `wait` ends with it, too.",
+        Kind::Number,
+    ),
     query("effective", "With the defaults, and with what people did since.", Kind::Flag),
     Parameter {
         name: "Last-Event-ID",

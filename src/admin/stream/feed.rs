@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::controller::News;
 
 use super::super::server::House;
-use super::super::wire::EventWire;
+use super::super::wire::{EventWire, NotificationWire};
 use super::picture::{self, Picture};
 
 /// One reader.
@@ -20,6 +20,9 @@ pub(super) struct Feed {
     house: Arc<House>,
     /// The newest event that it has.
     last: u64,
+    /// The newest line about notifications that it has.
+    told: u64,
+    noted: watch::Receiver<u64>,
     /// The status that it has; `None` at the beginning.
     sent: Option<Arc<Picture>>,
     timers: Timers,
@@ -44,18 +47,31 @@ enum Woken {
 }
 
 impl Feed {
-    /// A reader that has all events up to `since`, or wants none of the old ones.
-    pub(super) fn new(house: Arc<House>, since: Option<u64>, permit: OwnedSemaphorePermit) -> Self {
+    /// A reader that has all events up to `since`, or wants none of the old ones; and all lines about notifications
+    /// up to `told`, or those that were there when the event happened.
+    pub(super) fn new(
+        house: Arc<House>,
+        since: Option<u64>,
+        told: Option<u64>,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
         // Before the status is looked at: what is decided between the two is sent, and is no news twice.
         // A number from before the journal was lost must not hide what comes now.
-        let newest = house.control.events(0).last().map_or(0, |it| it.id);
+        let noted = house.notify.newest();
+        let events = house.control.events(0);
+        let newest = events.last().map_or(0, |it| it.id);
         let timers = Timers {
             pace: Box::pin(sleep(PACE)),
             beat: Box::pin(sleep(BEAT)),
             age: Box::pin(sleep(AGE_MAX)),
         };
         let last = since.map_or(newest, |it| it.min(newest));
-        Self { house, last, sent: None, timers, _permit: permit }
+        let told = told.unwrap_or_else(|| match since {
+            // Lines are numbered by their moments.
+            Some(_) => events.iter().rfind(|it| it.id <= last).map_or(0, |it| it.at.0),
+            None => *noted.borrow(),
+        });
+        Self { house, last, told, noted, sent: None, timers, _permit: permit }
     }
 
     /// Waits for the next thing to send; `None` when the stream ends.
@@ -75,7 +91,13 @@ impl Feed {
                 events.truncate(EVENTS_AT_ONCE);
                 return Some(self.decisions(&events));
             }
-            if status.revision > sent.revision() && self.timers.pace.is_elapsed() {
+            let mut notifications = self.house.notify.notifications(self.told);
+            if !notifications.is_empty() {
+                notifications.truncate(EVENTS_AT_ONCE);
+                return Some(self.notifications(&notifications));
+            }
+            let owed = (status.revision, self.told) > sent.age();
+            if owed && self.timers.pace.is_elapsed() {
                 let now = picture::newest(&self.house).await;
                 let changes = now.changes_since(&sent);
                 self.timers.pace.as_mut().reset(Instant::now() + PACE);
@@ -85,7 +107,7 @@ impl Feed {
                     return Some(event("status", None, &changes));
                 }
             }
-            match self.woken(status.revision, status.revision > sent.revision()).await {
+            match self.woken(status.revision, owed).await {
                 Woken::Changed => {}
                 Woken::Silent => return Some(": beat\n\n".to_owned()),
                 Woken::End => return None,
@@ -114,7 +136,18 @@ impl Feed {
         text
     }
 
-    /// Waits for a status after `revision`; while one is `owed`, no longer than its pace.
+    /// They have no id: what a reader comes back with stays the number of an event.
+    fn notifications(&mut self, notifications: &[NotificationWire]) -> String {
+        let mut text = String::new();
+        for it in notifications {
+            let json = serde_json::to_string(it).expect("wire types have string keys and finite depth");
+            text.push_str(&event("notification", None, &json));
+            self.told = it.id;
+        }
+        text
+    }
+
+    /// Waits for a status after `revision`, or for news of notifications; while one is `owed`, no longer than its pace.
     async fn woken(&mut self, revision: u64, owed: bool) -> Woken {
         let mut shutdown = self.house.shutdown.clone();
         tokio::select! {
@@ -125,6 +158,7 @@ impl Feed {
             it = self.house.control.changed(revision) => {
                 if it.revision > revision { Woken::Changed } else { Woken::End }
             }
+            Ok(()) = self.noted.changed() => Woken::Changed,
             () = &mut self.timers.pace, if owed => Woken::Changed,
             () = &mut self.timers.beat => Woken::Silent,
         }

@@ -15,6 +15,8 @@ use super::super::wire::StatusWire;
 #[derive(Debug, Default)]
 pub(super) struct Picture {
     revision: u64,
+    /// The newest line about notifications.
+    told: u64,
     /// When a configuration was refused last.
     refused: Option<Timestamp>,
     at: String,
@@ -34,14 +36,17 @@ struct Piece {
 pub(super) async fn newest(house: &Arc<House>) -> Arc<Picture> {
     let mut newest = house.streams.newest.lock().await;
     let before = newest.upgrade();
+    let told = *house.notify.newest().borrow();
     let (status, refused) = (house.control.status(), house.reload.last_failure().map(|it| it.at));
-    if let Some(it) = before.as_ref().filter(|it| (it.revision, it.refused) == (status.revision, refused)) {
+    if let Some(it) =
+        before.as_ref().filter(|it| (it.age(), it.refused) == ((status.revision, told), refused))
+    {
         return Arc::clone(it);
     }
     let wire = status_wire(house, &status);
     // Thousands of services take milliseconds, and whoever shares our thread (the controller) should not
     // wait for that.
-    let made = tokio::task::spawn_blocking(move || Picture::of(wire, refused, before.as_deref())).await;
+    let made = tokio::task::spawn_blocking(move || Picture::of(wire, told, refused, before.as_deref())).await;
     // It can only fail when the runtime ends, and then nobody reads any more.
     let made = Arc::new(made.unwrap_or_default());
     *newest = Arc::downgrade(&made);
@@ -49,7 +54,7 @@ pub(super) async fn newest(house: &Arc<House>) -> Arc<Picture> {
 }
 
 impl Picture {
-    fn of(mut wire: StatusWire, refused: Option<Timestamp>, before: Option<&Self>) -> Self {
+    fn of(mut wire: StatusWire, told: u64, refused: Option<Timestamp>, before: Option<&Self>) -> Self {
         let (revision, at) = (wire.revision, std::mem::take(&mut wire.at));
         let services = std::mem::take(&mut wire.services);
         let known = before.map(Self::by_name).unwrap_or_default();
@@ -64,11 +69,12 @@ impl Picture {
             house.remove(it);
         }
         let house = Value::Object(house).to_string();
-        Self { revision, refused, at, house, services }
+        Self { revision, told, refused, at, house, services }
     }
 
-    pub(super) fn revision(&self) -> u64 {
-        self.revision
+    /// The revision, and the newest line about notifications.
+    pub(super) fn age(&self) -> (u64, u64) {
+        (self.revision, self.told)
     }
 
     /// All of it.
@@ -153,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_whole_is_the_status() {
-        let whole = Picture::of(wire(5, |_| {}), None, None).whole();
+        let whole = Picture::of(wire(5, |_| {}), 0, None, None).whole();
         assert_eq!(read(&whole).0, wire(5, |_| {}));
         assert!(!whole.contains('\n') && !whole.contains("removed"), "{whole}");
     }
@@ -162,7 +168,7 @@ mod tests {
     fn only_what_differs_is_said() {
         type Said = Option<(&'static [&'static str], &'static [&'static str])>;
         type Case = (&'static str, fn(&mut StatusWire), Said);
-        let old = Picture::of(wire(5, |_| {}), None, None);
+        let old = Picture::of(wire(5, |_| {}), 0, None, None);
         let cases: [Case; 6] = [
             ("nothing", |_| {}, None),
             ("a weight", |it| it.services[0].weight_percent = 50.0, Some((&["shop"], &[]))),
@@ -172,7 +178,7 @@ mod tests {
             ("another order", |it| it.services.swap(0, 1), None),
         ];
         for (what, change, expected) in cases {
-            let new = Picture::of(wire(6, change), None, Some(&old));
+            let new = Picture::of(wire(6, change), 0, None, Some(&old));
             let said = new.changes_since(&old).map(|it| read(&it)).map(|(wire, names, removed)| {
                 assert_eq!((wire.revision, wire.at.as_str()), (6, "moment 6"));
                 (names, removed)

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::controller::{EvidenceLine, News};
 use crate::model::Tally;
 
+use super::notification::NotificationWire;
 use super::service::{ActorWire, percent};
 
 /// A stretch of the news.
@@ -18,6 +19,12 @@ pub struct EventsPage {
     /// there are no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// With `notified`: what became of notifications since, of any event, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notifications: Vec<NotificationWire>,
+    /// To be sent as `notified` for what becomes of notifications after this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notified: Option<u64>,
 }
 
 /// A stretch of the history of a service.
@@ -55,6 +62,9 @@ pub struct EventWire {
     pub generation: u64,
     /// What was known.
     pub evidence: Option<EvidenceWire>,
+    /// What became of telling others of it, as far as that is known by now; oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notifications: Vec<NotificationWire>,
 }
 
 /// The evidence behind a decision.
@@ -103,6 +113,18 @@ impl From<&News> for EventWire {
             text: it.text.clone(),
             generation: it.generation.0,
             evidence: it.evidence.as_ref().map(EvidenceWire::from),
+            notifications: Vec::new(),
+        }
+    }
+}
+
+impl EventWire {
+    /// Puts with each event what became of telling of it.
+    pub fn join(events: &mut [Self], notifications: Vec<NotificationWire>) {
+        for it in notifications {
+            if let Some(event) = events.iter_mut().find(|event| event.id == it.event) {
+                event.notifications.push(it);
+            }
         }
     }
 }
