@@ -10,6 +10,7 @@ use crate::admin::{Answering, Doorman, LastFailure, Reload, ReloadDone, ReloadFa
 use crate::config::{Addition, Config, ListenerSpec, Loaded, Memory, load};
 use crate::controller::{ConfigureError, Handle};
 use crate::model::{Generation, MacKey};
+use crate::notifier::Told;
 use crate::proxy::{Bound, GivenSocket, Proxy, Sockets};
 use crate::routing::Publisher;
 use crate::runtime::{Clock, ServiceManager, memory_max};
@@ -272,7 +273,7 @@ impl Reloader {
             .map_err(|error| failed(chain(&error)))?;
         self.parts.notifications.apply(&notify, mark);
         let named: Vec<_> = notify.into_iter().map(|it| it.name).collect();
-        self.parts.registry.retain_targets(&named);
+        self.parts.registry.retain_targets(&named, &Told::EVERY.map(Told::as_str));
         inner.logging.apply(logging, &self.parts.proxy);
         inner.traces.apply(trace.as_ref(), &self.parts.proxy, &self.parts.registry);
         self.parts.proxy.set_memory_max(memory);

@@ -222,9 +222,16 @@ impl Registry {
         *locked(&self.facts).notifications.entry((target.clone(), result)).or_default() += n;
     }
 
-    /// Leaves the counts of all other targets out from now on.
-    pub fn retain_targets(&self, targets: &[TargetName]) {
-        locked(&self.facts).notifications.retain(|key, _| targets.contains(&key.0));
+    /// Counts for these targets from now on, and leaves those of all others out. Whatever can become of a notification
+    /// has a count from the beginning: what appears with its first failure, Prometheus has not seen rise.
+    pub fn retain_targets(&self, targets: &[TargetName], results: &[&'static str]) {
+        let counts = &mut locked(&self.facts).notifications;
+        counts.retain(|key, _| targets.contains(&key.0));
+        for target in targets {
+            for result in results {
+                counts.entry((target.clone(), result)).or_default();
+            }
+        }
     }
 
     /// Somebody who followed events was too slow, and so many were left out.

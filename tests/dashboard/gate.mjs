@@ -39,13 +39,13 @@ export class Gate {
     for (const it of Gate.running) await it.stop();
   }
 
-  /// `services` is the YAML below `services:`, `doors` what is added to `admin`.
-  static async start(services, doors = "") {
+  /// `services` is the YAML below `services:`, `doors` what is added to `admin`, `more` what stands below.
+  static async start(services, doors = "", more = "") {
     const it = new Gate();
     it.folder = mkdtempSync(join(tmpdir(), "tidegate-dashboard-"));
     [it.front, it.admin] = await freePorts(2);
     it.file = join(it.folder, "tidegate.yaml");
-    it.doors = doors;
+    Object.assign(it, {doors, more});
     it.url = `http://127.0.0.1:${it.admin}/`;
     it.write(services);
     Gate.running.add(it);
@@ -59,7 +59,7 @@ export class Gate {
 admin: {listen: "127.0.0.1:${this.admin}", socket: ${this.folder}/admin.sock${this.doors}}
 state: ${this.folder}/state
 services:
-${services}`);
+${services}${this.more}`);
   }
 
   edit(old, fresh) {

@@ -1,6 +1,7 @@
 // One release after the other, watched and decided in the page.
 
 import assert from "node:assert/strict";
+import http from "node:http";
 import {after, afterEach, before, test} from "node:test";
 import {giveToken, launch, open, serious} from "./browser.mjs";
 import {Backend, Gate, until} from "./gate.mjs";
@@ -179,6 +180,33 @@ test("a button that is out of date does nothing and says so", async () => {
   assert.equal((await gate.service("shop")).weight_percent, 50, "one promotion, not two");
   await page.keep("service-moved");
   await page.check();
+});
+
+test("who was told of a decision, and who was not", async () => {
+  // Fails twice, and takes everything from then on.
+  let calls = 0;
+  const receiver = http.createServer((request, answer) => request.resume().on("end", () => answer.writeHead(calls++ < 2 ? 503 : 204).end()));
+  await new Promise((listening) => receiver.listen(0, "127.0.0.1", listening));
+  const gone = http.createServer((request, answer) => request.resume().on("end", () => answer.writeHead(404).end()));
+  await new Promise((listening) => gone.listen(0, "127.0.0.1", listening));
+  const hook = (name, it) => `{webhook: "http://127.0.0.1:${it.address().port}/", name: ${name}, local: allow, events: [adopted, paused]}`;
+  const gate = await Gate.start(release("v1"), "", `\nnotify: [${hook("ci", receiver)}, ${hook("ops", gone)}]\n`);
+  const page = await open(browser, `${gate.url}#/service/shop`);
+  const adopted = page.locator(".event", {hasText: "adopted"});
+  await adopted.getByText(/^ci was told of shop v1 adopted \(#1\) after 3 attempts, /).waitFor();
+  assert.match(await adopted.locator(".told .waits").textContent(), /^ci did not take shop v1 adopted \(#1\): answered 503; next attempt /);
+  assert.match(await adopted.locator(".told .out").textContent(), /^ops is not told of .* given up after 1 attempt: answered 404$/);
+  await page.locator("#notices").getByText(/^ops \(http:.*\) was not notified at .*: answered 404; event 1 was given up\.$/).waitFor();
+  gate.edit("live: v1", "live: v2");
+  await until("the release begins", async () => (await gate.service("shop")).state === "CANARY");
+  assert.equal((await gate.cli("pause", "shop")).code, 0);
+  // As it happens, without a reload; what works is said in one word.
+  const paused = page.locator(".event", {hasText: "paused"});
+  await paused.getByText("told: ci", {exact: true}).waitFor();
+  assert.deepEqual(await serious(page), []);
+  await page.keep("notifications", true);
+  await page.check();
+  for (const it of [receiver, gone]) it.close();
 });
 
 test("freeze and unfreeze", async () => {

@@ -126,8 +126,14 @@ test("whatever others write stays text: everything that the wire can carry", asy
   status.freeze = {by: {name: PAYLOADS[0], via: "api"}, reason: PAYLOADS[1], until: null};
   status.refused = {at: status.at, report: PAYLOADS.join("\n")};
   status.source = PAYLOADS[0];
-  const body = `event: snapshot\ndata: ${JSON.stringify(status)}\n\nevent: decision\nid: 99\ndata: ${JSON.stringify({...status.services[1].last, id: 99})}\n\n`;
-  const page = await open(browser, gate.url, {before: (page) => page.route("**/events/stream", (route) => route.fulfill({contentType: "text/event-stream", body}))});
+  const told = PAYLOADS.map((text, at) => `event: notification\ndata: ${JSON.stringify({
+    id: at + 1, at: status.at, target: text, event: at + 1, service: `${text}${at}`, version: text, what: text, result: at % 2 ? text : "failed",
+    attempts: 1, after_seconds: 1, problem: text, next: text, recovered_seconds: null, text,
+  })}\n\n`).join("");
+  status.notify = PAYLOADS.map((text) => ({name: text, kind: text, place: text, waiting: 1, delivered: 0, failed: 1, dropped: 0, next: text, disabled: false,
+    last: {at: status.at, event: 1, problem: text}}));
+  const body = `event: snapshot\ndata: ${JSON.stringify(status)}\n\nevent: decision\nid: 99\ndata: ${JSON.stringify({...status.services[1].last, id: 99})}\n\n${told}`;
+  const page = await open(browser, gate.url, {before: (page) => page.route("**/events/stream*", (route) => route.fulfill({contentType: "text/event-stream", body}))});
   await until("all are listed", async () => (await page.locator("tbody tr a").count()) === PAYLOADS.length);
   const inert = async () => {
     assert.equal(await page.evaluate(() => globalThis.owned), undefined);

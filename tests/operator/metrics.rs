@@ -45,6 +45,7 @@ const PROMISED: &[(&str, &str, &[&str])] = &[
     ("tidegate_config_last_reload_timestamp_seconds", "gauge", &[]),
     ("tidegate_config_generation", "gauge", &[]),
     ("tidegate_admin_requests_total", "counter", &["code"]),
+    ("tidegate_notifications_total", "counter", &["target", "result"]),
     ("tidegate_events_dropped_total", "counter", &[]),
     ("tidegate_log_lines_dropped_total", "counter", &["reason"]),
     ("tidegate_series_dropped_total", "counter", &[]),
@@ -94,12 +95,21 @@ fn seen_in_real_life() -> Shown {
     let (ca, dir) = (Ca::new("ca"), TempDir::new().expect("a directory"));
     let pair = ca.issue(&["shop.test"]).put(dir.path(), "shop");
     let (stable, canary) = (Upstream::answering("one"), Upstream::answering("two"));
+    let receiver = Upstream::answering("taken");
     let mut gate = Setup::to(&stable)
         .version("v2", &[canary.address()])
         .service("hosts: [shop.test]")
         .service("rollout: {steps: [50% for 1h], guard: {errors: [5%, +2pp], p99: [20s, +100%]}}")
         .top(format!("access_log: {{to: {}}}", dir.path().join("access.log").display()))
+        .top(format!("notify: [{{webhook: 'http://{}/', name: ci, local: allow}}]", receiver.address()))
         .start();
+    // What can become of a notification is counted before anything has.
+    for result in ["delivered", "retried", "failed", "dropped"] {
+        assert!(
+            gate.metrics()
+                .contains(&format!("tidegate_notifications_total{{result=\"{result}\",target=\"ci\"}}"))
+        );
+    }
     let (port, ip) = (gate.spare_port(), gate.ip());
     gate.reload(|it| {
         it.add_listener(format!("https: {{port: {port}, bind: {ip}, tls: {{certs: [{pair}]}}}}"))

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -163,6 +164,57 @@ fn it_begins_with_everything_and_goes_on_with_what_changes() {
     gate.write(&(without.join("\n") + "\n"));
     let gone = reader.next_that("status", |it| it.data["removed"] != serde_json::json!([]));
     assert_eq!(gone.data["removed"], serde_json::json!(["other"]));
+}
+
+#[test]
+fn what_becomes_of_notifications_comes_as_it_happens_and_again_for_who_comes_back() {
+    let calls = AtomicUsize::new(0);
+    let receiver = Upstream::start(move |peer| {
+        while peer.request().is_some() {
+            // The first event is taken at once, the second one when it is told again.
+            let status = if calls.fetch_add(1, Ordering::SeqCst) == 1 { "503 Busy" } else { "200 OK" };
+            peer.answer(status, "");
+        }
+    });
+    let (_one, _two, setup) = two_versions();
+    let hook = format!(
+        "{{webhook: 'http://{}/', name: ci, local: allow, events: [frozen, paused]}}",
+        receiver.address()
+    );
+    let mut gate = setup.top(format!("notify: [{hook}]")).start();
+    let mut reader = Reader::open(&gate, STREAM, "");
+    assert_eq!(reader.next().name, "snapshot");
+    assert_eq!(gate.ask("POST", "/api/v1/freeze", "{}").status, 200);
+    let first = reader.next_that("notification", |_| true);
+    assert_eq!(
+        (&first.data["what"], &first.data["result"], first.id),
+        (&"frozen".into(), &"delivered".into(), None)
+    );
+    assert_eq!(gate.ask("POST", "/api/v1/unfreeze", "{}").status, 200);
+    gate.edit(|setup| setup.live("v2"));
+    gate.reaches("CANARY");
+    command(&gate, "pause");
+    let paused = reader.next_that("decision", |it| it.data["what"] == "paused").id.expect("an id");
+    let mut heard = Vec::new();
+    for result in ["retried", "delivered"] {
+        let it = reader.next_that("notification", |_| true);
+        assert_eq!((&it.data["result"], it.data["event"].as_u64()), (&result.into(), Some(paused)));
+        heard.push(it.data);
+    }
+    // The status says so as well, without any decision.
+    let status = reader.next_that("status", |it| it.data["notify"][0]["delivered"] == 2);
+    assert_eq!(status.data["notify"][0]["last"]["problem"], Value::Null);
+    // Whoever comes back with the number of a decision has everything since, and whoever knows more has less.
+    for (query, header, expected) in [
+        ("", format!("Last-Event-ID: {paused}\r\n"), &heard[..]),
+        (&*format!("?notified={}", heard[0]["id"]), String::new(), &heard[1..]),
+        (&*format!("?since={paused}&notified={}", heard[0]["id"]), String::new(), &heard[1..]),
+    ] {
+        let mut again = Reader::open(&gate, &format!("{STREAM}{query}"), &header);
+        for it in expected {
+            assert_eq!(again.next_that("notification", |_| true).data, *it, "{query}");
+        }
+    }
 }
 
 #[test]

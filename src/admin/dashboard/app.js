@@ -26,6 +26,7 @@ class App {
       snapshot: (status) => this.news(this.house.snapshot(status, performance.now()), true),
       status: (status) => this.news(this.house.news(status, performance.now())),
       decision: (event) => this.decided(event),
+      notification: (notification) => this.told(notification),
       health: (health) => this.lineIs(health),
     });
     this.furnish();
@@ -87,6 +88,11 @@ class App {
     this.spoken = (this.spoken ?? []).filter((it) => now - it.at < SPOKEN_MS).slice(-4);
     this.spoken.push({at: now, text: `${inert(event.service, 60)}: ${inert(event.text, 200)}`});
     say(get("spoken"), this.spoken.map((it) => it.text).join(". "));
+    this.soon();
+  }
+
+  told(notification) {
+    if (this.house.told(notification)) this.changed.add(notification.service);
     this.soon();
   }
 
@@ -216,6 +222,10 @@ class App {
     if (status.refused) list.push({key: "refused", tone: "out", picture: "warn", text: `The configuration of ${clock(moment(status.refused.at))} was refused; generation ${status.generation} keeps serving.`, report: status.refused.report});
     if (!status.journal.durable) list.push({key: "journal", tone: "out", picture: "warn", text: `The journal is not durable: ${inert(status.journal.problem)}. Weights do not rise; rollbacks go on.`});
     if (status.phase !== "serving") list.push({key: "phase", tone: "waits", picture: "hold", text: `The server is ${inert(status.phase, 40)}.`});
+    const targets = status.notify ?? [];
+    const unheard = targets.filter((it) => it.last?.problem).map((it) => `${inert(it.name, 100)} (${inert(it.place, 200)}) was not notified at ${clock(moment(it.last.at))}: ${inert(it.last.problem, 400)}; ${thenOf(it)}.`);
+    if (unheard.length === 1) list.push({key: "notify", tone: "waits", picture: "warn", text: unheard[0]});
+    if (unheard.length > 1) list.push({key: "notify", tone: "waits", picture: "warn", text: `${unheard.length} of ${targets.length} targets are not notified.`, report: unheard.join("\n")});
     keyed(get("notices"), list, (it) => it.key, (it) => {
       const [text, report] = [h("bdi"), h("pre", {tabindex: "0"})];
       const behind = h("details.behind", {}, h("summary", {}, "What is wrong with it"), report);
@@ -319,6 +329,11 @@ class App {
   }
 }
 
+/// What comes of a target that took nothing.
+const thenOf = (it) => {
+  if (it.disabled) return "it is not called any more until the file is loaded again";
+  return it.next ? `${grouped(it.waiting)} waiting, next attempt ${clock(moment(it.next))}` : `event ${it.last.event} was given up`;
+};
 const ICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="FILL"/><path d="SIGN" fill="none" stroke="#fff" stroke-width="4" stroke-linecap="round" stroke-linejoin="round"/></svg>`;
 const ICON_FILL = {out: "#c62a3a", waits: "#7551d6", trial: "#9a6700", live: "#1f6feb", stale: "#6b7480"};
 const ICON_SIGN = {out: "M16 7v11M16 24v.1", waits: "M12 9v14M20 9v14", trial: "M6 22h5c6 0 5-12 11-12h4", live: "M8 17l6 6 11-13", stale: "M9 9l14 14M23 9 9 23"};

@@ -6,12 +6,13 @@
 import {token} from "./token.js";
 
 /// Reads `api/v1/events/stream` for as long as the page is open. `on.snapshot`, `on.status` and `on.decision`
-/// get what was sent, `on.health` how the line is: `live`, `lost` (and why), or `closed` to those without a token.
+/// get what was sent, as does `on.notification`; `on.health` says how the line is: `live`, `lost` (and why), or `closed` to those without a token.
 export class Feed {
   constructor(on) {
     this.on = on;
     this.heardAt = 0;
     this.newest = null;
+    this.told = null;
     this.attempt = 0;
     this.health = {word: "connecting", why: ""};
     // Silence is noticed by the clock and not by a timer of its own, because browsers slow timers down.
@@ -54,7 +55,7 @@ export class Feed {
     try {
       const headers = {accept: "text/event-stream", ...token.header()};
       if (this.newest != null) headers["last-event-id"] = this.newest;
-      const answer = await fetch("api/v1/events/stream", {headers, cache: "no-store", signal: abort.signal});
+      const answer = await fetch(`api/v1/events/stream${this.told == null ? "" : `?notified=${this.told}`}`, {headers, cache: "no-store", signal: abort.signal});
       clearTimeout(patience);
       if (answer.status === 401 || answer.status === 403) return CLOSED;
       if (!answer.ok) return `the server answers ${answer.status}`;
@@ -75,9 +76,11 @@ export class Feed {
 
   hear({name, id, data}) {
     if (id) this.newest = id;
-    const known = {snapshot: this.on.snapshot, status: this.on.status, decision: this.on.decision}[name];
+    const known = {snapshot: this.on.snapshot, status: this.on.status, decision: this.on.decision, notification: this.on.notification}[name];
     if (!known) return;
-    known(JSON.parse(data));
+    const said = JSON.parse(data);
+    if (name === "notification") this.told = said.id;
+    known(said);
     if (name === "snapshot") {
       this.attempt = 0;
       this.become("live", "");

@@ -105,9 +105,22 @@ export class Service {
   /// A decision, however it was learned; newest first, each once.
   decided(event) {
     const at = this.events.findIndex((it) => it.id <= event.id);
-    if (at >= 0 && this.events[at].id === event.id) return false;
+    if (at >= 0 && this.events[at].id === event.id) {
+      for (const it of event.notifications ?? []) this.told(it);
+      return false;
+    }
     this.events.splice(at < 0 ? this.events.length : at, 0, event);
     if (this.events.length > EVENTS_MAX) this.events.pop();
+    return true;
+  }
+
+  /// What became of telling others of a decision, each once. A decision that is fetched later brings its own.
+  told(notification) {
+    const event = this.events.find((it) => it.id === notification.event);
+    if (!event) return false;
+    const known = (event.notifications ??= []);
+    if (known.some((it) => it.id === notification.id)) return false;
+    known.push(notification);
     return true;
   }
 
@@ -203,6 +216,10 @@ export class House {
 
   decided(event) {
     return this.services.get(event.service)?.decided(event) ?? false;
+  }
+
+  told(notification) {
+    return this.services.get(notification.service)?.told(notification) ?? false;
   }
 
   /// The rest of a soak or a watch. It goes on for a while between two messages, and stands still with them.

@@ -359,7 +359,20 @@ class EventItem {
       ? h("details.behind", {}, h("summary", {}, "Evidence"), h("ul", {}, ...evidenceLines(event.evidence).map((it) => h("li", {}, it)))) : null;
     this.node = h("li.event", {}, h("time", {datetime: event.at, title: `${event.at}, here ${new Date(this.at).toLocaleString()}`}, clock(this.at), this.ago),
       h("div.happened", {}, h("p", {}, h(`span.what.${tone}`, {}, inert(whatOf(event), 40)), " ", h("b", {}, h("bdi", {}, inert(event.version, 300))), moved,
-        h("span.by", {}, ", by ", h("bdi", {}, inert(actorOf(event), 200)))), h("p.text", {}, h("bdi", {}, inert(event.text))), evidence));
+        h("span.by", {}, ", by ", h("bdi", {}, inert(actorOf(event), 200)))), h("p.text", {}, h("bdi", {}, inert(event.text))), (this.told = h("ul.told")), evidence));
+    this.count = 0;
+  }
+
+  /// What became of telling others of it: whoever was told at once is named, and everything else is said.
+  update(event) {
+    const all = event.notifications ?? [];
+    if (all.length === this.count) return;
+    this.count = all.length;
+    const plain = (it) => it.result === "delivered" && it.attempts <= 1 && it.recovered_seconds == null;
+    const at_once = all.filter(plain).map((it) => inert(it.target, 100));
+    const lines = all.filter((it) => !plain(it)).map((it) => h(`li.${TOLD[it.result] ?? "plain"}`, {}, h("bdi", {}, `${inert(it.target, 100)} ${inert(it.text, 600)}`)));
+    if (at_once.length) lines.unshift(h("li", {}, h("bdi", {}, `told: ${at_once.join(", ")}`)));
+    this.told.replaceChildren(...lines);
   }
 
   tick(now) {
@@ -367,6 +380,7 @@ class EventItem {
   }
 }
 
+const TOLD = {retried: "waits", failed: "out", dropped: "out", delivered: "plain"};
 const LANE_ORDER = ["stable", "canary", "withdrawn", "split", "previous", "idle"];
 const HEALTH = ["up", "warming", "waiting", "ejected", "down"];
 const WINDOWS = [["Release", 0], ["5 min", 300_000], ["1 h", 3_600_000], ["24 h", 86_400_000]];
