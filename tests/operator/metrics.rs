@@ -107,7 +107,7 @@ fn seen_in_real_life() -> Shown {
     for result in ["delivered", "retried", "failed", "dropped"] {
         assert!(
             gate.metrics()
-                .contains(&format!("tidegate_notifications_total{{result=\"{result}\",target=\"ci\"}}"))
+                .contains(&format!("tidegate_notifications_total{{target=\"ci\",result=\"{result}\"}}"))
         );
     }
     let (port, ip) = (gate.spare_port(), gate.ip());
