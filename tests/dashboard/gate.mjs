@@ -10,14 +10,15 @@ import {join, resolve} from "node:path";
 
 const PROGRAM = resolve(process.env.TIDEGATE ?? "target/release/tidegate");
 
-/// A version of a service: answers after `ms`, and fails as often as `failing` says, from 0 to 1.
+/// A version of a service: answers after `ms`, and fails as often as `failing` says, from 0 to 1, with `reason` in
+/// its first line. `body` is all it says.
 export class Backend {
-  static async start(failing = 0, ms = 1, reason = "No") {
+  static async start(failing = 0, ms = 1, reason = "No", body = "an answer") {
     const it = new Backend();
     Object.assign(it, {failing, ms, healthy: true});
     it.server = http.createServer((request, answer) => {
       const bad = request.url === "/healthz" ? !it.healthy : Math.random() < it.failing;
-      setTimeout(() => answer.writeHead(bad ? 500 : 200, bad ? reason : "OK").end("an answer"), it.ms);
+      setTimeout(() => answer.writeHead(bad ? 500 : 200, bad ? reason : "OK").end(body), it.ms);
     });
     it.server.listen(0, "127.0.0.1");
     await once(it.server, "listening");
@@ -60,6 +61,11 @@ admin: {listen: "127.0.0.1:${this.admin}", socket: ${this.folder}/admin.sock${th
 state: ${this.folder}/state
 services:
 ${services}${this.more}`);
+  }
+
+  /// The whole file, as somebody else wrote it.
+  writeAll(text) {
+    writeFileSync(this.file, text);
   }
 
   edit(old, fresh) {

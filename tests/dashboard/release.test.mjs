@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import http from "node:http";
 import {after, afterEach, before, test} from "node:test";
-import {giveToken, launch, open, serious} from "./browser.mjs";
+import {giveToken, ground, launch, open, serious} from "./browser.mjs";
 import {Backend, Gate, until} from "./gate.mjs";
 
 let [browser, one, two, broken] = [];
@@ -64,11 +64,14 @@ test("a release can be watched, with its evidence", async () => {
   await page.locator(".events").getByText("began").waitFor();
   assert.deepEqual(await serious(page), []);
   await page.keep("service", true);
+  const light = await ground(page);
+  assert.equal(page.streams.asked, 1, "the page lives by one stream");
   await page.check();
 
   const dark = await open(browser, `${gate.url}#/service/shop`, {colorScheme: "dark"});
   await button(dark, "Roll back to v1").waitFor();
   await until("charts are drawn", async () => (await dark.locator("path.area").count()) >= 2);
+  assert.notEqual(await ground(dark), light);
   assert.deepEqual(await serious(dark), []);
   await dark.keep("service-dark", true);
   await dark.check();
@@ -77,15 +80,20 @@ test("a release can be watched, with its evidence", async () => {
 test("the token is asked for when it is needed, and kept out of sight", async () => {
   const [gate, page] = await canary();
   await button(page, "Pause").click();
-  await page.getByRole("dialog", {name: "A token is needed"}).getByRole("button", {name: "Cancel"}).click();
+  const asked = page.getByRole("dialog", {name: "A token is needed"});
+  await asked.waitFor();
+  assert.deepEqual(await serious(page), []);
+  await asked.getByRole("button", {name: "Cancel"}).click();
   await page.getByText("Nothing was changed: it needs a token.").waitFor();
   assert.equal((await gate.service("shop")).state, "CANARY");
   await button(page, "Pause").click();
   await giveToken(page, "a-wrong-token-of-some-length-0000");
   await page.getByText("That token was not accepted.").waitFor();
+  assert.deepEqual(await serious(page), []);
   await giveToken(page, gate.token);
   await until("it is paused", async () => (await gate.service("shop")).state === "PAUSED");
   await page.getByText("PAUSED", {exact: true}).waitFor();
+  assert.deepEqual(await serious(page), []);
   // Neither in the address, nor in a store that lasts.
   const stored = await page.evaluate(() => JSON.stringify([location.href, {...localStorage}, {...sessionStorage}, document.cookie]));
   assert.ok(!stored.includes(gate.token), stored);
@@ -94,9 +102,43 @@ test("the token is asked for when it is needed, and kept out of sight", async ()
   await until("it goes on", async () => (await gate.service("shop")).state === "CANARY");
   await button(page, "Forget token").click();
   await button(page, "Pause").click();
-  await page.getByRole("dialog", {name: "A token is needed"}).waitFor();
+  await asked.waitFor();
   await page.keyboard.press("Escape");
   assert.equal((await gate.service("shop")).state, "CANARY");
+  await page.check();
+});
+
+test("a token is kept for the tab when somebody says so, and forgotten with it", async () => {
+  const [gate, page] = await canary();
+  const asked = page.getByRole("dialog", {name: "A token is needed"});
+  const stored = () => page.evaluate(() => [{...sessionStorage}, {...localStorage}, document.cookie, location.href].map((it) => JSON.stringify(it)));
+  await button(page, "Pause").click();
+  await asked.getByLabel("Keep it until this tab is closed").check();
+  await giveToken(page, gate.token);
+  await until("it is paused", async () => (await gate.service("shop")).state === "PAUSED");
+  const [tab, ...lasting] = await stored();
+  assert.ok(tab.includes(gate.token));
+  assert.ok(!lasting.join().includes(gate.token), lasting.join());
+  await page.reload();
+  await button(page, "Resume").click();
+  await until("it goes on, and nobody was asked", async () => (await gate.service("shop")).state === "CANARY");
+  assert.equal(await asked.count(), 0);
+  // Another tab knows nothing of it.
+  const other = await page.context().newPage();
+  await other.goto(page.url());
+  await button(other, "Roll back to v1").waitFor();
+  assert.equal(await other.evaluate(() => sessionStorage.length), 0);
+  assert.equal(await button(other, "Forget token").isVisible(), false);
+  await other.close();
+  await button(page, "Forget token").click();
+  assert.equal((await stored())[0], "{}");
+  await page.reload();
+  await button(page, "Pause").click();
+  await asked.waitFor();
+  // What is given without the tick is for this page alone, and takes the place of what was kept.
+  await giveToken(page, gate.token);
+  await until("it is paused again", async () => (await gate.service("shop")).state === "PAUSED");
+  assert.equal((await stored())[0], "{}");
   await page.check();
 });
 
@@ -107,6 +149,7 @@ test("promote by a step, then fully, by its name", async () => {
   await button(page, "Promote to 50%").click();
   const dialog = page.getByRole("dialog");
   assert.match(await dialog.textContent(), /v2 goes from 10% to 50%/);
+  assert.deepEqual(await serious(page), []);
   await dialog.getByRole("button", {name: "Promote to 50%"}).click();
   await giveToken(page, gate.token);
   await until("it has 50%", async () => (await gate.service("shop")).weight_percent === 50);
@@ -121,10 +164,12 @@ test("promote by a step, then fully, by its name", async () => {
   assert.equal(await go.isDisabled(), true);
   await dialog.getByRole("textbox").fill("shap");
   assert.equal(await go.isDisabled(), true);
+  assert.deepEqual(await serious(page), []);
   await dialog.getByRole("textbox").fill("shop");
   await go.click();
   await until("it is watched", async () => (await gate.service("shop")).state === "WATCHING");
   await page.getByText("WATCHING", {exact: true}).waitFor();
+  assert.deepEqual(await serious(page), []);
   await page.keep("service-watching", true);
   await page.check();
 });
@@ -140,6 +185,7 @@ test("rolling back is one click", async () => {
   await until("the page says so", async () => /v2 is out, v1 has all traffic/.test(await sentence(page)));
   await page.locator("section", {hasText: "Quarantine"}).getByText("v2").first().waitFor();
   await page.getByText("The file says v2, v1 is stable: v2 was rolled back and is in quarantine.").waitFor();
+  assert.deepEqual(await serious(page), []);
   await page.keep("service-rolled-back", true);
   await button(page, "Retry v2").click();
   await until("it is tried again", async () => (await gate.service("shop")).state === "CANARY");
@@ -159,6 +205,56 @@ test("a canary that fails goes by itself, and the page tells why", async () => {
   await decision.getByText("Evidence").click();
   assert.match(await decision.textContent(), /canary: \d+ of \d+ bad/);
   assert.match(await page.locator("#spoken").textContent(), /shop: v3 is out/);
+  await page.check();
+});
+
+test("a person is asked, and says yes", async () => {
+  const gate = await Gate.start(release("v1", "[{weight: 10%, for: 100ms, requests: 1, until: approved}, 50% for 1h]"));
+  gate.users(100);
+  gate.edit("live: v1", "live: v2");
+  for (const colorScheme of ["dark", "light"]) {
+    const page = await open(browser, `${gate.url}#/service/shop`, {colorScheme});
+    await page.getByText("APPROVAL", {exact: true}).waitFor();
+    await button(page, "Approve").click();
+    const dialog = page.getByRole("dialog");
+    assert.match(await dialog.textContent(), /Say yes to v2\?/);
+    assert.deepEqual(await serious(page), [], colorScheme);
+    await page.keep(`service-approval-${colorScheme}`, true);
+    if (colorScheme === "light") {
+      await dialog.getByRole("button", {name: "Approve"}).click();
+      await giveToken(page, gate.token);
+      await until("it has 50%", async () => (await gate.service("shop")).weight_percent === 50);
+      await button(page, "Promote to 100%").waitFor();
+    }
+    await page.check();
+  }
+});
+
+test("what was deployed past the file is said to have drifted", async () => {
+  const gate = await Gate.start(release("v1", "[]").replace("watch: 1h", "watch: 200ms"));
+  gate.users(100);
+  const page = await open(browser, `${gate.url}#/service/shop`);
+  await until("v1 is live", async () => (await sentence(page)) === "v1 has all traffic.");
+  assert.equal(await page.locator(".chip").count(), 0);
+  const done = await gate.cli("deploy", "shop", `v9=${two.url}`, "--wait", "--timeout", "60s");
+  assert.equal(done.code, 0, done.err);
+  const chip = page.locator("tide-service .chip", {hasText: "drifted"});
+  await chip.waitFor();
+  const lines = page.locator("tide-service .notice li");
+  await until("both lines are there", async () => (await lines.count()) === 2);
+  const said = (await lines.allTextContents()).sort();
+  assert.match(said[0], /^live: v1 in the file, v9 since \d\d:\d\d:\d\dZ by .+ \(cli\)$/);
+  assert.match(said[1], new RegExp(`^versions\\.v9: not in the file, ${two.url} since \\d\\d:\\d\\d:\\d\\dZ by .+ \\(cli\\)$`));
+  await page.getByText("The file says v1, v9 is stable: not in sync.").waitFor();
+  assert.deepEqual(await serious(page), []);
+  await page.keep("service-drifted", true);
+  await page.getByRole("link", {name: "All services"}).click();
+  await page.getByRole("row", {name: "shop"}).locator(".chip", {hasText: "drifted"}).waitFor();
+  // The file takes over what runs: nothing has drifted, and nothing is released anew.
+  const exported = await gate.cli("export", "--effective");
+  assert.equal(exported.code, 0, exported.err);
+  gate.writeAll(exported.out);
+  await until("nothing has drifted", async () => (await page.locator(".chip", {hasText: "drifted"}).count()) === 0);
   await page.check();
 });
 
@@ -212,6 +308,8 @@ test("who was told of a decision, and who was not", async () => {
 test("freeze and unfreeze", async () => {
   const [gate, page] = await canary();
   await button(page, "Freeze").click();
+  await page.getByRole("dialog", {name: "Freeze all releases?"}).waitFor();
+  assert.deepEqual(await serious(page), []);
   await page.getByLabel("Reason, if there is one").fill("the big sale");
   await page.getByRole("dialog").getByRole("button", {name: "Freeze"}).click();
   await giveToken(page, gate.token);
@@ -221,6 +319,7 @@ test("freeze and unfreeze", async () => {
   await page.getByRole("dialog").getByRole("button", {name: "Promote to 50%"}).click();
   const insist = page.getByRole("dialog", {name: "Go on all the same?"});
   assert.equal(await insist.getByRole("button", {name: "Go on all the same"}).isDisabled(), true);
+  assert.deepEqual(await serious(page), []);
   await insist.getByRole("button", {name: "Cancel"}).click();
   assert.equal((await gate.service("shop")).weight_percent, 10);
   await button(page, "Unfreeze").click();
@@ -249,6 +348,7 @@ test("everything by keyboard", async () => {
   assert.equal((await gate.service("shop")).state, "CANARY");
   await page.keyboard.press("?");
   await page.getByRole("dialog", {name: "Keys"}).waitFor();
+  assert.deepEqual(await serious(page), []);
   await page.keyboard.press("Escape");
   await page.keyboard.press("Escape");
   await until("back at the table, where one was", () => page.evaluate(() => document.activeElement.textContent === "shop" && location.hash === "#/"));

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import {after, afterEach, before, test} from "node:test";
-import {launch, open, serious} from "./browser.mjs";
+import {ground, launch, open, serious} from "./browser.mjs";
 import {Backend, Gate, until} from "./gate.mjs";
 
 let [browser, good, bad] = [];
@@ -17,6 +17,7 @@ after(async () => {
   bad.stop();
 });
 
+const beat = (page) => page.evaluate(() => getComputedStyle(document.querySelector("#live .dot")).animationName);
 const names = (page) => page.locator("tbody tr:not([hidden]) a").allTextContents();
 
 test("problems come first, and everything has a word", async () => {
@@ -47,13 +48,43 @@ test("problems come first, and everything has a word", async () => {
   await page.getByRole("searchbox").fill("");
   assert.deepEqual(await serious(page), []);
   await page.keep("table");
+  const light = await ground(page);
   await page.check();
 
   const dark = await open(browser, gate.url, {colorScheme: "dark"});
   await dark.getByText("ROLLED BACK").waitFor();
+  assert.notEqual(await ground(dark), light);
   assert.deepEqual(await serious(dark), []);
   await dark.keep("table-dark");
   await dark.check();
+});
+
+test("colours follow the system until somebody chooses", async () => {
+  const gate = await Gate.start(`
+  shop: {live: v1, versions: {v1: "${good.url}"}}
+`);
+  const page = await open(browser, gate.url);
+  const row = page.getByRole("row", {name: "shop"});
+  await row.waitFor();
+  const light = await ground(page);
+  await page.emulateMedia({colorScheme: "dark"});
+  const dark = await ground(page);
+  assert.notEqual(dark, light);
+  const press = async (said, colour) => {
+    await page.getByRole("button", {name: "Colours"}).click();
+    await page.getByText(said, {exact: true}).last().waitFor();
+    assert.equal(await ground(page), colour, said);
+    // What was chosen lasts, and is there before anything is drawn.
+    await page.reload();
+    await row.waitFor();
+    assert.equal(await ground(page), colour, `${said} After a reload.`);
+    assert.deepEqual(await serious(page), []);
+  };
+  await press("Colours are light.", light);
+  await page.emulateMedia({colorScheme: "light"});
+  await press("Colours are dark.", dark);
+  await press("Colours follow the system.", light);
+  await page.check();
 });
 
 test("a thousand pixels fewer: one column, nothing cut off", async () => {
@@ -69,13 +100,16 @@ test("a thousand pixels fewer: one column, nothing cut off", async () => {
     await until("nothing is wider than the screen", () => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
     assert.deepEqual(await serious(page), []);
     await page.keep(hash === "#/" ? "table-400" : "service-400", true);
+    // What beats here stands still below, where somebody asks for it.
+    assert.equal(await beat(page), "beat");
     await page.check();
   }
   // 200 % zoom of a common screen is the same as half of its pixels.
   const page = await open(browser, `${gate.url}#/service/shop`, {viewport: {width: 640, height: 400}, deviceScaleFactor: 2, reducedMotion: "reduce"});
   await page.getByRole("button", {name: "Roll back to v1"}).waitFor();
   assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
-  assert.equal(await page.evaluate(() => getComputedStyle(document.querySelector("#live .dot")).animationName), "none");
+  assert.equal(await page.locator("#live-word").textContent(), "live");
+  assert.equal(await beat(page), "none");
   await page.check();
 });
 
@@ -117,5 +151,65 @@ test("five hundred services", async () => {
   await page.getByRole("searchbox").fill("service-499");
   await until("the search answers", async () => (await names(page)).length === 1);
   await page.keep("table-500");
+  await page.check();
+});
+
+test("ten thousand endpoints, a hundred updates a second", async () => {
+  const endpoints = Array.from({length: 10_000}, (_, at) => `"http://127.1.${at >> 8}.${at & 255}:9"`);
+  const gate = await Gate.start(`
+  shop: {live: v1, versions: {v1: {endpoints: [${endpoints}]}}}
+`);
+  let devtools;
+  const page = await open(browser, `${gate.url}#/service/shop`, {before: async (page) => {
+    devtools = await page.context().newCDPSession(page);
+    await devtools.send("Performance.enable", {timeDomain: "threadTicks"});
+  }});
+  const metrics = async () => Object.fromEntries((await devtools.send("Performance.getMetrics")).metrics.map((it) => [it.name, it.value]));
+  const rows = page.locator("table.endpoints tbody tr");
+  await until("the snapshot is drawn", async () => (await page.locator(".lane.stable dl").textContent()).includes("10000/10000 up"));
+  assert.equal(await rows.count(), 200, "as many as anybody reads");
+  // Three seconds of them, as they come: many for each picture that the browser draws. Each takes another endpoint
+  // down, and brings the one of fifty updates ago up again.
+  const [updates, together] = [300, 10];
+  const before = await metrics();
+  const drawn = await page.evaluate(async ([updates, together]) => {
+    const app = globalThis.tidegate;
+    const status = await (await fetch("api/v1/status")).json();
+    const [lane] = status.services[0].lanes;
+    const {draw} = app.detail;
+    let [draws, frames] = [0, 0];
+    app.detail.draw = function (at) {
+      draws++;
+      return draw.call(this, at);
+    };
+    for (let update = 0; update < updates; update++) {
+      status.at = new Date(Date.parse(status.at) + 10).toISOString();
+      lane.seen = {requests: 1000 + update, bad: 0};
+      lane.endpoints[(update * 7919) % 10_000].state = "down";
+      if (update >= 50) lane.endpoints[((update - 50) * 7919) % 10_000].state = "up";
+      app.news(app.house.news(status, performance.now()));
+      if (update % together === together - 1) {
+        frames++;
+        await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+      }
+    }
+    app.detail.draw = draw;
+    return {draws, frames};
+  }, [updates, together]);
+  const after = await metrics();
+  console.log(`10,000 endpoints: ${(((after.TaskDuration - before.TaskDuration) * 1000) / updates).toFixed(1)} ms for an update, ` +
+    `${drawn.draws} drawings of ${updates} updates, ${after.Nodes} nodes, ${(after.JSHeapUsedSize / 1e6).toFixed(0)} MB of heap`);
+  // A drawing for each of the browser's, and those of the clock and of the real stream; not one for each update.
+  assert.ok(drawn.draws >= drawn.frames, `${drawn.draws} drawings`);
+  assert.ok(drawn.draws < updates / 2, `${drawn.draws} drawings of ${updates} updates`);
+  assert.equal(await rows.count(), 200);
+  assert.equal(await rows.locator(".health.out").count(), 50, "those that are down come first");
+  const nodes = await page.evaluate(() => document.querySelectorAll("*").length);
+  assert.ok(nodes < 5000, `${nodes} elements`);
+  // Whoever presses something is heard.
+  await page.getByRole("button", {name: "5 min"}).click();
+  assert.equal(await page.getByRole("button", {name: "5 min"}).getAttribute("aria-pressed"), "true");
+  await page.getByRole("link", {name: "All services"}).click();
+  await page.getByRole("row", {name: "shop"}).getByText(/\/10000 up|LIVE/).first().waitFor();
   await page.check();
 });

@@ -89,14 +89,30 @@ const PAYLOADS = [
 ];
 
 test("whatever others write stays text: through the real server", async () => {
-  // The reason line of a response, a name of a person's reason, and a broken file are what gets that far.
+  // The reason of a person, a broken file and what a check answers are what gets that far. Of a health check only
+  // the number of its status does: neither its reason line nor its body.
+  const payload = `<img src=x onerror="globalThis.owned=1"> \u202egnp.exe`;
+  const hostile = await Backend.start(1, 1, PAYLOADS[0], `</script><script>globalThis.owned=1</script>${payload}`);
+  hostile.healthy = false;
   const gate = await Gate.start(`
-  shop: {live: v1, versions: {v1: {endpoints: ["${good.url}"], health: {path: /healthz, every: 1s, timeout: 500ms}}, v2: "${good.url}"}, rollout: {steps: [10% for 1h]}}
+  shop: {live: v1, versions: {v1: {endpoints: ["${good.url}", "${hostile.url}"], health: {path: /healthz, every: 1s, timeout: 500ms}}, v2: "${good.url}"}, rollout: {steps: [10% for 1h]}}
+  test: {hosts: [t.test], live: w1, versions: {w1: "${good.url}", w2: "${good.url}"}, rollout: {verify: {url: "${hostile.url}/check", timeout: 1s}}}
 `);
   gate.edit("live: v1", "live: v2");
+  gate.edit("live: w1", "live: w2");
   await until("the release begins", async () => (await gate.service("shop")).state === "CANARY");
-  const page = await open(browser, `${gate.url}#/service/shop`);
-  const payload = `<img src=x onerror="globalThis.owned=1"> \u202egnp.exe`;
+  const page = await open(browser, `${gate.url}#/service/test`);
+  await page.getByText("ROLLED BACK", {exact: true}).waitFor();
+  const told = page.locator(".event", {hasText: "</script><script>globalThis.owned=1</script>"}).first();
+  await told.waitFor();
+  assert.match(await told.textContent(), /<img src=x onerror="globalThis.owned=1"> ‹U\+202E›gnp\.exe/);
+  assert.equal(await page.evaluate(() => globalThis.owned), undefined);
+  assert.equal(await page.locator("main img, main script").count(), 0);
+  await page.keep("hostile-check", true);
+  await page.evaluate(() => (location.hash = "#/service/shop"));
+  const endpoint = page.locator("table.endpoints tr", {hasText: hostile.url});
+  await until("the endpoint is down", async () => /down.*500/.test(await endpoint.textContent()));
+  assert.doesNotMatch(await page.locator("main").textContent(), /onerror|<script/);
   assert.equal((await gate.cli("pause", "shop", "--reason", payload)).code, 0);
   await until("the reason is shown as text", async () => (await page.locator("p.sentence").textContent()).includes(`<img src=x onerror="globalThis.owned=1"> ‹U+202E›gnp.exe`));
   gate.edit("steps: [10% for 1h]", `steps: "<svg onload=globalThis.owned=1>"`);
@@ -107,12 +123,15 @@ test("whatever others write stays text: through the real server", async () => {
   assert.equal(await page.locator("main img, #notices img, main script").count(), 0);
   await page.keep("hostile-real", true);
   await page.check();
+  hostile.stop();
 });
 
 test("whatever others write stays text: everything that the wire can carry", async () => {
   const gate = await Gate.start(service("v1"));
   const status = await (await fetch(`${gate.url}api/v1/status`)).json();
   const plain = status.services[0];
+  const by = (text) => ({name: text, via: text});
+  const evidence = {canary: {requests: 9, bad: 1}, stable: {requests: 1e15, bad: 0}, difference: 0.1, low: -1e9, high: 1e9, limit: 0.01};
   status.services = PAYLOADS.map((text, at) => ({
     ...plain, name: `${text}${at}`, state: at % 2 ? "CANARY" : text, why: text, stable: text, canary: `${text}c`, wanted: text, in_sync: false, weight_percent: 10,
     held: text, step: {number: 1, of: 2}, left_seconds: 60,
@@ -121,10 +140,12 @@ test("whatever others write stays text: everything that the wire can carry", asy
     guards: [{name: text, canary: {requests: 9, bad: 1}, stable: {requests: 9, bad: 1}, difference: 0.1, interval: [0, 0.2], canary_interval: [0, 1], limit: 0.01, evidence: 0.3, text}],
     steps: [{weight_percent: 10, soak_seconds: 60, requests: 5, done: false, now: true}],
     quarantined: [{version: text, at: text, why: text}],
-    last: {id: at + 1, at: status.at, service: `${text}${at}`, what: text, by: {name: text, via: text}, version: text, from_percent: 0, to_percent: 10, text, generation: 1, evidence: null},
+    last: {id: at + 1, at: status.at, service: `${text}${at}`, what: text, by: by(text), version: text, from_percent: 0, to_percent: 10, text, generation: 1, evidence},
+    drift: ["a", "b"].map((field) => ({field: `${field}${text}`, file: field === "a" ? text : null, running: text, by: by(text), since: text})),
   }));
   status.freeze = {by: {name: PAYLOADS[0], via: "api"}, reason: PAYLOADS[1], until: null};
   status.refused = {at: status.at, report: PAYLOADS.join("\n")};
+  status.journal = {...status.journal, durable: false, problem: PAYLOADS.join(" ")};
   status.source = PAYLOADS[0];
   const told = PAYLOADS.map((text, at) => `event: notification\ndata: ${JSON.stringify({
     id: at + 1, at: status.at, target: text, event: at + 1, service: `${text}${at}`, version: text, what: text, result: at % 2 ? text : "failed",
@@ -133,7 +154,15 @@ test("whatever others write stays text: everything that the wire can carry", asy
   status.notify = PAYLOADS.map((text) => ({name: text, kind: text, place: text, waiting: 1, delivered: 0, failed: 1, dropped: 0, next: text, disabled: false,
     last: {at: status.at, event: 1, problem: text}}));
   const body = `event: snapshot\ndata: ${JSON.stringify(status)}\n\nevent: decision\nid: 99\ndata: ${JSON.stringify({...status.services[1].last, id: 99})}\n\n${told}`;
-  const page = await open(browser, gate.url, {before: (page) => page.route("**/events/stream*", (route) => route.fulfill({contentType: "text/event-stream", body}))});
+  const page = await open(browser, gate.url, {before: async (page) => {
+    await page.route("**/events/stream*", (route) => route.fulfill({contentType: "text/event-stream", body}));
+    // Older decisions, of each service.
+    await page.route("**/history?**", (route) => {
+      const service = decodeURIComponent(new URL(route.request().url()).pathname.split("/").at(-2));
+      const {last} = status.services.find((it) => it.name === service);
+      route.fulfill({json: {events: [last, {...last, id: 1000, by: by(`old ${last.text}`)}], next: null}});
+    });
+  }});
   await until("all are listed", async () => (await page.locator("tbody tr a").count()) === PAYLOADS.length);
   const inert = async () => {
     assert.equal(await page.evaluate(() => globalThis.owned), undefined);
@@ -143,11 +172,17 @@ test("whatever others write stays text: everything that the wire can carry", asy
     assert.equal(await page.evaluate(() => /[\u200b\u202a-\u202e\u2066-\u2069\ufeff]/.test(document.body.innerText)), false);
   };
   await inert();
+  assert.match(await page.locator("#notices").textContent(), /The journal is not durable: <img src=x/);
+  assert.equal(await page.locator(".chip", {hasText: "drifted"}).count(), PAYLOADS.length);
   await page.keep("hostile-table");
   for (const at of PAYLOADS.keys()) {
     await page.evaluate((hash) => (location.hash = hash), `#/service/${encodeURIComponent(`${PAYLOADS[at]}${at}`)}`);
     await page.locator("tide-service h1").waitFor();
     await until("it is drawn", async () => (await page.locator(".guards h3").count()) === 1);
+    await until("older decisions are drawn", async () => (await page.locator(".event").count()) >= 2);
+    assert.equal(await page.locator("tide-service .notice li").count(), 2, "both fields that drifted");
+    await page.locator(".event details").evaluateAll((all) => all.forEach((it) => (it.open = true)));
+    assert.match(await page.locator(".event").first().textContent(), /canary: 1 of 9 bad/);
     await inert();
     if (at === 0 || at === 7) await page.keep(`hostile-service-${at}`, true);
   }
