@@ -686,7 +686,9 @@ fn a_server_that_warms_up_gets_its_own_users_back() {
         .workers(2)
         .service("balance: {hash: {by: header, name: X-User}}")
         .version_as("v1", checked(&[a, b, c], HEALTHZ));
-    let before = homes(&setup.clone().start());
+    let plain = setup.clone().start();
+    becomes(&plain, "v1", &["up"; 3]);
+    let before = homes(&plain);
     let gate = setup.service("slow_start: 3s").start();
     until("all are warm", || (homes(&gate) == before).then_some(()));
     servers[1].is_well(false);
