@@ -35,10 +35,10 @@ pub use proxy_protocol::ProxyProtocol;
 pub use publisher::{Publisher, Reader};
 pub use rate::{Rate, RateBy, RateCells, RateLimit};
 pub use recourse::{Covers, Retry, RetryOn, RetryReason, Shield};
-pub use rendezvous::{Anchor, Key, Rank};
+pub use rendezvous::{Anchor, Bound, Key, Rank};
 pub use secured::EndpointTls;
 pub use spec::{
-    Balance, EndpointHost, EndpointSpec, ErrorStatus, HashBy, Pin, Preview, Protocol, ServiceLimits,
+    Balance, EndpointHost, EndpointSpec, ErrorStatus, HashBy, Hashing, Pin, Preview, Protocol, ServiceLimits,
     ServiceSpec, StickyBy, Timeouts, VersionSpec,
 };
 pub use split::{Assignment, Split};

@@ -712,6 +712,84 @@ fn a_server_that_warms_up_gets_its_own_users_back() {
     assert!(shares.iter().any(|it| (1..all).contains(it)), "{shares:?}");
 }
 
+/// A key that everybody asks for has no more of its server than the bound lets it; what is more goes to its next
+/// one, nobody else notices, and all of it comes back.
+#[test]
+fn a_hot_key_does_not_take_down_its_server() {
+    let latch = Latch::default();
+    let servers = ["a", "b", "c"].map(|body| {
+        let latch = latch.clone();
+        Upstream::start(move |peer| {
+            while let Some(request) = peer.request() {
+                if (request.target() == "/held" && !latch.pass()) || !peer.answer("200 OK", body) {
+                    return;
+                }
+            }
+        })
+    });
+    let addresses = servers.each_ref().map(|it| it.address());
+    let setup = Setup::default().version("v1", &addresses);
+    let plain = setup.clone().service("balance: {hash: {by: header, name: x-user}}").start();
+    let before = homes(&plain);
+    let gate = setup.service("balance: {hash: {by: header, name: x-user, bound: 150%}}").start();
+    assert_eq!(homes(&gate), before, "with nothing to do everybody is at home");
+    let held =
+        || servers.each_ref().map(|it| it.requests().iter().filter(|it| it.target() == "/held").count());
+    let mut clients: Vec<_> = (0..12)
+        .map(|number| {
+            let mut client = gate.connect();
+            client.send("GET /held HTTP/1.1\r\nHost: a\r\nX-User: user-0\r\n\r\n");
+            until("it has arrived", || (held().iter().sum::<usize>() == number + 1).then_some(()));
+            client
+        })
+        .collect();
+    // Half as much again as four each; the third server has none of it.
+    let (mut counts, home) =
+        (held(), ["a", "b", "c"].iter().position(|it| *it == before[0]).expect("a server"));
+    assert_eq!(counts[home], 6, "{counts:?}");
+    counts.sort_unstable();
+    assert_eq!(counts, [0, 6, 6]);
+    latch.open();
+    for client in &mut clients {
+        assert_eq!(client.response().status, 200);
+    }
+    assert_eq!(homes(&gate), before, "and at home again");
+}
+
+/// Whoever was sent past its server, and fails there, is not kept from its own.
+#[test]
+fn who_was_sent_past_its_server_may_still_be_tried_there() {
+    let latch = Latch::default();
+    let opened = latch.clone();
+    let server = Upstream::start(move |peer| {
+        while let Some(request) = peer.request() {
+            if (request.target() == "/held" && !opened.pass()) || !peer.answer("200 OK", "alive") {
+                return;
+            }
+        }
+    });
+    let gate = Setup::default()
+        .version("v1", &[server.address(), refusing()])
+        .service("balance: {hash: {by: path, bound: 101%}}")
+        .service("eject: off")
+        .start();
+    let held = || server.requests().iter().filter(|it| it.target() == "/held").count();
+    // Wherever the path is at home, all of them end up where somebody is.
+    let mut clients: Vec<_> = (0..5)
+        .map(|number| {
+            let mut client = gate.connect();
+            client.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
+            until("it has arrived", || (held() == number + 1).then_some(()));
+            client
+        })
+        .collect();
+    assert!(gate.metric("tidegate_retries_total", &[]) >= 1.0, "{}", gate.metrics());
+    latch.open();
+    for client in &mut clients {
+        assert_eq!(client.response().text(), "alive");
+    }
+}
+
 /// What is hashed can be a cookie, the path, the client; and a request that has nothing of the kind goes by its
 /// client.
 #[test]

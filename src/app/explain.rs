@@ -10,8 +10,8 @@ use crate::h1::{RequestLimits, parse_request};
 use crate::message::{RequestHead, Target as Asked, TargetRules};
 use crate::model::{Generation, MacKey, Salt};
 use crate::routing::{
-    Balance, Candidate, Choice, HashBy, HeaderLookup, Reason, RequestFacts, Service, Split, StickyBy, Table,
-    Target, VersionIndex, unit,
+    Balance, Candidate, Choice, HashBy, Hashing, HeaderLookup, Reason, RequestFacts, Service, Split,
+    StickyBy, Table, Target, VersionIndex, unit,
 };
 
 /// What a question is asked of.
@@ -174,7 +174,15 @@ impl<'a> Scene<'a> {
             told.balance = Some(match &spec.balance {
                 Balance::RoundRobin => "one after the other".to_owned(),
                 Balance::LeastRequest => "the less busy of two random ones".to_owned(),
-                Balance::Hash(by) => format!("by the hash of {}", hashed(by, spec.sticky.is_some())),
+                Balance::Hash(Hashing { by, bound }) => {
+                    let beyond = bound.map_or_else(String::new, |it| {
+                        format!(
+                            ", and the next one where that has {} % of an even share under way",
+                            it.percent()
+                        )
+                    });
+                    format!("by the hash of {}{beyond}", hashed(by, spec.sticky.is_some()))
+                }
             });
         }
     }

@@ -1,16 +1,17 @@
 //! `balance`: how an endpoint is chosen within a version.
 
-use crate::routing::{Balance, HashBy};
+use crate::routing::{Balance, Bound, HashBy, Hashing};
 
 use super::code::Code;
 use super::condition;
 use super::fields::{self, Fields, Shape};
 use super::node::{Node, Value};
 use super::problem::{Problems, Report};
+use super::yaml::shown;
 
 pub(super) const BALANCE: Shape = Shape { name: "Balance", what: "`balance`", keys: &["hash"] };
 
-pub(super) const HASH: Shape = Shape { name: "Hash", what: "`hash`", keys: &["by", "name"] };
+pub(super) const HASH: Shape = Shape { name: "Hash", what: "`hash`", keys: &["by", "name", "bound"] };
 
 /// A word, or a map that says what is hashed.
 pub(super) fn balance(node: &Node, problems: &mut Problems) -> Option<Balance> {
@@ -26,16 +27,43 @@ pub(super) fn balance(node: &Node, problems: &mut Problems) -> Option<Balance> {
         return Some(match fields::choice(node, &choices, problems)? {
             Is::RoundRobin => Balance::RoundRobin,
             Is::LeastRequest => Balance::LeastRequest,
-            Is::Hash => Balance::Hash(HashBy::default()),
+            Is::Hash => Balance::Hash(Hashing::default()),
         });
     };
     let fields = Fields::of(node, node.at, &BALANCE, problems)?;
     let hash =
         fields.required("hash", "for example balance: {hash: {by: header, name: x-user}}", problems)?;
-    hash_by(&hash.value, problems).map(Balance::Hash)
+    hashing(&hash.value, problems).map(Balance::Hash)
 }
 
-fn hash_by(node: &Node, problems: &mut Problems) -> Option<HashBy> {
+fn hashing(node: &Node, problems: &mut Problems) -> Option<Hashing> {
+    let fields = Fields::of(node, node.at, &HASH, problems)?;
+    let by = hash_by(node, &fields, problems);
+    let bound = match fields.get("bound") {
+        None => None,
+        Some(it) if it.is_word("off") => None,
+        Some(it) => Some(bound(it, problems)?),
+    };
+    Some(Hashing { by: by?, bound })
+}
+
+/// More than an even share.
+fn bound(node: &Node, problems: &mut Problems) -> Option<Bound> {
+    let written = fields::text(node, problems)?;
+    let percent = written.strip_suffix('%').map(str::trim_end).and_then(|it| it.parse::<u32>().ok());
+    let found = percent.and_then(Bound::from_percent);
+    if found.is_none() {
+        let (least, most) = Bound::RANGE;
+        let message = format!("`{}` is no bound for an endpoint", shown(written));
+        let report = Report::error(Code::Balance, node.at, message);
+        problems.push(report.help(format!(
+            "whole percents of an even share, from {least}% to {most}%; 150% is a good one; or off"
+        )));
+    }
+    found
+}
+
+fn hash_by(node: &Node, fields: &Fields<'_>, problems: &mut Problems) -> Option<HashBy> {
     #[derive(Clone, Copy)]
     enum By {
         Unit,
@@ -44,7 +72,6 @@ fn hash_by(node: &Node, problems: &mut Problems) -> Option<HashBy> {
         Cookie,
         Path,
     }
-    let fields = Fields::of(node, node.at, &HASH, problems)?;
     let choices = [
         ("unit", By::Unit),
         ("address", By::Address),

@@ -148,7 +148,7 @@ version and its scripts from another. A split stays, so it is noted there; add `
     Balance "TG0214" "a balance that cannot work"
 "`balance` is `round_robin`, `least_request` or `hash`, or a map that says what is hashed: {hash: {by: header,
 name: x-user}}. `by: header` and `by: cookie` need the `name` of one; what a client is, and the path, have
-none."
+none. `bound` is how much an endpoint may have under way: more than an even share, such as 150%."
 
     Step "TG0301" "a step that cannot be understood"
 "A step is a weight and how long it is held: `5% for 5m`, or as a map {weight: 5%, for: 5m, requests: 500},

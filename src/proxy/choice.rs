@@ -2,11 +2,12 @@
 //! those that are not ready.
 //!
 //! With a key the line is the order of the key's ranks, so that those whose endpoint is left out go on to
-//! another one together, and come back to it.
+//! another one together, and come back to it. Where one has enough to do the first is another one, and the line
+//! goes on with the others from its beginning.
 
 use std::rc::Rc;
 
-use crate::routing::{Balance, Key, Rank};
+use crate::routing::{Balance, Bound, Key, Rank};
 
 use super::upstream::Endpoint;
 use super::view::VersionView;
@@ -20,6 +21,8 @@ pub struct Line {
     key: Option<Key>,
     /// The endpoint that was tried last, and the one before it.
     ranks: [Option<Rank>; 2],
+    /// The one that was first although others come before it.
+    aside: Option<Rank>,
 }
 
 /// Which endpoint a request is sent to.
@@ -41,7 +44,10 @@ impl Line {
     /// Stands before the same endpoint again.
     pub fn step_back(&mut self) {
         self.passed = self.passed.saturating_sub(1);
-        self.ranks = [self.ranks[1], None];
+        match self.ranks[0] {
+            Some(_) => self.ranks = [self.ranks[1], None],
+            None => self.aside = None,
+        }
     }
 
     /// Begins anew.
@@ -51,7 +57,7 @@ impl Line {
 
     /// Whether a request with a key has not been sent to this one.
     fn is_before(&self, rank: Rank) -> bool {
-        self.ranks[0].is_none_or(|it| rank < it)
+        self.aside != Some(rank) && self.ranks[0].is_none_or(|it| rank < it)
     }
 }
 
@@ -60,7 +66,11 @@ impl VersionView {
     /// tried twice.
     pub fn endpoint(&self, balance: &Balance, line: &mut Line, bits: impl Fn() -> u64) -> Choice<'_> {
         if let Some(key) = line.key {
-            return self.nearest(key, line);
+            let bound = match balance {
+                Balance::Hash(hashing) => hashing.bound,
+                Balance::RoundRobin | Balance::LeastRequest => None,
+            };
+            return self.nearest(key, bound, line);
         }
         if line.passed > 0 {
             return self.next_in(line);
@@ -107,22 +117,30 @@ impl VersionView {
         }
     }
 
-    /// The highest rank that is left. While an endpoint warms up, the same keys go to it first.
-    fn nearest(&self, key: Key, line: &mut Line) -> Choice<'_> {
-        let (all, is_first) = (self.uses_all(), line.ranks[0].is_none());
+    /// The highest rank that is left. While an endpoint warms up, the same keys go to it first; and one that has
+    /// enough to do is left out at first.
+    fn nearest(&self, key: Key, bound: Option<Bound>, line: &mut Line) -> Choice<'_> {
+        let (all, is_first) = (self.uses_all(), line.ranks[0].is_none() && line.aside.is_none());
         let left = || self.ranked(key).filter(|it| line.is_before(it.0));
         let ready = || left().filter(|(_, it)| all || it.health.is_ready()).max_by_key(|it| it.0);
-        let admitting =
-            || left().filter(|(rank, it)| all || it.health.admits(rank.bits())).max_by_key(|it| it.0);
-        let next = if is_first { admitting().or_else(ready) } else { ready() };
-        match next {
-            Some((rank, it)) => {
-                line.ranks = [Some(rank), line.ranks[0]];
-                Choice::Endpoint(it)
+        let admitting = || left().filter(|(rank, it)| all || it.health.admits(rank.bits()));
+        let nearest = || admitting().max_by_key(|it| it.0);
+        let next = if is_first { nearest().or_else(ready) } else { ready() };
+        let Some((rank, it)) = next else {
+            return if is_first { Choice::NoneReady } else { Choice::Exhausted };
+        };
+        if let (Some(bound), true) = (bound, is_first) {
+            let used = || self.endpoints.iter().filter(|it| all || it.health.is_ready());
+            let (count, total) = (used().count(), used().map(|it| it.in_flight()).sum());
+            let roomy = |it: &Endpoint| bound.has_room(it.in_flight(), total, count);
+            let other = admitting().filter(|(_, it)| roomy(it)).max_by_key(|it| it.0);
+            if let (false, Some((rank, it))) = (roomy(it), other) {
+                line.aside = Some(rank);
+                return Choice::Endpoint(it);
             }
-            None if is_first => Choice::NoneReady,
-            None => Choice::Exhausted,
         }
+        line.ranks = [Some(rank), line.ranks[0]];
+        Choice::Endpoint(it)
     }
 
     fn ranked(&self, key: Key) -> impl Iterator<Item = (Rank, &Rc<Endpoint>)> {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::h1::{self, BodyReader, ForwardedInfo, RequestWriting};
 use crate::message::{Framing, HeaderEdit, MethodKind, OwnLine, Refusal, RequestHead, Target, TargetRules};
 use crate::routing::{
-    Balance, Covers, HashBy, Injected, Key, Mirror, Redirect, RequestFacts, Route, ServiceSpec, Target as To,
-    VersionIndex, VersionSpec,
+    Balance, Covers, HashBy, Hashing, Injected, Key, Mirror, Redirect, RequestFacts, Route, ServiceSpec,
+    Target as To, VersionIndex, VersionSpec,
 };
 use crate::telemetry::{Lane, RejectReason, Unrouted};
 
@@ -166,14 +166,14 @@ fn choose(
     let mut assigned = match &spec.sticky {
         None => service.assign(facts.host, &header, None, || worker.bits()),
         Some(by) => caller.with_unit(by, &mut issued, |unit| {
-            if let Balance::Hash(HashBy::Unit) = spec.balance {
+            if let Balance::Hash(Hashing { by: HashBy::Unit, .. }) = spec.balance {
                 key = unit.map(Key::of);
             }
             service.assign(facts.host, &header, unit, || worker.bits())
         }),
     };
-    if let Balance::Hash(by) = &spec.balance {
-        key = key.or_else(|| Some(caller.key(by, facts.path)));
+    if let Balance::Hash(hashing) = &spec.balance {
+        key = key.or_else(|| Some(caller.key(&hashing.by, facts.path)));
     }
     let evidence = assigned.judged.then(|| worker.shard(caller.shard(&spec.client_key)));
     let here = &view.services[index.0];

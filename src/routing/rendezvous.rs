@@ -6,6 +6,10 @@
 //! others and moves nothing else. There is no ring to build, and nothing to agree upon: equal names give equal
 //! choices on every worker and replica, and after a restart.
 //!
+//! With a [`Bound`] an endpoint that has enough to do is passed over, so that a key that everybody asks for does not
+//! take down its endpoint (Mirrokni, Thorup and Zadimoghaddam, "Consistent hashing with bounded loads", 2018):
+//! what is too much for it goes to the key's next endpoint, and comes back when it is not.
+//!
 //! Not here: what keys are made of ([`crate::proxy`]), and which endpoints are fit for requests.
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -22,6 +26,34 @@ pub struct Anchor(u64);
 /// Where an endpoint stands for a key; the highest comes first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Rank(u64, usize);
+
+/// How much an endpoint may have under way, as a percentage of an even share.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Bound(u32);
+
+impl Bound {
+    /// Least and greatest percentage. At 100 % exactly nobody would keep an endpoint of their own.
+    pub const RANGE: (u32, u32) = (101, 1_000);
+
+    /// A percentage of an even share.
+    pub fn from_percent(percent: u32) -> Option<Self> {
+        let (least, most) = Self::RANGE;
+        (least..=most).contains(&percent).then_some(Self(percent))
+    }
+
+    /// The percentage.
+    pub fn percent(self) -> u32 {
+        self.0
+    }
+
+    /// Whether an endpoint with so much under way may have one more, of `total` that all `endpoints` have. However
+    /// it is spread, at least one may.
+    pub fn has_room(self, under_way: usize, total: usize, endpoints: usize) -> bool {
+        let share =
+            (total as u64 + 1).saturating_mul(u64::from(self.0)).div_ceil(100 * endpoints.max(1) as u64);
+        (under_way as u64) < share
+    }
+}
 
 impl Key {
     /// Of whatever identifies it.
@@ -111,7 +143,34 @@ mod tests {
         assert!(counts.iter().all(|it| it.abs_diff(10_000) < 570), "{counts:?}");
     }
 
+    #[test]
+    fn a_bound_is_of_an_even_share() {
+        assert_eq!(
+            [100, 101, 1_000, 1_001].map(|it| Bound::from_percent(it).is_some()),
+            [false, true, true, false]
+        );
+        let bound = Bound::from_percent(150).expect("in range");
+        // Of 12 with the new one each of three would have 4, and half as much again is 6.
+        assert!(bound.has_room(5, 11, 3) && !bound.has_room(6, 11, 3));
+        // One that is alone has everything.
+        assert!(bound.has_room(1_000_000, 1_000_000, 1));
+        // The first is always its endpoint's own.
+        assert!(bound.has_room(0, 0, 100));
+    }
+
     proptest! {
+        /// There is always an endpoint with room, and none gets more than its share.
+        #[test]
+        fn there_is_always_room(under_way in prop::collection::vec(0_usize..50, 1..20), percent in 101_u32..=1_000) {
+            let bound = Bound::from_percent(percent).expect("in range");
+            let (total, count) = (under_way.iter().sum::<usize>(), under_way.len());
+            prop_assert!(under_way.iter().any(|it| bound.has_room(*it, total, count)));
+            for it in under_way.iter().filter(|it| bound.has_room(**it, total, count)) {
+                let even = (total + 1) as f64 / count as f64;
+                prop_assert!((*it as f64) < even * f64::from(percent) / 100.0 + 1e-9, "{it} of {even}");
+            }
+        }
+
         /// An endpoint that leaves moves nobody else, wherever it stood in the list; nor does one that comes.
         #[test]
         fn only_those_of_whoever_leaves_are_moved(

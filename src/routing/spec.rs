@@ -12,6 +12,7 @@ use super::minted::MintedCookie;
 use super::mirror::Mirror;
 use super::proxy_protocol::ProxyProtocol;
 use super::recourse::{Retry, Shield};
+use super::rendezvous::Bound;
 use super::secured::EndpointTls;
 use super::table::VersionIndex;
 
@@ -145,7 +146,16 @@ pub enum Balance {
     /// The less busy of two random ones (Mitzenmacher, "The power of two choices", 2001).
     LeastRequest,
     /// The same one for the same key, as long as it is fit for requests.
-    Hash(HashBy),
+    Hash(Hashing),
+}
+
+/// How the same key gets the same endpoint.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Hashing {
+    /// What the key is made of.
+    pub by: HashBy,
+    /// From which share of the even one on an endpoint has enough to do; `None`: it never has.
+    pub bound: Option<Bound>,
 }
 
 /// What the key of a request is made of. A request without it goes by the client's address.

@@ -160,6 +160,10 @@ pub(in super::super) struct Hash {
     by: Option<HashBy>,
     /// Name of the header or cookie. Required for both.
     name: Option<String>,
+    /// Most that an endpoint may have under way, in whole percents of an even share, or `off`: what is more goes
+    /// to the key's next endpoint, and comes back when there is less. `150%` keeps a key that everybody asks for
+    /// from taking down its endpoint. Each worker goes by its own requests. From `101%` to `1000%`. Default: `off`.
+    bound: Option<PercentOrOff>,
 }
 
 #[derive(JsonSchema)]
