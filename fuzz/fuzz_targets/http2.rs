@@ -21,7 +21,16 @@ fuzz_target!(|input: &[u8]| {
 /// What is said to these bytes, handed over in parts of this length.
 fn play(asks: bool, bytes: &[u8], step: usize) -> Vec<u8> {
     let rules =
-        Rules { asks, stream_window: 65_536, connection_window: 1 << 20, streams: 5, list: 4096, lines: 50 };
+        Rules {
+            asks,
+            secure: false,
+            stream_window: 65_536,
+            window_max: 1 << 18,
+            connection_window: 1 << 20,
+            streams: 5,
+            list: 4096,
+            lines: 50,
+        };
     let mut session = Session::new(rules);
     for _ in 0..if asks { 3 } else { 0 } {
         let place = session.begin();

@@ -13,6 +13,9 @@ use super::stream::Stream;
 /// is buffered for each direction of a stream. Heads must fit.
 pub const BUFFER_BYTES: usize = 64 * 1024;
 
+/// What is worth being moved to a place of its own size.
+const SHRUNK_MAX: usize = 4096;
+
 /// Buffers kept for later. More are freed: a burst does not stay in memory.
 const STOCK_MAX: usize = 256;
 
@@ -37,6 +40,12 @@ impl Buffer {
         it
     }
 
+    /// Has read these bytes already, and has no room for more.
+    pub fn of(bytes: Vec<u8>) -> Self {
+        let bytes = bytes.into_boxed_slice();
+        Self { start: 0, end: bytes.len(), bytes }
+    }
+
     /// What was read and not consumed.
     pub fn filled(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
@@ -50,6 +59,28 @@ impl Buffer {
     /// Whether nothing more can be read before something is consumed.
     pub fn is_full(&self) -> bool {
         self.end - self.start == self.bytes.len()
+    }
+
+    /// Keeps no more room than what is left takes, if that is little: whoever is slow to take the end of an
+    /// answer holds that end and not a whole buffer.
+    pub fn shrink(&mut self, stock: &Stock) {
+        if self.is_whole() && self.filled().len() <= SHRUNK_MAX {
+            let rest = Self::of(self.filled().to_vec());
+            stock.put_buffer(std::mem::replace(self, rest));
+        }
+    }
+
+    /// Has the usual room again.
+    pub fn grow(&mut self, stock: &Stock) {
+        if !self.is_whole() {
+            let mut whole = stock.buffer();
+            whole.push(self.filled());
+            *self = whole;
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.bytes.len() == BUFFER_BYTES
     }
 
     /// Appends `part`, or nothing if there is no room for all of it.
@@ -118,7 +149,7 @@ impl Stock {
     /// Takes a buffer back.
     pub fn put_buffer(&self, mut buffer: Buffer) {
         let mut kept = self.buffers.borrow_mut();
-        if kept.len() < STOCK_MAX {
+        if kept.len() < STOCK_MAX && buffer.is_whole() {
             (buffer.start, buffer.end) = (0, 0);
             kept.push(buffer);
         }

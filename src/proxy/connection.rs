@@ -294,11 +294,15 @@ impl Client {
 
     /// Says that no more will come, and reads on for a while (RFC 9112 section 9.6).
     async fn linger(&mut self, worker: &Worker) {
-        let shut = poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await;
-        if shut.is_err() || self.eof {
+        self.deadline.set(LINGER_TIME_MAX);
+        // Over TLS even that has to be sent, to somebody who may take nothing.
+        let shut = poll_fn(|cx| match Pin::new(&mut self.stream).poll_shutdown(cx) {
+            Poll::Ready(shut) => Poll::Ready(shut.is_ok()),
+            Poll::Pending => self.deadline.poll(cx).map(|()| false),
+        });
+        if !shut.await || self.eof {
             return;
         }
-        self.deadline.set(LINGER_TIME_MAX);
         let mut left = LINGER_BYTES_MAX;
         let mut buffer = self.buffer.take().unwrap_or_else(|| worker.stock.buffer());
         loop {

@@ -19,10 +19,13 @@ impl Exchange<'_> {
         }
         let mut buffer = self.buffer.take().unwrap_or_else(|| self.worker.stock.buffer());
         let step = self.download_with(&mut buffer, client, cx);
-        if buffer.is_empty() && self.answer == Answer::Head {
-            // A long wait for an answer holds no memory.
+        if buffer.is_empty() {
+            // A long wait for an answer, or for more of it, holds no memory.
             self.worker.stock.put_buffer(buffer);
         } else {
+            if self.answer == Answer::Body {
+                buffer.shrink(&self.worker.stock);
+            }
             self.buffer = Some(buffer);
         }
         step
@@ -267,6 +270,7 @@ impl Exchange<'_> {
     /// Reads more of the answer's body. False if there is nothing now.
     pub(super) fn read_answer(&mut self, buffer: &mut Buffer, cx: &mut Context<'_>) -> Result<bool, Verdict> {
         let Some(upstream) = &mut self.upstream else { return Ok(false) };
+        buffer.grow(&self.worker.stock);
         match buffer.poll_fill(upstream, cx) {
             Poll::Pending => {
                 self.patience.wait(if self.tunnel { Wait::Tunnel } else { Wait::Body });

@@ -28,11 +28,14 @@ use super::session::{Rules, Session};
 /// Requests under way at once on one connection, if the endpoint allows as many.
 const STREAMS_MAX: usize = 100;
 
-/// What an endpoint is to obey: what it may send of one answer before we have passed it on, and of all; the
-/// largest head that is read at all. The service's limits are looked at afterwards.
+/// What an endpoint is to obey: what it may send of one answer before we have passed it on, at first and
+/// once that goes fast, and what may be on its way of all; the largest head that is read at all. The service's
+/// limits are looked at afterwards.
 const RULES: Rules = Rules {
     asks: true,
-    stream_window: 256 * 1024,
+    secure: false,
+    stream_window: 64 * 1024,
+    window_max: 256 * 1024,
     connection_window: 4 * 1024 * 1024,
     list: 64 * 1024,
     streams: 0,

@@ -30,6 +30,9 @@ use super::session::{Opened, Rules, Session};
 /// What a client may send of one body before we have passed it on.
 const STREAM_WINDOW: u32 = 64 * 1024;
 
+/// The same once it goes on as fast as it comes.
+const WINDOW_MAX: u32 = 256 * 1024;
+
 /// The same for all bodies of a connection.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
@@ -68,6 +71,8 @@ pub async fn serve(worker: &Rc<Worker>, arrived: Arrived) {
         asks: false,
         stream_window: STREAM_WINDOW,
         connection_window: CONNECTION_WINDOW,
+        window_max: WINDOW_MAX,
+        secure: stream.scheme() == "https",
         streams: spec.limits.streams,
         list: spec.limits.head,
         lines: spec.limits.headers,
@@ -188,7 +193,9 @@ impl Connection {
         };
         let late = now_ms >= since_ms.saturating_add(LEAVE_WITHIN_MS);
         let no_room = self.worker.common.memory.closes_waiting();
-        if idle && (late || no_room || self.worker.leave.is_over()) {
+        // A client that does not listen may always have something under way: the last stream that counts is
+        // said to it too.
+        if late || (idle && (no_room || self.worker.leave.is_over())) {
             self.link.session.borrow_mut().part();
         }
     }
@@ -230,9 +237,15 @@ async fn exchange(
 ) {
     let mut client = Client::of_stream(worker, local, spec, Stream::Inbound(Box::new(inbound)), peer);
     let len = opened.text.len();
-    let mut buffer = worker.stock.buffer();
-    let fits = buffer.push(&opened.text) && len <= client.request_limits().head;
-    drop(opened.text);
+    let fits = len <= client.request_limits().head;
+    let buffer = if opened.ends || !fits {
+        // Nothing more is read, so no room is held for it.
+        Buffer::of(opened.text)
+    } else {
+        let mut buffer = worker.stock.buffer();
+        buffer.push(&opened.text);
+        buffer
+    };
     (client.buffer, client.eof) = (Some(buffer), opened.ends);
     let next = match opened.head {
         Ok(_) if fits => forward::exchange(worker, local, &mut client, len).await,

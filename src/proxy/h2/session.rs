@@ -61,9 +61,14 @@ const PULSE: &[u8] = b"you well";
 pub struct Rules {
     /// Whether we are the one who asks.
     pub asks: bool,
+    /// Whether the connection is one that `https` stands for.
+    pub secure: bool,
     /// What the other side may send on one stream before we have passed it on.
     pub stream_window: u32,
-    /// The same for all streams.
+    /// The same for a stream that is passed on as fast as it comes.
+    pub window_max: u32,
+    /// What it may send on all streams: as a client, before we have passed it on; as an endpoint, before we have
+    /// received it, because there the streams are different people's, and nobody waits for another who is slow.
     pub connection_window: u32,
     /// Streams that a client may have open at once.
     pub streams: usize,
@@ -364,11 +369,30 @@ impl Session {
         }
         self.errors += 1;
         if self.errors > ERRORS_MAX {
-            self.fail(Code::ENHANCE_YOUR_CALM);
+            if self.rules.asks {
+                // What else is under way is not to blame, and may have begun long after the first of them.
+                self.left = true;
+            } else {
+                self.fail(Code::ENHANCE_YOUR_CALM);
+            }
         }
     }
 
-    /// So much of what was received is nobody's concern any more.
+    /// So much was received on a stream that somebody looks after.
+    fn arrived(&mut self, bytes: usize) {
+        if self.rules.asks {
+            self.give_back(bytes);
+        }
+    }
+
+    /// So much of it was taken by whoever that is.
+    fn passed_on(&mut self, bytes: usize) {
+        if !self.rules.asks {
+            self.give_back(bytes);
+        }
+    }
+
+    /// So much of what was received counts no longer.
     fn give_back(&mut self, bytes: usize) {
         self.taken += bytes as i64;
         if self.taken * 2 >= i64::from(self.rules.connection_window) && !self.ended {
@@ -382,7 +406,7 @@ impl Session {
         let stream = self.streams.at(place);
         let unread = stream.unread().len();
         (stream.content, stream.read) = (Vec::new(), 0);
-        self.give_back(unread);
+        self.passed_on(unread);
     }
 
     /// Both sides may have said their last.

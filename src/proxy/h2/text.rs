@@ -9,6 +9,7 @@ use crate::message::{Field, Refusal};
 
 use super::super::grpc;
 use super::hpack::{Encoder, Fields};
+use super::session::Rules;
 
 /// A message that breaks the rules: its stream is reset, and nobody gets to see it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,17 +29,20 @@ pub struct Facts {
 /// Appends a request's head. `ends` says that no content follows.
 ///
 /// What the rules for HTTP/1 cannot see any more in the text is refused here: an authority and a `host`
-/// that differ, a scheme that is not ours, more than `lines_max` lines (crumbs of cookies count one by one
-/// before they are joined, RFC 9113 section 8.2.3).
+/// that differ, a scheme that is not ours or not that of a secure connection, more lines than the `rules` allow
+/// (crumbs of cookies count one by one before they are joined, RFC 9113 section 8.2.3).
 ///
 /// An extended CONNECT (RFC 8441) becomes the upgrade that it stands for; `bits` are for its key.
 pub fn write_request(
     fields: &Fields,
     ends: bool,
-    lines_max: usize,
+    rules: &Rules,
     bits: impl FnMut() -> u64,
     out: &mut Vec<u8>,
 ) -> Result<Result<Facts, Refusal>, Malformed> {
+    if has_blank_ends(fields) {
+        return Err(Malformed);
+    }
     let first = First::of(fields)?;
     let (method, path) = (first.method.ok_or(Malformed)?, first.path);
     if !method.iter().all(|it| is_token_byte(*it)) || method.is_empty() {
@@ -100,11 +104,13 @@ pub fn write_request(
         // Which one counts is for nobody to guess: the reader of the text refuses.
         facts.length = None;
     }
-    let ours = |it: &[u8]| it.eq_ignore_ascii_case(b"http") || it.eq_ignore_ascii_case(b"https");
+    // Whoever ends TLS in front of us may say `https` in clear text; nobody says `http` inside of it.
+    let ours =
+        |it: &[u8]| it.eq_ignore_ascii_case(b"https") || (it.eq_ignore_ascii_case(b"http") && !rules.secure);
     if first.scheme.is_some_and(|it| !ours(it)) {
         why = Some(Refusal::BadTarget);
     }
-    if fields.count() - first.count > lines_max {
+    if fields.count() - first.count > rules.lines {
         why = Some(Refusal::TooManyHeaders);
     }
     Ok(why.map_or(Ok(facts), Err))
@@ -164,6 +170,12 @@ fn check_line(name: &[u8], value: &[u8]) -> Result<(), Malformed> {
         _ => false,
     };
     if sound && !of_http1 { Ok(()) } else { Err(Malformed) }
+}
+
+/// Whether a value begins or ends with a blank, which HTTP/1 would drop without a word (RFC 9113 section 8.2.1).
+pub fn has_blank_ends(fields: &Fields) -> bool {
+    let blank = |it: Option<&u8>| matches!(it, Some(b' ' | b'\t'));
+    fields.iter().any(|(_, value)| blank(value.first()) || blank(value.last()))
 }
 
 /// Sixteen bytes of chance in base64 (RFC 6455 section 4.1), which HTTP/2 has no need of.

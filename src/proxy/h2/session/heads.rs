@@ -88,7 +88,8 @@ impl Session {
         }
         if stream.begun {
             let mut lines = Vec::with_capacity(TRAILERS_USUAL);
-            let sound = text::write_trailers(&self.fields, &mut lines).is_ok();
+            let sound = text::write_trailers(&self.fields, &mut lines).is_ok()
+                && (self.rules.asks || !text::has_blank_ends(&self.fields));
             if !kind.ends || !sound || stream.awaited.is_some_and(|it| it > 0) {
                 return wrong(Code::PROTOCOL_ERROR);
             }
@@ -135,7 +136,7 @@ impl Session {
         let mut head = Vec::with_capacity(HEAD_USUAL);
         let written = match self.fields.is_over() {
             true => Ok(Err(Refusal::HeadTooLarge)),
-            false => text::write_request(&self.fields, kind.ends, self.rules.lines, bits, &mut head),
+            false => text::write_request(&self.fields, kind.ends, &self.rules, bits, &mut head),
         };
         let Ok(facts) = written else { return wrong(Code::PROTOCOL_ERROR) };
         let awaited = facts.ok().and_then(|it| it.length);
@@ -148,6 +149,7 @@ impl Session {
             heard: kind.ends,
             begun: true,
             awaited,
+            window: i64::from(self.rules.stream_window),
             window_in: i64::from(self.rules.stream_window),
             window_out: self.their_window,
             quota: super::OUT_MAX,

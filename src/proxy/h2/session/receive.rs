@@ -99,8 +99,9 @@ impl Session {
         stream.content.extend_from_slice(content);
         stream.heard = ends;
         stream.wake_reader();
+        self.arrived(payload.len());
         if padding > 0 {
-            self.give_back(padding);
+            self.passed_on(padding);
             self.give_back_to(place);
         }
         self.close_if_over(place);

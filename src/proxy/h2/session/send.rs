@@ -13,6 +13,7 @@ impl Session {
     pub fn begin(&mut self) -> usize {
         self.streams.add(Stream {
             held: true,
+            window: i64::from(self.rules.stream_window),
             window_in: i64::from(self.rules.stream_window),
             quota: OUT_MAX,
             ..Stream::default()
@@ -226,16 +227,20 @@ impl Session {
                 stream.content.clear();
             }
         }
-        self.give_back(count);
+        self.passed_on(count);
         self.give_back_to(place);
     }
 
-    /// Lets the other side send more on a stream when much was taken.
+    /// Lets the other side send more on a stream when much was taken, and twice as much as so far if all was:
+    /// then it is the way that is long.
     pub(super) fn give_back_to(&mut self, place: usize) {
-        let window = i64::from(self.rules.stream_window);
+        let most = i64::from(self.rules.window_max);
         let stream = self.streams.at(place);
-        if stream.taken * 2 >= window && !stream.heard && stream.cut.is_none() {
-            let (number, more) = (stream.number, std::mem::take(&mut stream.taken));
+        if stream.taken * 2 >= stream.window && !stream.heard && stream.cut.is_none() {
+            let keeps_up = stream.unread().is_empty();
+            let wider = if keeps_up { stream.window.min(most - stream.window).max(0) } else { 0 };
+            let (number, more) = (stream.number, std::mem::take(&mut stream.taken) + wider);
+            stream.window += wider;
             stream.window_in += more;
             frame::write_number(kind::WINDOW_UPDATE, number, more as u32, &mut self.out);
             self.call();

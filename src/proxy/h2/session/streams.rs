@@ -29,7 +29,9 @@ pub(super) struct Stream {
     /// Whether we have.
     pub(super) said: bool,
     pub(super) cut: Option<Cut>,
-    /// What the other side may still send.
+    /// What the other side may send before it was taken.
+    pub(super) window: i64,
+    /// What it may still send.
     pub(super) window_in: i64,
     /// What was taken and not yet given back to that.
     pub(super) taken: i64,

@@ -8,7 +8,16 @@ use super::super::frame::Head;
 use super::*;
 
 fn rules(asks: bool) -> Rules {
-    Rules { asks, stream_window: 65_536, connection_window: 1 << 20, streams: 3, list: 4096, lines: 20 }
+    Rules {
+        asks,
+        secure: false,
+        stream_window: 65_536,
+        window_max: 65_536,
+        connection_window: 1 << 20,
+        streams: 3,
+        list: 4096,
+        lines: 20,
+    }
 }
 
 /// A client and a server, and what is on its way between them.
@@ -117,6 +126,84 @@ fn content_waits_for_the_window_and_comes_out_whole() {
     }
     assert!(received == content, "the same bytes");
     assert_eq!(write(&mut pair.client, asked, b"x", true), Poll::Ready(Err(Lost)));
+}
+
+#[test]
+fn whoever_takes_content_as_fast_as_it_comes_is_sent_more() {
+    let widest = |reads: bool| {
+        let mut pair = Pair::new();
+        pair.server.rules.window_max = 250_000;
+        let (asked, opened) = pair.ask(POST, false);
+        let mut widest = 0;
+        for _ in 0..40 {
+            while let Poll::Ready(count) = write(&mut pair.client, asked, &[0; 50_000], false) {
+                count.unwrap();
+                carry(&mut pair.client, &mut pair.server);
+            }
+            pair.pass();
+            widest = widest.max(pair.server.content(opened.place).len());
+            if reads {
+                read(&mut pair.server, opened.place);
+            } else {
+                // A little, so that something is always left.
+                let some = pair.server.content(opened.place).len().min(40_000);
+                pair.server.took(opened.place, some);
+            }
+        }
+        widest
+    };
+    assert_eq!((widest(true), widest(false)), (250_000, 65_536));
+}
+
+#[test]
+fn nobody_waits_for_another_who_takes_nothing() {
+    // The same endpoint, answers to two different people.
+    let mut pair = Pair::new();
+    let (slow, of_slow) = pair.ask(GET, true);
+    let head = b"HTTP/1.1 200 OK\r\n\r\n";
+    pair.server.answer(of_slow.place, head, false, false).unwrap();
+    for _ in 0..20 {
+        let (quick, of_quick) = pair.ask(GET, true);
+        pair.server.answer(of_quick.place, head, false, false).unwrap();
+        // More than the window of the connection, all told.
+        for _ in 0..4 {
+            while write(&mut pair.server, of_slow.place, &[0; 16_384], false).is_ready() {}
+            assert!(write(&mut pair.server, of_quick.place, &[0; 30_000], false).is_ready());
+            pair.pass();
+            assert!(read(&mut pair.client, quick).0.len() >= 30_000);
+            pair.pass();
+        }
+        pair.client.reset(quick, Code::CANCEL);
+        pair.client.let_go(quick);
+        pair.pass();
+        pair.server.let_go(of_quick.place);
+        pair.pass();
+    }
+    assert_eq!(pair.client.content(slow).len(), 65_536, "what the window of its stream allows");
+    assert!(pair.client.failed().is_none() && pair.server.failed().is_none());
+}
+
+#[test]
+fn an_endpoint_that_errs_often_is_left_and_nobody_else_is_cut() {
+    let mut pair = Pair::new();
+    let (asked, opened) = pair.ask(GET, true);
+    pair.server.answer(opened.place, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n", false, false).unwrap();
+    for _ in 0..=ERRORS_MAX {
+        assert!(!pair.client.is_closed());
+        let (bad, of_bad) = pair.ask(GET, true);
+        // A head that is none.
+        pair.server.answer(of_bad.place, b"HTTP/1.1 999 \r\nx y: z\r\n\r\n", false, true).unwrap();
+        pair.pass();
+        assert_eq!(pair.client.poll_heads(bad, &idle()), Poll::Ready(Err(Cut::Ours)));
+        pair.client.let_go(bad);
+        pair.server.let_go(of_bad.place);
+        pair.pass();
+    }
+    assert!(pair.client.is_closed() && pair.client.failed().is_none());
+    assert_eq!(write(&mut pair.server, opened.place, b"ok", true), Poll::Ready(Ok(2)));
+    pair.pass();
+    assert!(pair.client.poll_heads(asked, &idle()).is_ready());
+    assert_eq!(read(&mut pair.client, asked), (b"ok".to_vec(), false));
 }
 
 #[test]

@@ -19,8 +19,22 @@ fn request<'a>(method: &'a str, path: &'a str, more: &[(&'a str, &'a str)]) -> F
 }
 
 fn written(fields: &Fields, ends: bool) -> Result<Result<String, Refusal>, Malformed> {
+    written_on(false, fields, ends)
+}
+
+fn written_on(secure: bool, fields: &Fields, ends: bool) -> Result<Result<String, Refusal>, Malformed> {
+    let rules = Rules {
+        asks: false,
+        secure,
+        stream_window: 0,
+        window_max: 0,
+        connection_window: 0,
+        streams: 0,
+        list: 0,
+        lines: 10,
+    };
     let mut out = Vec::new();
-    let head = write_request(fields, ends, 10, || 7, &mut out)?;
+    let head = write_request(fields, ends, &rules, || 7, &mut out)?;
     Ok(head.map(|_| String::from_utf8_lossy(&out).into_owned()))
 }
 
@@ -44,6 +58,29 @@ fn a_request_becomes_the_text_of_its_twin() {
         written(&request("OPTIONS", "*", &[]), true).unwrap().unwrap(),
         "OPTIONS * HTTP/1.1\r\nhost: shop.test\r\n\r\n"
     );
+}
+
+#[test]
+fn a_scheme_is_that_of_the_connection() {
+    let with =
+        |scheme| fields(&[(":method", "GET"), (":scheme", scheme), (":authority", "a"), (":path", "/")]);
+    let refused =
+        |secure, scheme| written_on(secure, &with(scheme), true).unwrap() == Err(Refusal::BadTarget);
+    let table = [("http", false, true), ("HTTPS", false, false), ("ftp", true, true), ("", true, true)];
+    for (scheme, in_clear_text, over_tls) in table {
+        assert_eq!((refused(false, scheme), refused(true, scheme)), (in_clear_text, over_tls), "{scheme:?}");
+    }
+}
+
+#[test]
+fn a_value_has_no_blank_at_its_ends() {
+    for value in [" a", "a ", "\ta", "a\t", " ", "\t"] {
+        assert_eq!(written(&request("GET", "/", &[("x", value)]), true), Err(Malformed), "{value:?}");
+        let host = [(":method", "GET"), (":scheme", "http"), (":authority", value), (":path", "/")];
+        assert_eq!(written(&fields(&host), true), Err(Malformed), "{value:?}");
+        assert!(has_blank_ends(&fields(&[("x", value)])));
+    }
+    assert!(written(&request("GET", "/", &[("x", "a b"), ("y", "")]), true).is_ok());
 }
 
 #[test]
