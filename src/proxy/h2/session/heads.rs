@@ -95,9 +95,14 @@ impl Session {
             }
             stream.trailers = self.rules.asks.then_some(lines);
         } else {
+            let before = stream.heads.len();
             stream.heads.reserve(HEAD_USUAL);
             let facts = text::write_response(&self.fields, kind.ends, &mut stream.heads);
-            let Ok(facts) = facts else { return wrong(Code::PROTOCOL_ERROR) };
+            let Ok(facts) = facts else {
+                // Nobody gets to see the part that made sense.
+                stream.heads.truncate(before);
+                return wrong(Code::PROTOCOL_ERROR);
+            };
             if stream.heads.len() > HEADS_MAX {
                 return wrong(Code::ENHANCE_YOUR_CALM);
             }
