@@ -11,12 +11,13 @@ import {until} from "./gate.mjs";
 const SCREENSHOTS = process.env.SCREENSHOTS ?? "target/ci/screenshots";
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-export async function launch() {
+/// `more`: switches of the browser.
+export async function launch(more = []) {
   mkdirSync(SCREENSHOTS, {recursive: true});
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-      "--disable-component-update", "--disable-sync"],
+      "--disable-component-update", "--disable-sync", ...more],
   });
 }
 
