@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -32,9 +33,11 @@ where
     let stream = Patient::new(stream, STALL_MAX);
     let place = Arc::new(place);
     let streaming = Arc::new(AtomicBool::new(false));
-    let service = service_fn(|request| {
+    let service = service_fn(|mut request: Request<Incoming>| {
         let (house, door) = (Arc::clone(&house), door.clone());
         let (place, streaming) = (Arc::clone(&place), Arc::clone(&streaming));
+        // Whoever answers may have to wait for news.
+        request.extensions_mut().insert(Arc::downgrade(&place));
         // From here on, and not from when it is first looked at: what comes behind this request must wait.
         place.set_busy(true);
         Box::pin(async move {

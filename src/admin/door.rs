@@ -69,6 +69,11 @@ impl Door {
 }
 
 impl Caller {
+    /// Who it is and nobody else: a user and a token may have the same name.
+    pub(super) fn key(&self) -> String {
+        format!("{self:?}")
+    }
+
     /// Who it is, for the journal.
     pub(super) fn actor(&self, headers: &HeaderMap) -> Actor {
         let agent = headers.get(USER_AGENT).and_then(|it| it.to_str().ok()).unwrap_or_default();

@@ -1,9 +1,12 @@
 //! The news of all services, from a place on or back to one, and what became of telling others of them.
 
+use http::request::Parts;
+
 use crate::controller::News;
 
 use super::ask::Query;
 use super::cursor::{self, Cursor};
+use super::places;
 use super::reply::{Problem, Reply};
 use super::server::House;
 use super::tag::{self, State};
@@ -12,8 +15,8 @@ use super::wire::{EventWire, EventsPage};
 /// Events after `since`, or the newest; with `wait`, the answer waits for the first of them. `cursor` goes on
 /// where another page ended, in its direction. Beside them is what became of telling of them; with `notified`, what
 /// became of any notification since, which is waited for as well.
-pub(super) async fn page(house: &House, query: Option<&str>) -> Result<Reply, Problem> {
-    let query = Query::parse(query, &["since", "limit", "service", "wait", "cursor", "notified"])?;
+pub(super) async fn page(house: &House, head: &Parts) -> Result<Reply, Problem> {
+    let query = Query::parse(head.uri.query(), &["since", "limit", "service", "wait", "cursor", "notified"])?;
     let place = match (query.number("since")?, query.text("cursor")) {
         (Some(_), Some(_)) => return Err(Problem::bad_request("either `since` or `cursor`")),
         (Some(id), None) => Cursor::After(id),
@@ -28,7 +31,7 @@ pub(super) async fn page(house: &House, query: Option<&str>) -> Result<Reply, Pr
     };
     let mut page = asked.look(house);
     if let Some(wait) = query.wait("wait")?.filter(|_| asked.is_empty(&page)) {
-        page = tokio::time::timeout(wait, asked.first(house)).await.unwrap_or(page);
+        page = places::wait(head, wait, asked.first(house)).await.unwrap_or(page);
     }
     Ok(tag::json(&State::events(page.last), &page))
 }

@@ -1,13 +1,15 @@
 //! How many may be in at once, and who has to go when somebody else comes.
 //!
 //! Whoever is being answered stays. A connection on which nothing is asked keeps its place only as long as
-//! nobody needs it, so that slow or silent clients, however many, keep nobody out.
+//! nobody needs it, and one that waits for news is told that there are none: so slow, silent or patient clients,
+//! however many, keep nobody out.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use http::request::Parts;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
@@ -32,6 +34,25 @@ struct Seat {
     silent_since: Mutex<Instant>,
     needed: Notify,
     told: AtomicBool,
+    /// Whether the answer is to wait for news, and what ends that.
+    waits: AtomicBool,
+    hurried: Notify,
+}
+
+/// Waits for news that a request asks for, at most so long. `None` if there are none by then, or if somebody else
+/// needs the place of the connection.
+pub(super) async fn wait<T>(head: &Parts, limit: Duration, news: impl Future<Output = T>) -> Option<T> {
+    let news = timeout(limit, news);
+    let Some(place) = head.extensions.get::<Weak<Place>>().and_then(Weak::upgrade) else {
+        return news.await.ok();
+    };
+    place.seat.waits.store(true, Ordering::Relaxed);
+    let came = tokio::select! {
+        came = news => came.ok(),
+        () = place.seat.hurried.notified() => None,
+    };
+    place.seat.waits.store(false, Ordering::Relaxed);
+    came
 }
 
 impl Places {
@@ -58,18 +79,25 @@ impl Places {
             silent_since: Mutex::new(Instant::now()),
             needed: Notify::new(),
             told: AtomicBool::new(false),
+            waits: AtomicBool::new(false),
+            hurried: Notify::new(),
         });
         self.taken.push_back(Arc::downgrade(&seat));
         Place { seat, _permit: permit }
     }
 
-    /// Asks the one to go that has been silent for longest.
+    /// Asks the one to go that has been silent for longest. If all are being answered, the first that waits for
+    /// news is answered now, and silent in a moment.
     fn make_room(&self) {
-        let mut silent = self.taken.iter().filter_map(Weak::upgrade);
-        let silent = silent.find(|it| it.is_silent() && !it.told.load(Ordering::Relaxed));
+        let seats: Vec<Arc<Seat>> = self.taken.iter().filter_map(Weak::upgrade).collect();
+        let silent = seats.iter().find(|it| it.is_silent() && !it.told.load(Ordering::Relaxed));
         if let Some(seat) = silent {
             seat.told.store(true, Ordering::Relaxed);
             seat.needed.notify_one();
+        } else if seats.iter().all(|it| it.busy.load(Ordering::Relaxed))
+            && let Some(seat) = seats.iter().find(|it| it.waits.swap(false, Ordering::Relaxed))
+        {
+            seat.hurried.notify_one();
         }
     }
 }

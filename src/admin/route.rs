@@ -21,6 +21,7 @@ use super::inquire;
 use super::news;
 use super::once::Ticket;
 use super::openapi;
+use super::places;
 use super::reply::{Problem, Reply, json, whole};
 use super::scrape;
 use super::server::House;
@@ -55,7 +56,7 @@ async fn try_answer(
     if !changes(head.uri.path()) {
         return respond(house, actor, head, &body).await;
     }
-    let ticket = Ticket::of(&actor.name, head, &body)?;
+    let ticket = Ticket::of(&caller.key(), head, &body)?;
     let (house, head) = (Arc::clone(house), Arc::clone(head));
     let keeper = Arc::clone(&house);
     let act = async move {
@@ -100,19 +101,19 @@ async fn respond(house: &Arc<House>, actor: Actor, head: &Parts, body: &Bytes) -
         ["api", "openapi.json"] => read(&head.method).map(|()| openapi::answer()),
         ["api", "v1", "status"] => {
             read(&head.method)?;
-            let status = newest(house, query).await?;
+            let status = newest(house, head).await?;
             Ok(tag::json(&State::house(&status), &status_wire(house, &status)))
         }
         ["api", "v1", "services"] => {
             read(&head.method)?;
-            let status = newest(house, query).await?;
+            let status = newest(house, head).await?;
             let services = services_wire(house, &status);
             let page = ServicesPage { revision: status.revision, services };
             Ok(tag::json(&State::house(&status), &page))
         }
         ["api", "v1", "services", name] => {
             read(&head.method)?;
-            let status = newest(house, query).await?;
+            let status = newest(house, head).await?;
             let known = status.service(name).zip(service_wire(house, &status, name));
             let (service, wire) = known.ok_or_else(|| unknown_service(&status, name))?;
             Ok(tag::json(&State::service(service), &wire))
@@ -148,7 +149,7 @@ async fn respond(house: &Arc<House>, actor: Actor, head: &Parts, body: &Bytes) -
         }
         ["api", "v1", "events"] => {
             read(&head.method)?;
-            news::page(house, query).await
+            news::page(house, head).await
         }
         ["api", "v1", "events", "stream"] => {
             read(&head.method)?;
@@ -244,16 +245,15 @@ fn ready(house: &House) -> Reply {
 }
 
 /// The newest status; with `after` and `timeout` in the query, waits until there is a newer one.
-async fn newest(house: &House, query: Option<&str>) -> Result<Arc<Status>, Problem> {
-    let query = Query::parse(query, &["after", "timeout"])?;
+async fn newest(house: &House, head: &Parts) -> Result<Arc<Status>, Problem> {
+    let query = Query::parse(head.uri.query(), &["after", "timeout"])?;
     let status = house.control.status();
     let Some(after) = query.number("after")? else { return Ok(status) };
     if status.revision > after {
         return Ok(status);
     }
-    let wait = query.wait("timeout")?.unwrap_or(WAIT_DEFAULT);
-    let newer = tokio::time::timeout(wait, house.control.changed(after)).await;
-    Ok(newer.unwrap_or(status))
+    let limit = query.wait("timeout")?.unwrap_or(WAIT_DEFAULT);
+    Ok(places::wait(head, limit, house.control.changed(after)).await.unwrap_or(status))
 }
 
 pub(super) fn status_wire(house: &House, status: &Status) -> StatusWire {
