@@ -32,7 +32,7 @@ pub(super) fn answer() -> Reply {
 }
 
 /// The whole document.
-fn document() -> Value {
+pub(super) fn document() -> Value {
     let (mut schemas, mut problems) = (Schemas::new(), Problems::default());
     let mut paths: Map<String, Value> = Map::new();
     for it in OPERATIONS {

@@ -129,8 +129,13 @@ pub struct ProblemWire {
     pub service: Option<ServiceWire>,
     /// The role that was needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(skip)]
     pub role: Option<String>,
+    /// The configuration that serves, where that is the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// The newest status, where that is the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
     /// Configuration problems, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<String>,
