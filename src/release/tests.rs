@@ -1,9 +1,9 @@
 //! Scripts against the machine, and the words that they are written in.
 
 mod gates;
+mod holds;
 mod merges;
 mod scenarios;
-
 mod table;
 pub(crate) mod walk;
 
@@ -12,6 +12,9 @@ use std::time::Duration;
 use crate::model::{Fingerprint, Timestamp, Weight};
 
 use super::*;
+
+/// The plan of most scripts.
+const CANARY: &str = "5% 5m | 25% 10m, watch 5m";
 
 /// `verify; 5% 5m | 25% 10m checked | 50% 10m approved, watch 5m, holdback 1%, keep 30m, deadline 2h,
 /// manual, breach pause, empty promote`: steps with a minimum of 100 requests, the watch, and the rest.

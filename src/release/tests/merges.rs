@@ -7,8 +7,6 @@ use super::super::drift;
 use super::walk::{moves, walk};
 use super::*;
 
-const PLAN: &str = "5% 5m | 25% 10m, watch 5m";
-
 /// v1 is stable, and the file says v2, which is at 5 %.
 const BEFORE: &str = "1m live v2";
 
@@ -39,7 +37,7 @@ fn row(state: &State) -> String {
         Some((canary, weight)) => format!("{} + {canary} {weight}", state.stable),
         None => format!("{} only", state.stable),
     };
-    let drifts = drift(&plan(PLAN), state);
+    let drifts = drift(&plan(CANARY), state);
     let fields: Vec<&str> = drifts.iter().map(|it| it.field.as_str()).collect();
     let fields = if fields.is_empty() { "-".to_owned() } else { fields.join(" ") };
     format!("{} | {shares} | {} | {fields}", state.wanted, state.word())
@@ -50,13 +48,13 @@ fn every_file_after_everything_that_people_do() {
     let mut table = String::new();
     for (person, did) in PEOPLE {
         for (file, load) in FILES {
-            let (state, _) = play(PLAN, &format!("{BEFORE}{did}; 6m {load}"));
+            let (state, _) = play(CANARY, &format!("{BEFORE}{did}; 6m {load}"));
             table.push_str(&format!("{person} | {file} | {}\n", row(&state)));
             // A process that starts knows no more than the journal, and that is enough.
-            let (again, _) = play(PLAN, &format!("{BEFORE}{did}; 6m restart; 6m {load}"));
+            let (again, _) = play(CANARY, &format!("{BEFORE}{did}; 6m restart; 6m {load}"));
             assert_eq!(row(&again), row(&state), "{person}, {file}: restarted");
             // The file is what it is now, so the next load of it changes nothing.
-            let (twice, log) = play(PLAN, &format!("{BEFORE}{did}; 6m {load}; 6m {load}"));
+            let (twice, log) = play(CANARY, &format!("{BEFORE}{did}; 6m {load}; 6m {load}"));
             assert_eq!(twice, state, "{person}, {file}: twice, {log:?}");
         }
     }

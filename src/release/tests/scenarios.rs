@@ -2,7 +2,6 @@
 
 use super::*;
 
-const CANARY: &str = "5% 5m | 25% 10m, watch 5m";
 const FLIP: &str = "watch 5m";
 
 #[test]

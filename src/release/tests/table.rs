@@ -2,28 +2,26 @@
 
 use super::*;
 
-const PLAN: &str = "5% 5m | 25% 10m, watch 5m";
-
 /// How each state is reached, by which plan.
 const STATES: [(&str, &str, &str); 18] = [
-    ("LIVE", PLAN, ""),
-    ("LIVE after a release", PLAN, "1m live v2; 1m full; 2m full"),
-    ("LIVE outside of the window", PLAN, "1m calendar closed; 1m live v2"),
+    ("LIVE", CANARY, ""),
+    ("LIVE after a release", CANARY, "1m live v2; 1m full; 2m full"),
+    ("LIVE outside of the window", CANARY, "1m calendar closed; 1m live v2"),
     ("VERIFYING", "verify; 5% 5m, watch 5m", "1m live v2"),
     ("VERIFYING, paused", "verify; 5% 5m, watch 5m", "1m live v2; 2m pause"),
     ("VERIFYING, frozen", "verify; 5% 5m, watch 5m", "1m calendar frozen; 1m live v2; 2m passed"),
     ("APPROVAL without users", "watch 5m, manual", "1m live v2"),
-    ("CANARY", PLAN, "1m live v2"),
+    ("CANARY", CANARY, "1m live v2"),
     ("CANARY, checking", "5% 5m checked | 25% 10m, watch 5m", "1m live v2; 9m fine"),
     ("APPROVAL", "5% 5m approved | 25% 10m, watch 5m", "1m live v2; 9m fine"),
-    ("PAUSED", PLAN, "1m live v2; 2m pause"),
-    ("HELD", PLAN, "1m live v2; 9m unsure 3"),
-    ("HELD, frozen", PLAN, "1m live v2; 2m calendar frozen; 9m fine"),
-    ("HELD, not ready", PLAN, "1m live v2; 2m ready none; 9m fine"),
-    ("WATCHING", PLAN, "1m live v2; 2m full"),
-    ("WATCHING, paused", PLAN, "1m live v2; 2m full; 3m pause"),
-    ("ROLLED BACK", PLAN, "1m live v2; 2m worse"),
-    ("ROLLED BACK by the file", PLAN, "1m live v2; 2m live v1"),
+    ("PAUSED", CANARY, "1m live v2; 2m pause"),
+    ("HELD", CANARY, "1m live v2; 9m unsure 3"),
+    ("HELD, frozen", CANARY, "1m live v2; 2m calendar frozen; 9m fine"),
+    ("HELD, not ready", CANARY, "1m live v2; 2m ready none; 9m fine"),
+    ("WATCHING", CANARY, "1m live v2; 2m full"),
+    ("WATCHING, paused", CANARY, "1m live v2; 2m full; 3m pause"),
+    ("ROLLED BACK", CANARY, "1m live v2; 2m worse"),
+    ("ROLLED BACK by the file", CANARY, "1m live v2; 2m live v1"),
 ];
 
 const COMMANDS: [&str; 13] = [
