@@ -116,6 +116,3 @@ pub fn read(format: Format, sources: &[Source<'_>]) -> Result<Imported, Unreadab
 
 /// As much as one of our own files may have.
 const FILE_BYTES_MAX: usize = 8 * 1024 * 1024;
-
-#[cfg(test)]
-mod tests;

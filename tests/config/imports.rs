@@ -7,7 +7,7 @@ use tidegate::config::{self, MemoryFiles};
 use tidegate::import::{Format, Imported, Source, read};
 
 /// The problems of what was made, TLS aside.
-fn problems_of(imported: &Imported) -> Vec<String> {
+pub fn problems_of(imported: &Imported) -> Vec<String> {
     let Some(file) = &imported.file else { return Vec::new() };
     let yaml = file.yaml();
     let files = MemoryFiles::new().with("made.yaml", yaml.clone());

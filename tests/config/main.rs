@@ -9,6 +9,7 @@ mod examples;
 mod imports;
 mod reference;
 mod rules;
+mod strange_imports;
 mod validator;
 
 use std::fs;

@@ -1,24 +1,9 @@
-//! Files that nobody would write. Those that people do are in `tests/config/imports`.
-
-use std::path::Path;
+//! Files that nobody would write, made ours. Those that people do write are in `imports`.
 
 use proptest::prelude::*;
+use tidegate::import::{Format, Source, read};
 
-use crate::config::{self, MemoryFiles};
-
-use super::{Format, Imported, Source, read};
-
-/// The problems of what was made, TLS aside.
-fn problems_of(imported: &Imported) -> Vec<String> {
-    let Some(file) = &imported.file else { return Vec::new() };
-    let yaml = file.yaml();
-    let files = MemoryFiles::new().with("made.yaml", yaml.clone());
-    let loaded = config::load(Path::new("made.yaml"), &files);
-    let errors = loaded.problems.iter().filter(|it| it.severity == config::Severity::Error);
-    // TG06..: certificates, which lie elsewhere, and authorities, which this system believes.
-    let real = errors.filter(|it| !it.code.as_str().starts_with("TG06"));
-    real.map(|it| format!("{}: {} in\n{yaml}", it.code, it.message)).collect()
-}
+use super::imports::problems_of;
 
 #[test]
 fn several_files_are_read_as_one_and_remarks_name_theirs() {
