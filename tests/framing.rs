@@ -561,12 +561,7 @@ fn a_request_without_a_body_is_forwarded_without_framing() {
 
 #[test]
 fn many_pipelined_requests_are_answered_in_order_one_at_a_time() {
-    let upstream = Upstream::start(|peer| {
-        while let Some(request) = peer.request() {
-            let target = request.target().to_owned();
-            peer.answer("200 OK", &target);
-        }
-    });
+    let upstream = Upstream::echoing();
     let gate = Setup::to(&upstream).start();
     let mut client = gate.connect();
     let total = 2000;

@@ -296,15 +296,7 @@ fn init_writes_a_file_that_checks_and_never_overwrites() {
 #[test]
 fn an_ending_process_finishes_its_requests() {
     let latch = Latch::default();
-    let opened = latch.clone();
-    let upstream = Upstream::start(move |peer| {
-        while let Some(request) = peer.request() {
-            if request.target() == "/slow" {
-                opened.pass();
-            }
-            peer.answer("200 OK", "fine");
-        }
-    });
+    let upstream = Upstream::slow_behind(&latch);
     let mut gate = Setup::to(&upstream).start();
     let mut idle = gate.connect();
     idle.get("/");

@@ -60,15 +60,7 @@ fn is_answered(gate: &Gate) -> bool {
 #[test]
 fn a_request_that_falls_takes_nothing_along() {
     let latch = Latch::default();
-    let opened = latch.clone();
-    let upstream = Upstream::start(move |peer| {
-        while let Some(request) = peer.request() {
-            if request.target() == "/slow" {
-                opened.pass();
-            }
-            peer.answer("200 OK", "fine");
-        }
-    });
+    let upstream = Upstream::slow_behind(&latch);
     let setup = Setup::to(&upstream).listener("h2c: true").workers(2);
     let Some(clumsy) = Clumsy::start(setup) else { return };
     let gate = &clumsy.gate;

@@ -63,6 +63,29 @@ impl Upstream {
         Self::start(move |peer| peer.serve(status, body))
     }
 
+    /// Answers every request with its target.
+    pub fn echoing() -> Self {
+        Self::start(|peer| {
+            while let Some(request) = peer.request() {
+                let target = request.target().to_owned();
+                peer.answer("200 OK", &target);
+            }
+        })
+    }
+
+    /// Answers every request, `/slow` not before the latch is open.
+    pub fn slow_behind(latch: &Latch) -> Self {
+        let latch = latch.clone();
+        Self::start(move |peer| {
+            while let Some(request) = peer.request() {
+                if request.target() == "/slow" {
+                    latch.pass();
+                }
+                peer.answer("200 OK", "fine");
+            }
+        })
+    }
+
     /// Answers every request with exactly these bytes, and keeps the connection.
     pub fn raw(answer: impl Into<Vec<u8>>) -> Self {
         let answer = answer.into();
