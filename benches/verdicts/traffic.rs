@@ -1,6 +1,6 @@
 //! Simulated traffic: Poisson arrivals and a coin for each request, in ticks. Replays from its seed.
 
-use tidegate::model::{CLIENT_SHARDS, Observation, Tally};
+use tidegate::model::{CLIENT_SHARDS, Observation, Seeded, Tally};
 
 /// An hour of a service and its canary.
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +109,7 @@ pub struct Tick {
 /// The ticks of an hour.
 pub struct Traffic<'a> {
     scenario: &'a Scenario,
-    chance: Chance,
+    chance: Seeded,
     tick: u64,
     arrival: f64,
     /// When the next client begins to loop, and its shard.
@@ -119,7 +119,7 @@ pub struct Traffic<'a> {
 impl<'a> Traffic<'a> {
     pub fn of(scenario: &'a Scenario, seed: u64) -> Self {
         // Mixed, because streams that begin a step of the generator apart are the same stream.
-        let mut chance = Chance(Chance(seed).next());
+        let mut chance = Seeded::new(Seeded::new(seed).next());
         let arrival = chance.gap(scenario.rate);
         let looping = (if scenario.loops { chance.gap(0.1) } else { f64::INFINITY }, 0);
         Self { scenario, chance, tick: 0, arrival, looping }
@@ -166,28 +166,6 @@ fn count(seen: &mut Observation, canary: bool, shard: usize, bad: bool) {
 /// The upper bits as a number from 0 to 1.
 fn share_of(draw: u64) -> f64 {
     (draw >> 11) as f64 / (1u64 << 53) as f64
-}
-
-/// A small generator (splitmix64).
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn unit(&mut self) -> f64 {
-        share_of(self.next())
-    }
-
-    /// Time to the next of so many events a second.
-    fn gap(&mut self, rate: f64) -> f64 {
-        -(1.0 - self.unit()).ln() / rate
-    }
 }
 
 const HOUR: f64 = 3_600.0;

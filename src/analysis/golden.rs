@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::model::{LaneTally, Observation, Tally};
+use crate::model::{LaneTally, Observation, Seeded, Tally};
 
 #[test]
 fn factors() {
@@ -158,7 +158,7 @@ proptest! {
 fn healthy_streams_rarely_look_bad() {
     let mut won = 0;
     for seed in 0..RUNS {
-        let mut chance = Chance(seed);
+        let mut chance = Seeded::new(seed);
         let rate = [0.001, 0.02, 0.2][seed as usize % 3];
         let mut test = Comparison::new(
             Aim::Rollback(Tolerance { absolute: 0.0, relative: 0.0 }),
@@ -166,7 +166,7 @@ fn healthy_streams_rarely_look_bad() {
         );
         let ever = (1..=40).any(|tick| {
             let (nc, ns) = (chance.below(20), 5 + chance.below(60));
-            let counts = [nc, chance.hits(nc, rate), ns, chance.hits(ns, rate)];
+            let counts = [nc, hits(&mut chance, nc, rate), ns, hits(&mut chance, ns, rate)];
             test.observe(Duration::from_millis(tick * 100), &observation(&[counts]));
             test.log_w() >= 20f64.ln()
         });
@@ -177,25 +177,8 @@ fn healthy_streams_rarely_look_bad() {
 
 const RUNS: u64 = 1_500;
 
-/// A small generator (splitmix64): replays from its seed.
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    fn hits(&mut self, of: u64, rate: f64) -> u64 {
-        (0..of).filter(|_| (self.next() >> 11) as f64 / (1u64 << 53) as f64 <= rate).count() as u64
-    }
+fn hits(chance: &mut Seeded, of: u64, rate: f64) -> u64 {
+    (0..of).filter(|_| chance.unit() <= rate).count() as u64
 }
 
 #[track_caller]

@@ -6,9 +6,7 @@ use std::time::Duration;
 use tidegate::analysis::{
     Clustering, Clusters, Evidence, GuardPolicy, History, Judge, StepEvidence, Verdict,
 };
-use tidegate::model::{CLIENT_SHARDS, LaneTally, Observation, Tally};
-
-use super::simulator::Chance;
+use tidegate::model::{CLIENT_SHARDS, LaneTally, Observation, Seeded, Tally};
 
 /// 1000 requests a second, a tenth of the callers on the canary, one request in a hundred fails.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +20,7 @@ pub enum Failing {
 /// A service whose callers are pinned.
 pub struct Pinned {
     failing: Failing,
-    chance: Chance,
+    chance: Seeded,
     /// Failing sessions: shard, lane, requests that are still to come.
     sessions: Vec<(usize, bool, f64)>,
     /// Unlucky callers: shard and lane.
@@ -31,9 +29,9 @@ pub struct Pinned {
 
 impl Pinned {
     pub fn new(failing: Failing, seed: u64) -> Self {
-        let mut chance = Chance(seed);
+        let mut chance = Seeded::new(seed);
         let unlucky = if matches!(failing, Failing::Callers) { 50 } else { 0 };
-        let callers = (0..unlucky).map(|_| (chance.shard(), chance.unit() < CANARY)).collect();
+        let callers = (0..unlucky).map(|_| (shard(&mut chance), chance.unit() < CANARY)).collect();
         Self { failing, chance, sessions: Vec::new(), callers }
     }
 
@@ -73,14 +71,14 @@ impl Pinned {
             Failing::Callers => 0.005,
         };
         for _ in 0..100 {
-            let (shard, canary) = (self.chance.shard(), self.chance.unit() < CANARY);
+            let (shard, canary) = (shard(&mut self.chance), self.chance.unit() < CANARY);
             let rate = if canary { alone + worse } else { alone };
             let bad = self.chance.unit() < rate;
             count(&mut seen, shard, canary, 1, bad);
         }
         if matches!(self.failing, Failing::Sessions) && self.chance.unit() < 0.045 {
             let length = 20.0 * self.chance.gap(1.0);
-            self.sessions.push((self.chance.shard(), self.chance.unit() < CANARY, length));
+            self.sessions.push((shard(&mut self.chance), self.chance.unit() < CANARY, length));
         }
         // Some five requests a second each.
         for (shard, canary, left) in &mut self.sessions {
@@ -110,10 +108,8 @@ fn count(seen: &mut Observation, shard: usize, canary: bool, requests: u64, bad:
     lane.shards[shard] = lane.shards[shard].plus(Tally { requests, bad: u64::from(bad) });
 }
 
-impl Chance {
-    fn shard(&mut self) -> usize {
-        (self.next() % CLIENT_SHARDS as u64) as usize
-    }
+fn shard(chance: &mut Seeded) -> usize {
+    chance.below(CLIENT_SHARDS as u64) as usize
 }
 
 /// The canary's share of the callers.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tidegate::analysis::{GuardPolicy, History, Judge, StepEvidence, Verdict};
-use tidegate::model::{CLIENT_SHARDS, Observation, Tally};
+use tidegate::model::{CLIENT_SHARDS, Observation, Seeded, Tally};
 
 /// A service and what its canary does.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,7 @@ pub struct Rollback {
 impl Scenario {
     /// Plays until the canary is judged worse, or the time is over.
     pub fn run(&self, seed: u64) -> Option<Rollback> {
-        let mut chance = Chance(seed);
+        let mut chance = Seeded::new(seed);
         let responses = self.rate * (1.0 - self.weight) * 120.0 / std::f64::consts::LN_2;
         let history = History { responses, bad: responses * self.stable };
         let mut judge = Judge::new(&GuardPolicy::default(), history);
@@ -80,7 +80,7 @@ impl Scenario {
     }
 
     /// One request; whether it was a failure of the canary.
-    fn respond(&self, seen: &mut Observation, chance: &mut Chance) -> bool {
+    fn respond(&self, seen: &mut Observation, chance: &mut Seeded) -> bool {
         let canary = chance.unit() < self.weight;
         let bad = chance.unit() < if canary { self.canary } else { self.stable };
         let shard = (chance.next() % CLIENT_SHARDS as u64) as usize;
@@ -89,7 +89,7 @@ impl Scenario {
         canary && bad
     }
 
-    fn next_tick(&self, now: f64, chance: &mut Chance) -> f64 {
+    fn next_tick(&self, now: f64, chance: &mut Seeded) -> f64 {
         now + self.tick * (0.6 + 0.8 * chance.unit())
     }
 }
@@ -103,26 +103,4 @@ pub fn medians(scenario: Scenario, runs: u64) -> (f64, u64, usize) {
     let middle = seconds.len() / 2;
     let missed = runs as usize - seconds.len();
     (seconds.get(middle).copied().unwrap_or(f64::NAN), failures.get(middle).copied().unwrap_or(0), missed)
-}
-
-/// A small generator (splitmix64).
-pub struct Chance(pub u64);
-
-impl Chance {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    /// Time to the next of so many events a second.
-    pub fn gap(&mut self, rate: f64) -> f64 {
-        -(1.0 - self.unit()).ln() / rate
-    }
 }

@@ -4,9 +4,7 @@
 use std::time::Duration;
 
 use tidegate::analysis::{GuardPolicy, History, Judge, Quantile, StepEvidence, Verdict};
-use tidegate::model::{CLIENT_SHARDS, LaneTally, Observation, SlowTally, Tally};
-
-use super::simulator::Chance;
+use tidegate::model::{CLIENT_SHARDS, LaneTally, Observation, Seeded, SlowTally, Tally};
 
 /// Chances of one lane's requests, as shares: to fail, to be above the marks of p95 and of p99.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +33,7 @@ pub const USUAL: Now = Now { canary: FINE, stable: FINE, looping: 0, many: false
 /// 1000 requests a second, a tenth of them to the canary, for so many ticks: when it is rolled back (in
 /// seconds), and the verdict at the end.
 pub fn play(seed: u64, tick: Duration, ticks: u32, script: impl Fn(f64) -> Now) -> (Option<f64>, Verdict) {
-    let mut chance = Chance(seed);
+    let mut chance = Seeded::new(seed);
     let mut judge = Judge::new(&GuardPolicy::default(), History { responses: 150_000.0, bad: 150.0 });
     let mut step = StepEvidence { requests: 100, ..StepEvidence::default() };
     let requests = (1_000.0 * tick.as_secs_f64()).round() as u64;
@@ -52,7 +50,7 @@ pub fn play(seed: u64, tick: Duration, ticks: u32, script: impl Fn(f64) -> Now) 
     (None, judge.verdict(&step))
 }
 
-fn one_tick(chance: &mut Chance, requests: u64, now: Now) -> Observation {
+fn one_tick(chance: &mut Seeded, requests: u64, now: Now) -> Observation {
     let slow = |quantile: Quantile| SlowTally {
         slot: quantile.relative_slot(),
         canary_us: 27_000,
@@ -84,6 +82,6 @@ fn count(seen: &mut Observation, shard: usize, canary: bool, bad: [bool; 3]) {
     }
 }
 
-fn shard(chance: &mut Chance) -> usize {
+fn shard(chance: &mut Seeded) -> usize {
     (chance.next() % CLIENT_SHARDS as u64) as usize
 }

@@ -1,28 +1,26 @@
-//! Chance that comes again: a small generator (splitmix64) with a seed.
+//! Chance that comes again, as a simulated release has it.
+
+use crate::model::Seeded;
 
 /// Draws that follow from a seed.
 #[derive(Clone, Debug)]
-pub struct Chance(u64);
+pub struct Chance(Seeded);
 
 impl Chance {
     /// The draws of run number `run` under `seed`. Runs of one seed have nothing in common.
     pub fn of(seed: u64, run: u64) -> Self {
-        let mut first = Self(seed);
-        Self(first.next() ^ run.wrapping_mul(0xd134_2543_de82_ef95))
+        let first = Seeded::new(seed).next();
+        Self(Seeded::new(first ^ run.wrapping_mul(0xd134_2543_de82_ef95)))
     }
 
     /// The next number.
     pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.next()
     }
 
     /// From 0 up to, but not including, 1.
     pub fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+        self.0.unit()
     }
 
     /// From the standard normal distribution (Box and Muller, 1958).

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Fingerprint, ServiceName, VersionName};
+use crate::model::{Fingerprint, Seeded, ServiceName, VersionName};
 use crate::routing::{
     Balance, ErrorStatus, HeaderCondition, HeaderLookup, Pin, Preview, Service, ServiceLimits, ServiceSpec,
     StickyBy, TextCondition, Timeouts, VersionSpec,
@@ -71,7 +71,7 @@ proptest! {
 fn observed_shares_follow_the_weights() {
     for weights in [&[100][..], &[10], &[3_300, 3_300], &[1]] {
         let split = split(weights, SEED);
-        let mut chance = Chance(SEED);
+        let mut chance = Seeded::new(SEED);
         check_shares(&split, weights, "drawn", |_| split.drawn(chance.next()));
         check_shares(&split, weights, "keyed", |it| split.keyed(format!("user-{it}").as_bytes()));
         check_shares(&split, weights, "keyed by number", |it| split.keyed(&it.to_le_bytes()));
@@ -224,19 +224,6 @@ fn weights() -> impl Strategy<Value = Vec<u32>> {
 fn bits_at(point: u64) -> u64 {
     // The middle of the point's stretch, clear of rounding at both ends.
     (((u128::from(point) * 2 + 1) << 63) / 10_000) as u64
-}
-
-/// SplitMix64 (Steele, Lea and Flood, 2014): the same numbers everywhere.
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
 }
 
 const SEED: u64 = 20_261_123;

@@ -8,7 +8,7 @@ mod rules;
 
 use std::time::Duration;
 
-use crate::model::Timestamp;
+use crate::model::{Seeded, Timestamp};
 use crate::release::tests::{event_in, permit, version};
 use crate::release::{
     Actor, Effect, Event, Loaded, Mark, Outcome, Permit, Plan, State, Version, adopt, objection, step,
@@ -55,20 +55,12 @@ const WORDS: [&str; 10] = [
     "deployed",
 ];
 
-/// SplitMix64 (Steele, Lea, Flood 2014): small, and the same for ever.
-pub(super) struct Chance(u64);
+/// What happens next.
+pub(super) struct Chance(Seeded);
 
 impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
     fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
+        self.0.below(end)
     }
 
     fn one_in(&mut self, n: u64) -> bool {
@@ -101,7 +93,7 @@ struct Search {
 
 impl Search {
     fn of(seed: u64) -> Self {
-        let mut chance = Chance(seed);
+        let mut chance = Chance(Seeded::new(seed));
         let plan = plans::random(&mut chance);
         let now = Timestamp(1_000_000_000_000);
         let (state, _) = adopt(version("v1"), Actor::file("tidegate.yaml"), now);
