@@ -37,6 +37,22 @@ pub(super) async fn ask(site: &Site, checkup: &Checkup, names: &Names) -> Result
     timeout(limit, asked).await.unwrap_or_else(|_| Err(format!("no answer within {limit:?}")))
 }
 
+/// What was asked over this connection. It moves only while it is driven, and its end is seen by who asked,
+/// after the last byte.
+async fn over(
+    connection: impl Future<Output = impl Sized>,
+    asked: impl Future<Output = Result<(), String>>,
+) -> Result<(), String> {
+    let driven = async {
+        let _ = connection.await;
+        std::future::pending::<()>().await
+    };
+    tokio::select! {
+        answer = asked => answer,
+        () = driven => Err("no answer".into()),
+    }
+}
+
 async fn open(site: &Site, limit: Duration, names: &Names) -> Result<Stream, String> {
     let first = site.spec.proxy_protocol.map_or(&b""[..], ProxyProtocol::own);
     connect(site, first, limit, names, 0).await.map_err(|error| {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use h2::client;
 
 use super::super::super::stream::Stream;
+use super::over;
 
 pub(super) async fn ask(stream: Stream, authority: &str, service: &str) -> Result<(), String> {
     let mut builder = client::Builder::new();
@@ -26,14 +27,7 @@ pub(super) async fn ask(stream: Stream, authority: &str, service: &str) -> Resul
         body.send_data(question(service), true).map_err(described)?;
         answer(response.await.map_err(described)?).await
     };
-    let driven = async {
-        let _ = connection.await;
-        std::future::pending::<()>().await
-    };
-    tokio::select! {
-        answer = asked => answer,
-        () = driven => Err("no answer".into()),
-    }
+    over(connection, asked).await
 }
 
 async fn answer(response: ::http::Response<h2::RecvStream>) -> Result<(), String> {

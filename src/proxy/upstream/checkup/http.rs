@@ -8,6 +8,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
 use super::super::super::stream::Stream;
+use super::over;
 
 pub(super) async fn ask(
     stream: Stream,
@@ -34,15 +35,7 @@ pub(super) async fn ask(
             None => Ok(()),
         }
     };
-    // The connection moves only while it is driven. Its end is seen by who asked, after the last byte.
-    let driven = async {
-        let _ = connection.await;
-        std::future::pending::<()>().await
-    };
-    tokio::select! {
-        answer = asked => answer,
-        () = driven => Err("no answer".into()),
-    }
+    over(connection, asked).await
 }
 
 /// Whether this status is a pass.

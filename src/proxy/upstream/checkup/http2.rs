@@ -5,6 +5,7 @@ use bytes::Bytes;
 use h2::client;
 
 use super::super::super::stream::Stream;
+use super::over;
 
 pub(super) async fn ask(
     stream: Stream,
@@ -38,14 +39,7 @@ pub(super) async fn ask(
         }
         Err(format!("the body does not hold `{wanted}`"))
     };
-    let driven = async {
-        let _ = connection.await;
-        std::future::pending::<()>().await
-    };
-    tokio::select! {
-        answer = asked => answer,
-        () = driven => Err("no answer".into()),
-    }
+    over(connection, asked).await
 }
 
 fn described(error: h2::Error) -> String {
