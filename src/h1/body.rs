@@ -218,11 +218,6 @@ impl BodyReader {
         self.place == Place::Over
     }
 
-    /// Whether only the sender's close ends the body.
-    pub fn ends_with_connection(&self) -> bool {
-        self.place == Place::Open
-    }
-
     /// Kept trailer lines and the empty line after them; complete once the body is done.
     pub fn trailers(&self) -> &[u8] {
         self.trailers.kept()

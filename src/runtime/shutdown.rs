@@ -50,16 +50,6 @@ impl Shutdown {
         self.advance_to(Phase::Cutting);
     }
 
-    /// One phase further: what each `SIGTERM` or `SIGINT` asks for. Returns the phase reached.
-    pub fn escalate(&self) -> Phase {
-        let next = match self.phase() {
-            Phase::Serving => Phase::Draining,
-            Phase::Draining | Phase::Cutting => Phase::Cutting,
-        };
-        self.advance_to(next);
-        self.phase()
-    }
-
     fn advance_to(&self, phase: Phase) {
         self.0.send_if_modified(|now| {
             let later = phase > *now;
@@ -100,9 +90,11 @@ mod tests {
         let switch = Shutdown::new();
         let mut watch = switch.watch();
         assert_eq!(watch.phase(), Phase::Serving);
-        assert_eq!(switch.escalate(), Phase::Draining);
+        switch.drain();
+        assert_eq!(switch.phase(), Phase::Draining);
         watch.draining().await;
-        assert_eq!(switch.escalate(), Phase::Cutting);
+        switch.cut();
+        assert_eq!(switch.phase(), Phase::Cutting);
         switch.drain();
         assert_eq!(switch.phase(), Phase::Cutting);
         watch.cutting().await;
