@@ -25,7 +25,6 @@ pub use disk::Disk;
 pub use explain::{Scene, explain, table_of};
 pub use given::Misfit;
 pub use handover::{Program, Taker};
-pub use inquiry::Instead;
 pub use instance::{Given, Instance, Times, Told};
 pub use places::{admin_socket, state_directory};
 pub use reload::{Configure, Parts, Reloader};

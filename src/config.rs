@@ -72,7 +72,7 @@ pub use problem::{Problem, Problems, Severity};
 pub use schema::schema;
 pub use secret::Secret;
 pub use similar::closest;
-pub use source::{Files, MemoryFiles, Place, name_matches};
+pub use source::{Files, MemoryFiles, Place, Replaced, name_matches};
 /// Durations and shares as people write them, wherever they do.
 pub use text::{duration as parse_duration, weight as parse_weight};
 pub use tls::{AdminTls, ClientAuth, Identity, ListenerTls, TlsVersion, UnknownName, crypto_provider};

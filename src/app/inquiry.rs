@@ -1,13 +1,10 @@
 //! Questions that the admin interface has about what serves.
 
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::admin::wire::{ExplainAsk, ExplainReply};
 use crate::admin::{Answering, Definition, Inquire};
-use crate::config::{Account, Addition, Config, Files, Loaded, NoAccount, Template, addition, define, load};
-use crate::model::Timestamp;
+use crate::config::{Addition, Config, Loaded, Replaced, Template, addition, define, load};
 
 use super::disk::Disk;
 use super::explain::{Scene, explain};
@@ -50,47 +47,8 @@ impl Inquire for Reloader {
         // Files are read where nobody waits for them.
         let reading = tokio::task::spawn_blocking(move || match yaml {
             None => load(&path, &Disk),
-            Some(text) => load(&path, &Instead { path: &path, text }),
+            Some(text) => load(&path, &Replaced { path: &path, text: &text, files: &Disk }),
         });
         Box::pin(async { reading.await.map_err(|it| format!("reading the configuration failed: {it}")) })
-    }
-}
-
-/// The disk, with another text in the place of one file.
-#[derive(Debug)]
-pub struct Instead<'a> {
-    /// The file.
-    pub path: &'a Path,
-    /// What is read in its place.
-    pub text: String,
-}
-
-impl Files for Instead<'_> {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        if path == self.path { Ok(self.text.clone().into_bytes()) } else { Disk.read(path) }
-    }
-
-    fn read_secret(&self, path: &Path) -> io::Result<Vec<u8>> {
-        Disk.read_secret(path)
-    }
-
-    fn variable(&self, name: &str) -> Option<String> {
-        Disk.variable(name)
-    }
-
-    fn authorities(&self) -> Vec<Vec<u8>> {
-        Disk.authorities()
-    }
-
-    fn account(&self, user: &str, group: Option<&str>) -> Result<Account, NoAccount> {
-        Disk.account(user, group)
-    }
-
-    fn now(&self) -> Timestamp {
-        Disk.now()
-    }
-
-    fn list(&self, pattern: &Path) -> io::Result<Vec<PathBuf>> {
-        Disk.list(pattern)
     }
 }

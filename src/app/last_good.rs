@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::config::{Account, Files, Loaded, NoAccount, load};
-use crate::model::Timestamp;
+use crate::config::{Files, Loaded, load};
 
 use super::disk::Disk;
 
@@ -97,24 +96,8 @@ impl Files for Recording {
         Ok(bytes)
     }
 
-    fn read_secret(&self, path: &Path) -> io::Result<Vec<u8>> {
-        Disk.read_secret(path)
-    }
-
-    fn variable(&self, name: &str) -> Option<String> {
-        Disk.variable(name)
-    }
-
-    fn authorities(&self) -> Vec<Vec<u8>> {
-        Disk.authorities()
-    }
-
-    fn account(&self, user: &str, group: Option<&str>) -> Result<Account, NoAccount> {
-        Disk.account(user, group)
-    }
-
-    fn now(&self) -> Timestamp {
-        Disk.now()
+    fn beneath(&self) -> Option<&dyn Files> {
+        Some(&Disk)
     }
 
     fn list(&self, pattern: &Path) -> io::Result<Vec<PathBuf>> {
@@ -148,24 +131,8 @@ impl Files for Snapshot {
         self.files.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn read_secret(&self, path: &Path) -> io::Result<Vec<u8>> {
-        Disk.read_secret(path)
-    }
-
-    fn variable(&self, name: &str) -> Option<String> {
-        Disk.variable(name)
-    }
-
-    fn authorities(&self) -> Vec<Vec<u8>> {
-        Disk.authorities()
-    }
-
-    fn account(&self, user: &str, group: Option<&str>) -> Result<Account, NoAccount> {
-        Disk.account(user, group)
-    }
-
-    fn now(&self) -> Timestamp {
-        Disk.now()
+    fn beneath(&self) -> Option<&dyn Files> {
+        Some(&Disk)
     }
 
     fn list(&self, pattern: &Path) -> io::Result<Vec<PathBuf>> {

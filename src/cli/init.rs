@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::app::Instead;
+use crate::app::Disk;
 use crate::config;
 
 use super::terminal::Terminal;
@@ -54,7 +54,7 @@ pub fn init(args: &InitArgs, terminal: &mut Terminal) -> Outcome {
 
 /// What was put in may be wrong; what is made of it never is.
 fn check(path: &Path, text: &str, from: &str) -> Result<(), Failure> {
-    let loaded = config::load(path, &Instead { path, text: text.to_owned() });
+    let loaded = config::load(path, &config::Replaced { path, text, files: &Disk });
     if loaded.config.is_some() {
         return Ok(());
     }

@@ -17,27 +17,34 @@ pub trait Files {
     /// The bytes of a file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
+    /// Where secrets, variables, authorities, accounts and the time come from, if not from here.
+    fn beneath(&self) -> Option<&dyn Files> {
+        None
+    }
+
     /// The bytes of a file that holds a secret: an error if everybody may read it.
     fn read_secret(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.read(path)
+        self.beneath().map_or_else(|| self.read(path), |it| it.read_secret(path))
     }
 
     /// A variable of the environment, if it is there and is text.
-    fn variable(&self, _name: &str) -> Option<String> {
-        None
+    fn variable(&self, name: &str) -> Option<String> {
+        self.beneath()?.variable(name)
     }
 
     /// Certificates of the authorities that this system believes, in DER.
     fn authorities(&self) -> Vec<Vec<u8>> {
-        Vec::new()
+        self.beneath().map(Files::authorities).unwrap_or_default()
     }
 
     /// An account of this system, with another group than its own if one is named. Both are names or numbers.
-    fn account(&self, user: &str, group: Option<&str>) -> Result<Account, NoAccount>;
+    fn account(&self, user: &str, group: Option<&str>) -> Result<Account, NoAccount> {
+        self.beneath().map_or(Err(NoAccount::User), |it| it.account(user, group))
+    }
 
     /// When they are read: a certificate is good for a time.
     fn now(&self) -> Timestamp {
-        MEMORY_NOW
+        self.beneath().map_or(MEMORY_NOW, Files::now)
     }
 
     /// The files that match `pattern`, sorted. `*` and `?` in the last component are wildcards (see
@@ -55,7 +62,6 @@ const MEMORY_ACCOUNT: u32 = 990;
 #[derive(Clone, Debug, Default)]
 pub struct MemoryFiles {
     files: Vec<(PathBuf, Vec<u8>)>,
-    variables: Vec<(String, String)>,
 }
 
 impl MemoryFiles {
@@ -72,22 +78,12 @@ impl MemoryFiles {
         self.files.sort();
         self
     }
-
-    /// Adds a variable of the environment.
-    pub fn with_variable(mut self, name: &str, value: &str) -> Self {
-        self.variables.push((name.to_owned(), value.to_owned()));
-        self
-    }
 }
 
 impl Files for MemoryFiles {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let found = self.files.iter().find(|it| it.0 == path);
         found.map(|it| it.1.clone()).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
-    }
-
-    fn variable(&self, name: &str) -> Option<String> {
-        self.variables.iter().find(|it| it.0 == name).map(|it| it.1.clone())
     }
 
     /// There are `root`, `nobody` and `tidegate`, each with its group.
@@ -115,6 +111,30 @@ impl Files for MemoryFiles {
                 && path.file_name().and_then(|it| it.to_str()).is_some_and(|it| name_matches(name, it))
         };
         Ok(self.files.iter().map(|it| it.0.clone()).filter(|it| fits(it)).collect())
+    }
+}
+
+/// Files with another text in the place of one.
+pub struct Replaced<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// What is read in its place.
+    pub text: &'a str,
+    /// All others.
+    pub files: &'a dyn Files,
+}
+
+impl Files for Replaced<'_> {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        if path == self.path { Ok(self.text.as_bytes().to_vec()) } else { self.files.read(path) }
+    }
+
+    fn list(&self, pattern: &Path) -> io::Result<Vec<PathBuf>> {
+        self.files.list(pattern)
+    }
+
+    fn beneath(&self) -> Option<&dyn Files> {
+        Some(self.files)
     }
 }
 

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tidegate::config::{Account, Config, Files, MemoryFiles, NoAccount, load, name_matches, schema};
+use tidegate::config::{Account, Config, Files, MemoryFiles, NoAccount, Replaced, load, name_matches, schema};
 
 use super::validator::{resolve, violations};
 
@@ -127,36 +127,10 @@ fn examples_mean_the_same_as_json() {
         let value: Value = yaml(&text);
         let json = serde_json::to_string_pretty(&value).expect("plain values");
         let from_yaml = load(&path, &Disk).config.expect("checked above");
-        let from_json = load(&path, &Instead { path: &path, text: &json }).config.expect("the same as JSON");
+        let from_json = load(&path, &Replaced { path: &path, text: &json, files: &Disk })
+            .config
+            .expect("the same as JSON");
         assert_eq!(outline(&from_yaml), outline(&from_json), "{}", path.display());
-    }
-}
-
-/// One file has another text than on the disk.
-struct Instead<'a> {
-    path: &'a Path,
-    text: &'a str,
-}
-
-impl Files for Instead<'_> {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        if path == self.path { Ok(self.text.as_bytes().to_vec()) } else { Disk.read(path) }
-    }
-
-    fn variable(&self, name: &str) -> Option<String> {
-        Disk.variable(name)
-    }
-
-    fn authorities(&self) -> Vec<Vec<u8>> {
-        Disk.authorities()
-    }
-
-    fn account(&self, user: &str, group: Option<&str>) -> Result<Account, NoAccount> {
-        Disk.account(user, group)
-    }
-
-    fn list(&self, pattern: &Path) -> io::Result<Vec<PathBuf>> {
-        Disk.list(pattern)
     }
 }
 
@@ -193,7 +167,7 @@ fn exports_mean_the_same() {
 fn exports_the_same(path: &Path, files: &dyn Files) -> bool {
     let Some(config) = load(path, files).config else { return false };
     let read_again = |text: &str| {
-        let again = load(path, &Replaced(path, text, files));
+        let again = load(path, &Replaced { path, text, files });
         let shown = again.problems.render_human(false);
         again.config.unwrap_or_else(|| panic!("{}: {shown}\n{text}", path.display()))
     };
@@ -225,37 +199,4 @@ fn meaning(config: &Config) -> String {
     format!(
         "{listeners:#?}{admin:#?}{state:?}{account:?}{workers:?}{access_log:?}{trace:?}{memory:?}{notify:#?}{services:#?}{dns:?}{routes:#?}"
     )
-}
-
-/// Files with another text in the place of one.
-struct Replaced<'a>(&'a Path, &'a str, &'a dyn Files);
-
-impl Files for Replaced<'_> {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        if path == self.0 { Ok(self.1.as_bytes().to_vec()) } else { self.2.read(path) }
-    }
-
-    fn account(&self, user: &str, group: Option<&str>) -> Result<Account, NoAccount> {
-        self.2.account(user, group)
-    }
-
-    fn list(&self, pattern: &Path) -> io::Result<Vec<PathBuf>> {
-        self.2.list(pattern)
-    }
-
-    fn read_secret(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.2.read_secret(path)
-    }
-
-    fn variable(&self, name: &str) -> Option<String> {
-        self.2.variable(name)
-    }
-
-    fn authorities(&self) -> Vec<Vec<u8>> {
-        self.2.authorities()
-    }
-
-    fn now(&self) -> tidegate::model::Timestamp {
-        self.2.now()
-    }
 }
