@@ -278,6 +278,8 @@ impl Reloader {
         inner.traces.apply(trace.as_ref(), &self.parts.proxy, &self.parts.registry);
         self.parts.proxy.set_memory_max(memory);
         inner.sockets.apply(&self.parts.proxy, bound).await;
+        let listening: Vec<_> = serving.listeners.iter().map(|it| it.name.clone()).collect();
+        self.parts.registry.retain_listeners(&listening, self.parts.clock.now());
         self.parts.registry.certificates(certificates);
         self.parts.doorman.let_in(access);
         (inner.generation, inner.digest, inner.fixed) = (generation, loaded.digest, Some(fixed));
