@@ -6,7 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tidegate::config::{Account, Config, Files, MemoryFiles, NoAccount, Replaced, load, name_matches, schema};
+use tidegate::config::{
+    Account, Config, Files, MemoryFiles, NoAccount, Replaced, load, name_matches, schema,
+};
 
 use super::validator::{resolve, violations};
 
