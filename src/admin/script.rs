@@ -1,9 +1,10 @@
 //! A house that answers by script, behind real sockets: what the tests of this room and of the command
 //! line talk to.
 
+mod shown;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -11,10 +12,9 @@ use crate::config::{
     Addition, AdminAccess, AdminSpec, Config, Loaded, MemoryFiles, Template, addition, define, load,
 };
 use crate::controller::{
-    Actor, Answer, Command, EvidenceLine, Freeze, GuardStatus, LaneStatus, News, RefusalCode, Refused,
-    ServiceStatus, Status, StepStatus, Via, What,
+    Actor, Answer, Command, EvidenceLine, Freeze, News, RefusalCode, Refused, Status, Via, What,
 };
-use crate::model::{Generation, ServiceName, Tally, Timestamp, Weight};
+use crate::model::{Generation, ServiceName, Timestamp};
 use crate::release::Version;
 use crate::runtime::{Clock, Shutdown};
 use crate::telemetry::Registry;
@@ -24,6 +24,9 @@ use super::{
     Answering, Control, Definition, Inquire, LastFailure, Notify, Parts, Reload, ReloadDone, ReloadFailed,
     Server,
 };
+
+pub(crate) use shown::canary;
+use shown::weight;
 
 /// The house and its doors.
 pub(crate) struct Scripted {
@@ -253,113 +256,6 @@ impl super::Upgrade for Scripted {
 /// A refusal of that kind.
 pub(crate) fn refused(code: RefusalCode, reason: &str) -> Refused {
     Refused { reason: reason.into(), code }
-}
-
-/// `shop` on its way from v1 to v2, and `blog`, where nothing happens.
-pub(crate) fn canary() -> Status {
-    Status {
-        revision: 5,
-        at: Timestamp(1_700_000_000_000_000),
-        generation: Generation(17),
-        source: "tidegate.yaml".into(),
-        services: vec![shop(), blog()],
-        ..Status::default()
-    }
-}
-
-fn shop() -> ServiceStatus {
-    let step = |percent: u32, minutes: u64, done, now| StepStatus {
-        weight: weight(percent),
-        soak: Duration::from_secs(60 * minutes),
-        requests: 100,
-        done,
-        now,
-    };
-    ServiceStatus {
-        name: "shop".parse().unwrap(),
-        word: "CANARY",
-        stable: "v1".parse().unwrap(),
-        canary: Some("v2".parse().unwrap()),
-        previous: None,
-        wanted: "v2".parse().unwrap(),
-        filed: "v2".parse().unwrap(),
-        in_sync: false,
-        drift: Vec::new(),
-        deployed: Vec::new(),
-        weight: weight(25),
-        step: Some((3, 4)),
-        left: Some(Duration::from_secs(432)),
-        held: None,
-        requests_missing: None,
-        release: 4,
-        mark: 12,
-        why: "v2 is being tried at 25%".into(),
-        lanes: vec![
-            lane("v1", 75, 40_120, 84, 1_383.0, (12_000, 184_000)),
-            lane("v2", 25, 12_904, 31, 459.0, (12_000, 190_000)),
-        ],
-        guards: vec![GuardStatus {
-            name: "errors",
-            canary: Tally { requests: 12_904, bad: 31 },
-            stable: Tally { requests: 40_120, bad: 84 },
-            difference: Some(0.0003),
-            interval: Some((-0.0006, 0.0012)),
-            canary_interval: Some((0.0015, 0.0033)),
-            limit: Some(0.005),
-            evidence: 0.12,
-            proof: 0.0,
-            text: "no worse than v1".into(),
-        }],
-        steps: vec![
-            step(1, 5, true, false),
-            step(5, 5, true, false),
-            step(25, 20, false, true),
-            step(50, 10, false, false),
-        ],
-        quarantined: Vec::new(),
-        last: Some(advanced(8)),
-    }
-}
-
-fn blog() -> ServiceStatus {
-    ServiceStatus {
-        name: "blog".parse().unwrap(),
-        word: "LIVE",
-        stable: "blue".parse().unwrap(),
-        canary: None,
-        wanted: "blue".parse().unwrap(),
-        filed: "blue".parse().unwrap(),
-        in_sync: true,
-        drift: Vec::new(),
-        deployed: Vec::new(),
-        weight: Weight::NONE,
-        step: None,
-        left: None,
-        release: 0,
-        mark: 1,
-        why: "blue is live".into(),
-        lanes: vec![lane("blue", 100, 10, 0, 0.5, (3_000, 9_000)), lane("green", 0, 0, 0, 0.0, (0, 0))],
-        guards: Vec::new(),
-        steps: Vec::new(),
-        last: None,
-        ..shop()
-    }
-}
-
-fn lane(version: &str, percent: u32, requests: u64, bad: u64, per_second: f64, us: (u64, u64)) -> LaneStatus {
-    LaneStatus {
-        version: version.parse().unwrap(),
-        weight: weight(percent),
-        seen: Tally { requests, bad },
-        per_second,
-        latency_us_p50: (requests > 0).then_some(us.0),
-        latency_us_p99: (requests > 0).then_some(us.1),
-        endpoints: Vec::new(),
-    }
-}
-
-fn weight(percent: u32) -> Weight {
-    Weight::from_basis_points(percent * 100).unwrap()
 }
 
 /// What became of telling `ci` of an event of `shop`.

@@ -10,6 +10,7 @@
 //!
 //! Not here: sockets, time, tasks; what a head means (`text`).
 
+mod ending;
 mod heads;
 mod receive;
 mod send;
@@ -20,7 +21,7 @@ use std::task::Waker;
 
 use crate::message::Refusal;
 
-use super::frame::{self, Code, WINDOW_MAX, WINDOW_USUAL, kind, setting};
+use super::frame::{self, Code, WINDOW_USUAL, kind, setting};
 use super::hpack::{Decoder, Encoder, Fields};
 use super::text::Facts;
 use heads::Block;
@@ -276,61 +277,6 @@ impl Session {
     /// Whether it has answered since.
     pub fn has_pong(&self) -> bool {
         self.pong
-    }
-
-    /// Tells a client that it has to go. What it has sent before it knows that still counts.
-    pub fn leave(&mut self) {
-        if !std::mem::replace(&mut self.leaving, true) && !self.is_parted() {
-            self.say_goaway(WINDOW_MAX as u32, Code::NO_ERROR);
-            frame::write(kind::PING, 0, 0, LEAVE, &mut self.out);
-        }
-    }
-
-    /// Takes no further streams.
-    pub fn part(&mut self) {
-        if !self.is_parted() {
-            self.parted = Some(self.last);
-            self.say_goaway(self.last, Code::NO_ERROR);
-            self.call();
-        }
-    }
-
-    fn is_parted(&self) -> bool {
-        self.parted.is_some() || self.failed.is_some()
-    }
-
-    fn say_goaway(&mut self, last: u32, code: Code) {
-        let mut payload = [0; 8];
-        payload[..4].copy_from_slice(&last.to_be_bytes());
-        payload[4..].copy_from_slice(&code.0.to_be_bytes());
-        frame::write(kind::GOAWAY, 0, 0, &payload, &mut self.out);
-    }
-
-    /// Ends the connection and all its streams, and tells the other side why.
-    pub fn fail(&mut self, code: Code) {
-        if self.failed.is_none() {
-            self.failed = Some(code);
-            self.say_goaway(self.last, code);
-            self.end();
-        }
-    }
-
-    /// Why it was ended, if it was.
-    pub fn failed(&self) -> Option<Code> {
-        self.failed
-    }
-
-    /// The connection is no more.
-    pub fn end(&mut self) {
-        self.ended = true;
-        for place in self.streams.places().collect::<Vec<_>>() {
-            self.cut(place, Cut::Connection);
-        }
-    }
-
-    /// Whether nothing is left to do: one side has taken its leave, and no stream is open.
-    pub fn is_over(&self) -> bool {
-        (self.left || self.parted.is_some()) && self.streams.count() == 0 && self.opened.is_empty()
     }
 
     /// Ends a stream before its time. Whoever serves it hears of it.
