@@ -179,9 +179,9 @@ impl Notifier {
         }
     }
 
-    /// What became of notifications after this line, oldest first.
-    pub fn notifications(&self, since: u64) -> Vec<Notification> {
-        self.house.ledger().since(since)
+    /// What became of notifications after this line, oldest first, and no more than so many.
+    pub fn notifications(&self, since: u64, most: usize) -> Vec<Notification> {
+        self.house.ledger().since(since, most)
     }
 
     /// What became of telling of the events that are `meant`, oldest first.

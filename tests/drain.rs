@@ -14,6 +14,8 @@ mod generations;
 mod handover;
 #[path = "drain/manager.rs"]
 mod manager;
+#[path = "drain/notified.rs"]
+mod notified;
 #[path = "drain/privileges.rs"]
 mod privileges;
 mod support;

@@ -93,8 +93,8 @@ pub trait Reload: Inquire {
 pub trait Notify: Send + Sync {
     /// How those are who are told.
     fn targets(&self) -> Vec<TargetWire>;
-    /// What became of notifications, with an id above `since`, oldest first.
-    fn notifications(&self, since: u64) -> Vec<NotificationWire>;
+    /// What became of notifications, with an id above `since`, oldest first, and no more than so many.
+    fn notifications(&self, since: u64, most: usize) -> Vec<NotificationWire>;
     /// What became of telling of the events that are `meant`, oldest first.
     fn about(&self, meant: &dyn Fn(u64) -> bool) -> Vec<NotificationWire>;
     /// Id of the newest, for those who wait for the next.

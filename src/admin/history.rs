@@ -34,8 +34,7 @@ pub(super) fn page(house: &House, service: &str, query: Option<&str>) -> Result<
     }
     let newest = events.iter().rfind(|it| it.service.as_str() == service).map_or(0, |it| it.id);
     let mut page = cut(events, service, before, limit);
-    let notifications = house.notify.about(&|id| page.events.iter().any(|it| it.id == id));
-    EventWire::join(&mut page.events, notifications);
+    EventWire::join(&mut page.events, |meant| house.notify.about(meant));
     Ok(tag::json(&State::events(newest), &page))
 }
 

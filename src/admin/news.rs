@@ -54,12 +54,14 @@ impl Asked<'_> {
         let mut found = house.control.events(since);
         found.retain(|it| self.concerns(it.service.as_str()) && self.place.holds(it.id));
         let mut page = cut(&found, self.place, self.limit);
-        let mut about = house.notify.about(&|id| page.events.iter().any(|it| it.id == id));
-        about.retain(|it| it.id <= newest);
-        EventWire::join(&mut page.events, about);
+        EventWire::join(&mut page.events, |meant| {
+            let mut found = house.notify.about(meant);
+            found.retain(|it| it.id <= newest);
+            found
+        });
         page.notified = Some(newest);
         if let Some(known) = self.notified {
-            page.notifications = house.notify.notifications(known);
+            page.notifications = house.notify.notifications(known, usize::MAX);
             page.notifications.retain(|it| it.id <= newest && self.concerns(&it.service));
             if page.notifications.len() > self.limit {
                 page.notifications.truncate(self.limit);

@@ -233,8 +233,8 @@ impl Notify for Scripted {
         Vec::new()
     }
 
-    fn notifications(&self, since: u64) -> Vec<NotificationWire> {
-        self.notifications.lock().unwrap().iter().filter(|it| it.id > since).cloned().collect()
+    fn notifications(&self, since: u64, most: usize) -> Vec<NotificationWire> {
+        self.notifications.lock().unwrap().iter().filter(|it| it.id > since).take(most).cloned().collect()
     }
 
     fn about(&self, meant: &dyn Fn(u64) -> bool) -> Vec<NotificationWire> {
@@ -263,7 +263,8 @@ pub(crate) fn notification(id: u64, event: u64, result: &str) -> NotificationWir
     let taken = result == "delivered";
     NotificationWire {
         id,
-        at: Timestamp(id).to_string(),
+        // Midnight, and after all events.
+        at: Timestamp(1_799_971_200_000_000 + id).to_string(),
         target: "ci".into(),
         event,
         service: "shop".into(),

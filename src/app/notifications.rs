@@ -102,8 +102,8 @@ impl Notify for Notifications {
         self.notifier.states().into_iter().map(target).collect()
     }
 
-    fn notifications(&self, since: u64) -> Vec<NotificationWire> {
-        self.notifier.notifications(since).into_iter().map(notification).collect()
+    fn notifications(&self, since: u64, most: usize) -> Vec<NotificationWire> {
+        self.notifier.notifications(since, most).into_iter().map(notification).collect()
     }
 
     fn about(&self, meant: &dyn Fn(u64) -> bool) -> Vec<NotificationWire> {

@@ -1,6 +1,6 @@
 //! The ledger on disk: a line of JSON for each of its lines, so that a restart or a hand-over forgets none.
 //!
-//! It is only ever added to, and written anew when it has grown to more than twice of what is kept. Nothing is
+//! It is only ever added to, and written anew when it holds a thousand lines more than are kept. Nothing is
 //! synced and nobody but the notifier's own thread waits for the disk: what a crash of the machine loses here is
 //! what was said, not what was done. On a disk that takes nothing it is tried again now and then, as a whole.
 
@@ -56,8 +56,8 @@ impl Book {
 
     /// What has to be written to be up to date: all of it, or what came since.
     pub fn missing(&self, ledger: &Ledger) -> Missing {
-        let whole = self.failed.is_some() || self.lines > 2 * ledger.len() + SPARE_LINES;
-        let lines = ledger.since(if whole { 0 } else { self.newest });
+        let whole = self.failed.is_some() || self.lines > ledger.len() + SPARE_LINES;
+        let lines = ledger.since(if whole { 0 } else { self.newest }, usize::MAX);
         Missing { whole, lines }
     }
 
@@ -157,13 +157,12 @@ fn parsed(line: &str) -> Option<Notification> {
     })
 }
 
-/// A file may have as many lines more than twice those that are kept, so that a short one is not written anew for
-/// every other line.
+/// A file may have as many lines more than are kept, so that it is not written anew for each of them.
 const SPARE_LINES: usize = 1_000;
 /// Between attempts on a disk that took nothing.
 const PAUSE: Duration = Duration::from_secs(10);
-/// A file larger than this was not written by us: fifty targets with all their lines have less than half of it.
-const FILE_BYTES_MAX: u64 = 128 << 20;
+/// A file larger than this was not written by us: all lines that are ever kept, as long as they can be, are less.
+const FILE_BYTES_MAX: u64 = 64 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -209,7 +208,7 @@ mod tests {
         ledger.note(&target, &rollback(6), Told::Delivered, Came::default(), AT + Duration::from_secs(9));
         save(&mut book, &ledger, AT);
         assert_eq!(count(&path), 6);
-        assert_eq!(Book::load(Some(path.clone())).1.since(0), ledger.since(0));
+        assert_eq!(Book::load(Some(path.clone())).1.since(0, usize::MAX), ledger.since(0, usize::MAX));
         // A crash has left half a line.
         let mut text = fs::read_to_string(&path).unwrap();
         text.truncate(text.len() - 9);
@@ -218,7 +217,7 @@ mod tests {
         assert_eq!(ledger.len(), 5);
         tell(&mut ledger, 7);
         save(&mut book, &ledger, AT);
-        assert_eq!(Book::load(Some(path.clone())).1.since(0), ledger.since(0));
+        assert_eq!(Book::load(Some(path.clone())).1.since(0, usize::MAX), ledger.since(0, usize::MAX));
         assert_eq!(count(&path), 6);
     }
 
@@ -235,8 +234,8 @@ mod tests {
                 most = most.max(count(&path));
             }
         }
-        assert!((2 * ledger.len()..=2 * ledger.len() + SPARE_LINES + 50).contains(&most), "{most}");
-        assert_eq!(Book::load(Some(path)).1.since(0), ledger.since(0));
+        assert!((ledger.len()..=ledger.len() + SPARE_LINES + 50).contains(&most), "{most}");
+        assert_eq!(Book::load(Some(path)).1.since(0, usize::MAX), ledger.since(0, usize::MAX));
     }
 
     #[test]
@@ -252,13 +251,13 @@ mod tests {
         let later = AT + PAUSE;
         assert!(book.is_behind(&ledger, later));
         save(&mut book, &ledger, later);
-        assert_eq!(Book::load(Some(path.clone())).1.since(0), ledger.since(0));
+        assert_eq!(Book::load(Some(path.clone())).1.since(0, usize::MAX), ledger.since(0, usize::MAX));
         // Somebody has taken the file away.
         fs::remove_file(&path).unwrap();
         tell(&mut ledger, 3);
         save(&mut book, &ledger, later);
         save(&mut book, &ledger, later + PAUSE);
-        assert_eq!(Book::load(Some(path)).1.since(0), ledger.since(0));
+        assert_eq!(Book::load(Some(path)).1.since(0, usize::MAX), ledger.since(0, usize::MAX));
         // Without a place nothing is written, and that is no failure.
         let (book, _) = Book::load(None);
         assert!(!book.is_behind(&ledger, later));

@@ -92,6 +92,8 @@ impl Ledger {
         if told == Told::Retried && before.is_some() {
             return false;
         }
+        self.make_room();
+        let account = self.accounts.entry(target.clone()).or_default();
         // A clock that was set back between two processes must not make a number come twice; that numbers are
         // moments otherwise lets them rise even if this was forgotten.
         self.newest = now.0.max(self.newest + 1);
@@ -113,17 +115,18 @@ impl Ledger {
         true
     }
 
-    /// The lines that came after this one, oldest first.
-    pub fn since(&self, id: u64) -> Vec<Notification> {
+    /// The lines that came after this one, oldest first, and no more than so many.
+    pub fn since(&self, id: u64, most: usize) -> Vec<Notification> {
         let mut found = Vec::new();
         if self.newest > id {
             for account in self.accounts.values() {
                 let from = account.lines.partition_point(|it| it.id <= id);
-                found.extend(account.lines.range(from..).cloned());
+                found.extend(account.lines.range(from..).take(most));
             }
             found.sort_by_key(|it| it.id);
+            found.truncate(most);
         }
-        found
+        found.into_iter().cloned().collect()
     }
 
     /// The lines about events that are `meant`, oldest first.
@@ -137,6 +140,15 @@ impl Ledger {
     /// Number of the newest line; 0 without any.
     pub fn newest(&self) -> u64 {
         self.newest
+    }
+
+    /// When there are too many lines in all, the target that has most of them loses one.
+    fn make_room(&mut self) {
+        if self.len() >= LINES_IN_ALL_MAX
+            && let Some(account) = self.accounts.values_mut().max_by_key(|it| it.lines.len())
+        {
+            account.lines.pop_front();
+        }
     }
 
     /// How many lines there are.
@@ -230,6 +242,9 @@ fn time_of_day(at: Timestamp) -> String {
 /// Lines kept for each target: as many as events are kept, so that what became of telling one is found for about
 /// as long as the event itself. A quarter of a kilobyte each: half a megabyte for a target that is told much.
 const LINES_MAX: usize = 2_000;
+/// Lines kept in all: ten targets that are told much, or fifty that are told what most are. Whoever asks for all of
+/// them gets some megabytes, and holds up nobody for long.
+const LINES_IN_ALL_MAX: usize = 20_000;
 
 #[cfg(test)]
 mod tests {
@@ -249,7 +264,7 @@ mod tests {
         for step in script.split(", ") {
             play(&mut ledger, step);
         }
-        let lines: Vec<String> = ledger.since(0).iter().map(shown).collect();
+        let lines: Vec<String> = ledger.since(0, usize::MAX).iter().map(shown).collect();
         assert_eq!(lines, expected, "{script}");
     }
 
@@ -364,9 +379,24 @@ mod tests {
         }
         assert_eq!(ledger.len(), LINES_MAX + 1);
         assert_eq!(ledger.about(|it| it == 1).len(), 1, "what another one was told is not pushed out");
-        assert_eq!(ledger.since(0)[1].event, 10);
+        assert_eq!(ledger.since(0, usize::MAX)[1].event, 10);
         ledger.keep_only(&[&ci()]);
         assert_eq!(ledger.len(), LINES_MAX);
+    }
+
+    #[test]
+    fn when_there_are_too_many_in_all_whoever_has_most_loses_some() {
+        let mut ledger = Ledger::default();
+        assert!(play(&mut ledger, "0 quiet 1 delivered 1"));
+        for event in 0..LINES_MAX + 10 {
+            for target in 0..12 {
+                play(&mut ledger, &format!("{event} t{target} {event} failed 1 404"));
+            }
+        }
+        assert_eq!(ledger.len(), LINES_IN_ALL_MAX);
+        assert_eq!(ledger.about(|it| it == 1).len(), 1, "the one line of another is still there");
+        let least = ledger.accounts.values().filter(|it| it.lines.len() > 1).map(|it| it.lines.len()).min();
+        assert!(least >= Some(LINES_IN_ALL_MAX / 12 - 2), "{least:?}");
     }
 
     #[test]
@@ -376,25 +406,27 @@ mod tests {
         {
             play(&mut ledger, step);
         }
-        let all = ledger.since(0);
+        let all = ledger.since(0, usize::MAX);
         assert!(all.windows(2).all(|it| it[0].id < it[1].id));
         assert_eq!(all.last().unwrap().id, ledger.newest());
         for (at, line) in all.iter().enumerate() {
-            assert_eq!(ledger.since(line.id), all[at + 1..]);
+            assert_eq!(ledger.since(line.id, usize::MAX), all[at + 1..]);
         }
+        assert_eq!(ledger.since(0, 3), all[..3]);
+        assert_eq!(ledger.since(all[0].id, 2), all[1..3]);
         assert_eq!(ledger.about(|it| it == 1), all[..2]);
-        assert_eq!((ledger.since(u64::MAX), Ledger::default().newest()), (Vec::new(), 0));
+        assert_eq!((ledger.since(u64::MAX, 9), Ledger::default().newest()), (Vec::new(), 0));
     }
 
     #[test]
     fn an_earlier_process_is_gone_on_from() {
         let mut ledger = Ledger::default();
         play(&mut ledger, "1 ci 7 retried 1 503");
-        let mut again = Ledger::of(ledger.since(0));
-        assert_eq!(again.since(0), ledger.since(0));
+        let mut again = Ledger::of(ledger.since(0, usize::MAX));
+        assert_eq!(again.since(0, usize::MAX), ledger.since(0, usize::MAX));
         assert!(!play(&mut again, "5 ci 7 retried 1 503"), "the stretch goes on");
         assert!(play(&mut again, "9 ci 7 delivered 2"));
-        assert_eq!(again.since(ledger.newest())[0].recovered, Some(Duration::from_secs(8)));
+        assert_eq!(again.since(ledger.newest(), 9)[0].recovered, Some(Duration::from_secs(8)));
     }
 
     #[test]

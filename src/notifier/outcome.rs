@@ -53,7 +53,7 @@ fn harmless(why: &str) -> String {
 }
 
 /// Whoever needs more of it looks at the target's own log.
-const WHY_CHARS_MAX: usize = 300;
+const WHY_CHARS_MAX: usize = 200;
 
 #[cfg(test)]
 mod tests {
@@ -65,7 +65,7 @@ mod tests {
             ("no answer within 5s", "no answer within 5s".to_owned()),
             ("not valid for \u{1b}]0;x\u{7}\r\nb\u{202e}a", "not valid for  ]0;x   b a".to_owned()),
             ("\u{9b}31m\u{200b}", " 31m ".to_owned()),
-            (&"ä".repeat(301), format!("{}…", "ä".repeat(300))),
+            (&"ä".repeat(201), format!("{}…", "ä".repeat(200))),
         ] {
             assert_eq!(judged(&Err(why.to_owned())), Outcome::Again { why: expected, after: None });
         }

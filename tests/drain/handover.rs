@@ -25,7 +25,7 @@ fn requests() -> u64 {
 impl Unit {
     /// Has the process in charge hand over; returns the new one.
     #[track_caller]
-    fn hand_over(&mut self) -> Pid {
+    pub(super) fn hand_over(&mut self) -> Pid {
         self.signal(Signal::USR2);
         self.hear("MAINPID=");
         let ready = self.hear("READY=1");
@@ -35,7 +35,7 @@ impl Unit {
 
     /// Has the process in charge try to hand over, in vain; returns what it says.
     #[track_caller]
-    fn fail_to_hand_over(&mut self) -> String {
+    pub(super) fn fail_to_hand_over(&mut self) -> String {
         let before = self.main();
         self.signal(Signal::USR2);
         let said = self.hear("failed");

@@ -320,3 +320,45 @@ fn a_disk_that_takes_nothing_costs_memory_only_what_was_said() {
     assert!(gate.log().contains("is kept in memory only"), "{}", gate.log());
     assert_eq!(gate.log().matches("is kept in memory only").count(), 1, "{}", gate.log());
 }
+
+/// A disk of 64 KiB that is full. A rollback is made and told, what is told is said, and when there is room again it
+/// is written down.
+#[test]
+fn a_full_disk_holds_up_neither_a_rollback_nor_its_notification() {
+    let receiver = answering(&["200 OK"]);
+    let (mut gate, _upstreams) =
+        gate(&webhook(&receiver, ", name: ci, events: [rolled_back, frozen, unfrozen]"));
+    gate.edit(|it| it.live("v2"));
+    gate.reaches("CANARY");
+    gate.kill();
+    let state = gate.state_dir().display().to_string();
+    let script = format!(
+        "mkdir -p {state}.copy && cp -p {state}/* {state}.copy/ && mount -t tmpfs -o size=64k,mode=700 tmpfs {state} \
+         && cp -p {state}.copy/* {state}/ && exec \"$@\""
+    );
+    if !gate.try_start_under(&["unshare", "-m", "sh", "-c", &script, "sh"]) {
+        eprintln!("skipped: no file systems can be mounted here");
+        return;
+    }
+    let root = format!("/proc/{}/root{state}", gate.pid());
+    let filler = format!("{root}/filler");
+    let _ = std::fs::write(&filler, vec![0; 1 << 20]);
+    until("nothing can be written down", || {
+        frozen(&gate);
+        (gate.metric("tidegate_journal_durable", &[]) == 0.0).then_some(())
+    });
+    assert_eq!(gate.command("rollback shop --reason enough").code, 0);
+    assert_eq!(gate.weight("v2"), 0.0);
+    until("it is told all the same", || {
+        told(&gate).contains(&"ci rolled_back delivered 1".into()).then_some(())
+    });
+    until("it is said that it is in memory only", || {
+        gate.log().contains("is kept in memory only").then_some(())
+    });
+    std::fs::remove_file(&filler).expect("the filler");
+    let book = format!("{root}/notifications.log");
+    until("it is written down", || {
+        frozen(&gate);
+        std::fs::read_to_string(&book).is_ok_and(|it| it.contains("\"rolled_back\"")).then_some(())
+    });
+}

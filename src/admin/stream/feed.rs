@@ -91,9 +91,8 @@ impl Feed {
                 events.truncate(EVENTS_AT_ONCE);
                 return Some(self.decisions(&events));
             }
-            let mut notifications = self.house.notify.notifications(self.told);
+            let notifications = self.house.notify.notifications(self.told, EVENTS_AT_ONCE);
             if !notifications.is_empty() {
-                notifications.truncate(EVENTS_AT_ONCE);
                 return Some(self.notifications(&notifications));
             }
             let owed = (status.revision, self.told) > sent.age();

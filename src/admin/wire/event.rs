@@ -1,5 +1,7 @@
 //! Events on the wire.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::controller::{EvidenceLine, News};
@@ -119,10 +121,13 @@ impl From<&News> for EventWire {
 }
 
 impl EventWire {
-    /// Puts with each event what became of telling of it.
-    pub fn join(events: &mut [Self], notifications: Vec<NotificationWire>) {
-        for it in notifications {
-            if let Some(event) = events.iter_mut().find(|event| event.id == it.event) {
+    /// Puts with each event what became of telling of it, as `about` finds it for the events that are meant.
+    pub fn join(events: &mut [Self], about: impl FnOnce(&dyn Fn(u64) -> bool) -> Vec<NotificationWire>) {
+        let places: HashMap<u64, usize> = events.iter().enumerate().map(|(at, it)| (it.id, at)).collect();
+        for it in about(&|id| places.contains_key(&id)) {
+            let event = places.get(&it.event).map(|at| &mut events[*at]);
+            // A journal that was lost gives numbers anew: what was told before is about another event.
+            if let Some(event) = event.filter(|event| event.service == it.service && event.at <= it.at) {
                 event.notifications.push(it);
             }
         }

@@ -69,7 +69,7 @@ mod tests {
 
     fn told(id: u64, target: &str, event: u64, result: &str, problem: &str) -> NotificationWire {
         let problem = (!problem.is_empty()).then(|| problem.to_owned());
-        // A second apart, from the beginning of time.
+        // A second apart.
         NotificationWire { target: target.into(), problem, ..notification(id * 1_000_000, event, result) }
     }
 
