@@ -144,7 +144,7 @@ impl Ledger {
 
     /// When there are too many lines in all, the target that has most of them loses one.
     fn make_room(&mut self) {
-        if self.len() >= LINES_IN_ALL_MAX
+        while self.len() >= LINES_IN_ALL_MAX
             && let Some(account) = self.accounts.values_mut().max_by_key(|it| it.lines.len())
         {
             account.lines.pop_front();
