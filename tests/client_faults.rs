@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use support::upstream::Latch;
+use support::upstream::{BlackHole, Latch};
 use support::{Broken, Client, End, Gate, Setup, Upstream, until};
 
 fn ms(it: u64) -> Duration {
@@ -48,6 +48,28 @@ fn a_client_that_leaves_cancels_its_request_and_the_version_is_not_charged() {
 
 /// A client that closed looks like one that has only finished sending, until something is written to
 /// it. The answer then stops at once, and the version is not charged.
+/// Whatever is waited for on its behalf: a connection, or a delay that was asked for.
+#[test]
+fn a_client_that_leaves_before_its_request_was_sent_is_waited_for_no_longer() {
+    let (hole, upstream) = (BlackHole::open(), Upstream::answering("fine"));
+    let delay = "routes: [{to: shop, fault: {delay: {time: 60s, share: 100%}}}]";
+    for setup in [
+        Setup::default().version("v1", &[hole.address()]).service("timeouts: {connect: 60s}"),
+        Setup::to(&upstream).top(delay),
+    ] {
+        let gate = setup.start();
+        let mut client = gate.connect();
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        until("it is under way", || {
+            (gate.metric("tidegate_requests_in_flight", &[("service", "shop")]) == 1.0).then_some(())
+        });
+        client.reset();
+        settle(&gate);
+        assert_eq!(charged(&gate), 0.0);
+    }
+    assert_eq!(upstream.count(), 0);
+}
+
 #[test]
 fn a_client_that_closed_is_noticed_with_the_first_bytes_of_the_answer() {
     let latch = Latch::default();

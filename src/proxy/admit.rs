@@ -4,13 +4,14 @@
 //! leaves the queue; one that has only finished sending still waits for its answer.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
 use crate::telemetry::TurnedAway;
 
 use super::connection::{Client, Peer};
-use super::exchange::{Exchange, Verdict};
+use super::exchange::Exchange;
 use super::failure::Failure;
 use super::quota::{Permit, Quota, Turn};
 use super::upstream::{Checkout, ConnectError, Endpoint};
@@ -83,7 +84,8 @@ impl Exchange<'_> {
             Found::Kept(endpoint, kept) => Ok(Ok((endpoint, kept))),
             Found::Permit(permit) => {
                 let limit = self.job.spec.timeouts.connect;
-                let reached = endpoint.reach(self.worker, &self.peer, limit, || Some(permit)).await;
+                let reaching = pin!(endpoint.reach(&worker, &peer, limit, || Some(permit)));
+                let reached = client.while_it_waits(&worker, reaching).await?;
                 Ok(reached.map(|it| (Rc::clone(endpoint), it)))
             }
         }
@@ -111,11 +113,8 @@ impl Exchange<'_> {
             {
                 return Poll::Ready(Ok(found));
             }
-            if client.stream.poll_gone(cx).is_ready() {
+            if client.poll_lost(&worker, cx).is_ready() {
                 return Poll::Ready(Err(Failure::ClientGone));
-            }
-            if let Err(Verdict::Failed(failure)) = self.watch_client(client, cx) {
-                return Poll::Ready(Err(failure));
             }
             // It was rolled back meanwhile: there is somebody else to answer.
             if self.job.cover.is_some() && self.job.version.budgets.retired_ms.get() != Budgets::IN_USE {

@@ -4,6 +4,7 @@
 mod answers;
 mod peer;
 mod streams;
+mod vigil;
 
 use std::future::poll_fn;
 use std::io::ErrorKind;

@@ -4,8 +4,10 @@
 //! What is allowed is said by [`super::retry`] and [`super::shield`]; here it is done.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 use crate::routing::{Injected, Key, RetryReason};
 use crate::telemetry::Trouble;
@@ -103,10 +105,16 @@ impl Exchange<'_> {
     }
 
     /// Lets what the route asks for befall the request: a wait, a failure.
-    async fn suffer(&mut self, client: &Client) -> Option<Failure> {
+    async fn suffer(&mut self, client: &mut Client) -> Option<Failure> {
         if let Some(delay) = self.job.fault.delay.take() {
             client.deadline.set(delay);
-            poll_fn(|cx| client.deadline.poll(cx)).await;
+            let lost = poll_fn(|cx| match client.deadline.poll(cx) {
+                Poll::Ready(()) => Poll::Ready(false),
+                Poll::Pending => client.poll_lost(self.worker, cx).map(|()| true),
+            });
+            if lost.await {
+                return Some(Failure::ClientGone);
+            }
             self.attempt.lag(delay);
         }
         self.job.fault.abort.map(Failure::Injected)
@@ -145,7 +153,11 @@ impl Exchange<'_> {
                     }
                 },
             };
-            let reached = match self.reach(endpoint, course.fresh_only).await {
+            let reached = {
+                let reaching = pin!(self.reach(endpoint, course.fresh_only));
+                client.while_it_waits(&worker, reaching).await?
+            };
+            let reached = match reached {
                 Err(ConnectError::Full) => {
                     self.wait_for_connection(client, endpoint, course.fresh_only).await?
                 }

@@ -192,11 +192,10 @@ impl<'a> Exchange<'a> {
 
     fn advance(&mut self, client: &mut Client, cx: &mut Context<'_>) -> Step {
         self.patience.quiet();
-        if client.stream.poll_gone(cx).is_ready() {
-            return Err(Verdict::Failed(Failure::ClientGone));
-        }
         if self.upload_done || self.upload_lost || (self.job.upload.held && self.held_since_ms.is_some()) {
             self.watch_client(client, cx)?;
+        } else if client.stream.poll_gone(cx).is_ready() {
+            return Err(Verdict::Failed(Failure::ClientGone));
         } else {
             self.upload(client, cx)?;
         }

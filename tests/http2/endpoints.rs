@@ -11,6 +11,7 @@ use http::Response;
 use super::support::frames::{END_HEADERS, Frames, block, frame, kind, setting};
 use super::support::h2client::{ask, ask_all, get, post};
 use super::support::h2server::{H2Upstream, scripted};
+use super::support::upstream::BlackHole;
 use super::support::{Gate, Setup, until};
 
 fn gate(to: SocketAddr) -> Gate {
@@ -128,6 +129,38 @@ fn a_burst_waits_for_what_the_endpoint_says_of_itself() {
         assert_eq!(answer.unwrap().status, 200);
     }
     assert!((2..=4).contains(&most.load(Ordering::SeqCst)), "{most:?} at once on a connection");
+}
+
+/// Whoever waits for a connection that somebody else was to open, and gave up, has not failed with it.
+#[test]
+fn a_client_that_gives_up_opening_a_connection_takes_nobody_along() {
+    let hole = BlackHole::open();
+    let gate = Setup::default()
+        .version_as("v1", format!("\"h2c://{}\"", hole.address()))
+        .service("timeouts: {connect: 60s}")
+        .listener("h2c: true")
+        .start();
+    let in_flight = || gate.metric("tidegate_requests_in_flight", &[("service", "shop")]);
+    let (mut first, mut second) = (Frames::connect(gate.address()), gate.connect());
+    first.get(1);
+    until("one opens a connection", || (in_flight() == 1.0).then_some(()));
+    second.send("GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n");
+    until("another one waits for it", || (in_flight() == 2.0).then_some(()));
+    first.send(kind::RST_STREAM, 0, 1, &8_u32.to_be_bytes());
+    until("the first is gone", || (in_flight() == 1.0).then_some(()));
+    let listener = hole.into_listener();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                let mut frames = Frames::accepted(stream);
+                while let Some(stream) = frames.request() {
+                    frames.respond(stream, "served");
+                }
+            });
+        }
+    });
+    assert_eq!(second.response().text(), "served");
+    assert_eq!(gate.metric("tidegate_upstream_errors_total", &[("service", "shop")]), 0.0);
 }
 
 /// An endpoint that takes connections and says nothing costs those who wait their time limit, not more.

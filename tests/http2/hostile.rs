@@ -10,6 +10,7 @@ use super::support::frames::{
     text, with,
 };
 use super::support::h2client::{ask, get};
+use super::support::upstream::BlackHole;
 use super::support::wait::PATIENCE;
 use super::support::{Gate, Peer, Setup, Upstream, until};
 
@@ -101,6 +102,72 @@ fn a_reset_at_a_time_ends_too() {
     assert!(number < 400, "only after {number}");
     assert_eq!(code, Some(CALM));
     until("the version is free", || (upstream.busy() == 0).then_some(()));
+}
+
+/// Opens streams a few at a time, waits until all are accepted, and resets them. After how many the other side
+/// has had enough, and what it said.
+#[track_caller]
+fn open_and_reset(frames: &mut Frames, most: u32) -> (u32, Option<u32>) {
+    /// Fewer than may be reset before anybody has looked at them.
+    const AT_ONCE: u32 = 15;
+    for first in (0..most).step_by(AT_ONCE as usize) {
+        let numbers = || (first..first + AT_ONCE).map(|it| it * 2 + 1);
+        numbers().for_each(|it| drop(frames.get(it)));
+        frames.send(kind::PING, 0, 0, b"accepted");
+        loop {
+            match frames.next_within(Duration::from_secs(10)) {
+                Ok(it) if it.kind == kind::PING && it.flags == END_STREAM => break,
+                Ok(it) if it.kind == kind::GOAWAY => {
+                    let mut came = Came::default();
+                    came.note(u32::MAX, &it);
+                    return (first, came.goaway);
+                }
+                Ok(_) => {}
+                Err(closed) => panic!("neither pong nor GOAWAY after {first}, closed: {closed}"),
+            }
+        }
+        numbers().for_each(|it| drop(frames.send(kind::RST_STREAM, 0, it, &8_u32.to_be_bytes())));
+    }
+    (most, None)
+}
+
+/// Whatever a request waits for when it is reset, that counts, and what was begun for it is given up at once.
+#[test]
+fn a_rapid_reset_ends_early_whatever_the_requests_wait_for() {
+    let hole = BlackHole::open();
+    let (served, slow) = (
+        Upstream::answering("hello"),
+        Upstream::start(|peer| {
+            let _ = peer.request();
+            peer.hold();
+        }),
+    );
+    let patient = "timeouts: {connect: 60s}";
+    let delay = "routes: [{to: shop, fault: {delay: {time: 60s, share: 100%}}}]";
+    let queue = "limits: {in_flight: 1, queue: 1000, queue_wait: 60s}";
+    for (name, setup) in [
+        ("a connection", Setup::default().version("v1", &[hole.address()]).service(patient)),
+        (
+            "a connection for many",
+            Setup::default().version_as("v1", format!("\"h2c://{}\"", hole.address())).service(patient),
+        ),
+        ("a delay", Setup::to(&served).top(delay)),
+        ("a place", Setup::to(&slow).service(queue)),
+    ] {
+        let gate = setup.listener("h2c: true").start();
+        let (files, memory) = (gate.descriptors(), gate.memory());
+        let (reset, code) = open_and_reset(&mut Frames::connect(gate.address()), 2_000);
+        assert_eq!(code, Some(CALM), "{name}: after {reset}");
+        assert!((100..200).contains(&reset), "{name}: after {reset}");
+        let service = [("service", "shop")];
+        until(&format!("nothing waits for {name} any more"), || {
+            let in_flight = gate.metric("tidegate_requests_in_flight", &service);
+            (in_flight == 0.0 && gate.descriptors() < files + 20).then_some(())
+        });
+        let held = gate.memory().saturating_sub(memory);
+        assert!(held < 32_000_000, "{name}: {held} bytes more");
+        assert_eq!(gate.metric("tidegate_upstream_errors_total", &service), 0.0, "{name}: nobody's fault");
+    }
 }
 
 /// A frame for a stream of this number.

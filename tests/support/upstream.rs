@@ -349,7 +349,7 @@ impl Peer {
 /// An address where connections are neither accepted nor refused: its queue is full.
 pub struct BlackHole {
     address: SocketAddr,
-    _listener: socket2::Socket,
+    listener: socket2::Socket,
     _queued: Vec<TcpStream>,
 }
 
@@ -369,12 +369,17 @@ impl BlackHole {
                 Err(error) => panic!("filling the queue: {error}"),
             }
         }
-        Self { address, _listener: listener, _queued: queued }
+        Self { address, listener, _queued: queued }
     }
 
     /// Where it is.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Is one no longer: whoever still wants to connect can be accepted, behind those who filled the queue.
+    pub fn into_listener(self) -> TcpListener {
+        self.listener.into()
     }
 }
 

@@ -93,21 +93,11 @@ impl Exchange<'_> {
         }
     }
 
-    /// While nothing is read from the client, a reset still shows. A client that has only finished
-    /// sending still gets its answer.
-    pub fn watch_client(&mut self, client: &mut Client, cx: &mut Context<'_>) -> Step {
-        while !client.eof && client.stream.poll_read_ready(cx).is_ready() {
-            let buffer = client.buffer.get_or_insert_with(|| self.worker.stock.buffer());
-            if buffer.is_full() {
-                return Ok(());
-            }
-            match buffer.poll_fill(&mut client.stream, cx) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(Err(_)) => return Err(Verdict::Failed(Failure::ClientGone)),
-                Poll::Ready(Ok(0)) => client.eof = true,
-                Poll::Ready(Ok(_)) => {}
-            }
+    /// Nothing is read from the client, but for what shows whether it is still there.
+    pub(super) fn watch_client(&self, client: &mut Client, cx: &mut Context<'_>) -> Step {
+        match client.poll_lost(self.worker, cx) {
+            Poll::Ready(()) => Err(Verdict::Failed(Failure::ClientGone)),
+            Poll::Pending => Ok(()),
         }
-        Ok(())
     }
 }

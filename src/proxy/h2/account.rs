@@ -11,7 +11,8 @@ const IDLE_TALK: u64 = 512 * 1024;
 /// Bytes that each request adds to that: its own head, and settings and priorities around it.
 const TALK_PER_REQUEST: u64 = 32 * 1024;
 
-/// Cancelled requests that are nobody's business. Beyond, most requests must not be cancelled.
+/// Cancelled requests that are nobody's business. Beyond, most requests must not be cancelled; every other one may,
+/// whichever comes first.
 const CANCELLED_FREE: u64 = 100;
 
 /// The books of one connection, shared with its streams.
@@ -20,7 +21,6 @@ pub(super) struct Account {
     live: Cell<usize>,
     idle_since_ms: Cell<u64>,
     accepted: Cell<u64>,
-    cancelled: Cell<u64>,
     content: Cell<u64>,
 }
 
@@ -59,16 +59,10 @@ impl Account {
         self.content.set(self.content.get() + bytes as u64);
     }
 
-    /// The client gave a request up.
-    pub(super) fn cancelled(&self) {
-        self.cancelled.set(self.cancelled.get() + 1);
-    }
-
-    /// Whether the client costs more than it is worth.
-    pub(super) fn is_overdrawn(&self, received: u64) -> bool {
+    /// Whether the client costs more than it is worth, having sent so many bytes and given so many requests up.
+    pub(super) fn is_overdrawn(&self, received: u64, cancelled: u64) -> bool {
         let talk = IDLE_TALK + self.accepted.get() * TALK_PER_REQUEST + self.content.get() * 2;
-        let cancelled = self.cancelled.get();
-        received > talk || (cancelled > CANCELLED_FREE && cancelled * 2 > self.accepted.get())
+        received > talk || (cancelled > CANCELLED_FREE && cancelled * 2 > self.accepted.get() + 1)
     }
 }
 
@@ -92,26 +86,21 @@ mod tests {
     #[test]
     fn talk_is_paid_for_by_requests_and_content() {
         let account = Account::new(0);
-        assert!(!account.is_overdrawn(IDLE_TALK));
-        assert!(account.is_overdrawn(IDLE_TALK + 1));
+        assert!(!account.is_overdrawn(IDLE_TALK, 0));
+        assert!(account.is_overdrawn(IDLE_TALK + 1, 0));
         account.begin().end(1);
-        assert!(!account.is_overdrawn(IDLE_TALK + TALK_PER_REQUEST));
+        assert!(!account.is_overdrawn(IDLE_TALK + TALK_PER_REQUEST, 0));
         account.passed(1_000_000);
-        assert!(!account.is_overdrawn(IDLE_TALK + 2_000_000));
+        assert!(!account.is_overdrawn(IDLE_TALK + 2_000_000, 0));
     }
 
     #[test]
     fn some_may_be_cancelled_but_not_most() {
         let account = Account::new(0);
-        for _ in 0..CANCELLED_FREE {
-            drop(account.begin());
-            account.cancelled();
-        }
-        assert!(!account.is_overdrawn(0));
-        drop(account.begin());
-        account.cancelled();
-        assert!(account.is_overdrawn(0));
         (0..=CANCELLED_FREE).for_each(|_| drop(account.begin()));
-        assert!(!account.is_overdrawn(0), "half of them were served");
+        assert!(!account.is_overdrawn(0, CANCELLED_FREE));
+        assert!(account.is_overdrawn(0, CANCELLED_FREE + 1));
+        (0..CANCELLED_FREE).for_each(|_| drop(account.begin()));
+        assert!(!account.is_overdrawn(0, CANCELLED_FREE + 1), "every other one was served");
     }
 }

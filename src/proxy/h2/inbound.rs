@@ -24,12 +24,11 @@ pub struct Inbound {
     /// Whether what is written next is the last.
     last: bool,
     ended: bool,
-    gone: bool,
 }
 
 impl Inbound {
     pub(super) fn new(session: Shared, place: usize, account: Rc<Account>, is_call: bool) -> Self {
-        Self { session, place, account, is_call, begun: false, last: false, ended: false, gone: false }
+        Self { session, place, account, is_call, begun: false, last: false, ended: false }
     }
 
     /// Whether the client is gRPC's, and hears of failures in its own way.
@@ -78,20 +77,12 @@ impl Inbound {
 
     /// Ready when the client has given the request up, or is gone altogether.
     pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(self.session.borrow_mut().poll_cut(self.place, cx));
-        self.note_gone();
-        Poll::Ready(())
+        self.session.borrow_mut().poll_cut(self.place, cx)
     }
 
     /// Ready when a read would not wait; an end and an error count as readable.
     pub fn poll_read_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.session.borrow_mut().poll_content(self.place, cx).map_ok(drop).map_err(io_error)
-    }
-
-    fn note_gone(&mut self) {
-        if !std::mem::replace(&mut self.gone, true) {
-            self.account.cancelled();
-        }
     }
 }
 
@@ -105,9 +96,8 @@ impl AsyncRead for Inbound {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let it = self.get_mut();
         let read = ready!(read(&it.session, it.place, cx, into));
-        match &read {
-            Ok(count) => it.account.passed(*count),
-            Err(_) => it.note_gone(),
+        if let Ok(count) = &read {
+            it.account.passed(*count);
         }
         Poll::Ready(read.map(drop))
     }

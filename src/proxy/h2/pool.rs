@@ -191,11 +191,12 @@ impl Pool {
             }
         }
         let permit = permit()?;
-        let opening = Opening::new(self);
-        let shared = begin(worker, self, connect(permit).await?).map_err(&failed)?;
+        let mut opening = Opening::new(self);
+        let opened = connect(permit).await.and_then(|it| begin(worker, self, it).map_err(&failed));
+        opening.failed = opened.is_err();
+        let shared = opened?;
         let stream = shared.take();
         self.open.borrow_mut().push(shared);
-        opening.succeeded();
         Ok((Stream::Outbound(Box::new(stream)), false))
     }
 
@@ -258,7 +259,8 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// A connection that is being opened. Those who wait for it are told how it ended, whatever happens.
+/// A connection that is being opened. Those who wait for it are told how it ended, whatever happens. One whose
+/// client went away before that has not failed: whoever waits for it opens another.
 struct Opening<'a> {
     pool: &'a Pool,
     _counted: Counted<'a>,
@@ -267,11 +269,7 @@ struct Opening<'a> {
 
 impl<'a> Opening<'a> {
     fn new(pool: &'a Pool) -> Self {
-        Self { pool, _counted: Counted::new(&pool.opening), failed: true }
-    }
-
-    fn succeeded(mut self) {
-        self.failed = false;
+        Self { pool, _counted: Counted::new(&pool.opening), failed: false }
     }
 }
 

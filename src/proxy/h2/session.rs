@@ -138,6 +138,8 @@ pub struct Session {
     resets: VecDeque<u32>,
     errors: usize,
     early: usize,
+    /// Requests that a client gave up while they were being served.
+    cancelled: u64,
     /// The last stream that counts, once that was said.
     parted: Option<u32>,
     leaving: bool,
@@ -175,6 +177,7 @@ impl Session {
             resets: VecDeque::new(),
             errors: 0,
             early: 0,
+            cancelled: 0,
             parted: None,
             leaving: false,
             left: false,
@@ -247,6 +250,12 @@ impl Session {
     pub fn take_opened(&mut self) -> Vec<Opened> {
         self.early = 0;
         std::mem::take(&mut self.opened)
+    }
+
+    /// How many of them the client has given up since, before their answers were whole. Counted here, as soon
+    /// as it is heard: whoever serves a stream may be busy with anything.
+    pub fn cancelled(&self) -> u64 {
+        self.cancelled
     }
 
     /// What is to be written.

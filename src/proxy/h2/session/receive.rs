@@ -127,7 +127,9 @@ impl Session {
         let code = one_number(payload)?;
         self.must_not_be_idle(head.stream)?;
         let Some(place) = self.streams.find(head.stream) else { return Ok(()) };
-        self.early += usize::from(self.opened.iter().any(|it| it.place == place));
+        let unseen = self.opened.iter().any(|it| it.place == place);
+        self.early += usize::from(unseen);
+        self.cancelled += u64::from(!unseen && !self.streams.look(place).said);
         self.cut(place, Cut::Theirs(Code(code)));
         if self.early > EARLY_MAX { Err(Wrong::Connection(Code::ENHANCE_YOUR_CALM)) } else { Ok(()) }
     }
