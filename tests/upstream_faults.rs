@@ -3,7 +3,7 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use support::upstream::{BlackHole, Latch, refusing};
@@ -364,18 +364,22 @@ fn an_unasked_switch_of_protocols_is_refused() {
 /// An upstream that answers before it was asked has desynchronised itself.
 #[test]
 fn a_response_before_the_request_is_not_used() {
-    let upstream = Upstream::start(|peer| {
+    let sent = Arc::new(AtomicBool::new(false));
+    let said = sent.clone();
+    let upstream = Upstream::start(move |peer| {
         if peer.number == 0 {
             peer.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+            said.store(true, Ordering::SeqCst);
         }
         peer.serve("200 OK", "mine");
     });
     let gate = Setup::to(&upstream).start();
-    for _ in 0..3 {
-        let answer = gate.get("/");
-        assert!(answer.text() == "mine" || answer.status == 502 || upstream.count() <= 1, "{answer:?}");
+    // The connection that is opened ahead of all requests is the one that is spoilt.
+    until("it was sent", || sent.load(Ordering::SeqCst).then_some(()));
+    for _ in 0..4 {
+        assert_eq!(gate.get("/").text(), "mine");
     }
-    assert_eq!(gate.get("/").text(), "mine");
+    assert_eq!((upstream.count(), upstream.connections()), (4, 2), "on another connection");
 }
 
 #[test]
@@ -442,4 +446,62 @@ fn odd_but_legal_answers_pass() {
         let got = Setup::to(&upstream).start().get("/");
         assert_eq!((got.status, got.text().as_str()), (status, body), "{answer:?}");
     }
+}
+
+/// A Unix socket whose queue is full says so at once, where TCP waits by itself. Here both are waited for.
+#[test]
+fn a_unix_socket_that_is_behind_is_waited_for() {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixListener;
+    let dir = tempfile::TempDir::with_prefix("tidegate-test-").expect("temporary directory");
+    let path = dir.path().join("endpoint.sock");
+    let address = socket2::SockAddr::unix(&path).expect("a path");
+    let new = || socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).expect("a socket");
+    let listener = new();
+    listener.bind(&address).expect("bind");
+    listener.listen(0).expect("listen");
+    let mut queued = Vec::new();
+    loop {
+        let socket = new();
+        socket.set_nonblocking(true).expect("a mode");
+        match socket.connect(&address) {
+            Ok(()) => queued.push(socket),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+            Err(error) => panic!("filling the queue: {error}"),
+        }
+    }
+    let version = format!("\"unix:{}\"", path.display());
+    let gate = |connect: &str| {
+        let setup = Setup::default().version_as("v1", &version);
+        setup.service(format!("timeouts: {{connect: {connect}}}")).start()
+    };
+    let errors = |gate: &Gate| gate.metric("tidegate_upstream_errors_total", &[("service", "shop")]);
+    let hasty = gate("300ms");
+    let answer = hasty.get("/");
+    assert_eq!((answer.status, answer.error()), (504, Some("upstream_connect")));
+    assert_eq!(errors(&hasty), 1.0);
+    let gate = gate("60s");
+    let mut clients: Vec<_> = (0..10).map(|_| gate.connect()).collect();
+    for client in &mut clients {
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    until("all of them wait", || {
+        (gate.metric("tidegate_requests_in_flight", &[("service", "shop")]) == 10.0).then_some(())
+    });
+    drop(queued);
+    let listener: UnixListener = listener.into();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                let mut bytes = [0; 4096];
+                while stream.read(&mut bytes).is_ok_and(|it| it > 0) {
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nserved");
+                }
+            });
+        }
+    });
+    for client in &mut clients {
+        assert_eq!(client.response().text(), "served");
+    }
+    assert_eq!(errors(&gate), 0.0);
 }

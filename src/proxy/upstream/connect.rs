@@ -89,7 +89,7 @@ pub async fn connect(
         let address = match (&spec.host, site.address) {
             // Looked up by its path each time, so that one that was deleted and made again is found.
             (EndpointHost::Unix(path), _) => {
-                let mut stream = UnixStream::connect(path).await?;
+                let mut stream = connect_unix(path).await?;
                 admission::leave_some(&stream)?;
                 stream.write_all(first).await?;
                 return Ok(Stream::Unix(stream));
@@ -114,6 +114,25 @@ pub async fn connect(
         Err(_) => Err(ConnectError::TimedOut { endpoint: spec.clone(), within: limit }),
     }
 }
+
+/// Waits until there is room in the queue of the other side, as a TCP connection does by itself. The kernel tells
+/// nobody when there is, so this looks again and again, and less often the longer it takes.
+async fn connect_unix(path: &str) -> io::Result<UnixStream> {
+    let mut pause = PAUSE_MIN;
+    loop {
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => tokio::time::sleep(pause).await,
+            done => return done,
+        }
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+/// How long to wait for room in a queue at first: what a server needs that is only behind for a moment.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+
+/// How long later on, so that a thousand who wait cost little.
+const PAUSE_MAX: Duration = Duration::from_millis(50);
 
 /// Makes sure who is at the other end, if that was asked for.
 async fn secured(tcp: TcpStream, spec: &EndpointSpec, now_ms: u64) -> io::Result<Stream> {
