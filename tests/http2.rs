@@ -194,8 +194,12 @@ fn a_client_that_gives_up_frees_the_version_and_blames_nobody() {
     until("the request is there", || (upstream.count() == 1).then_some(()));
     frames.send(kind::RST_STREAM, 0, 1, &8_u32.to_be_bytes());
     until("the version is free", || (upstream.busy() == 0).then_some(()));
-    let judged = gate.metric("tidegate_requests_total", &[("service", "shop"), ("outcome", "error")]);
-    assert_eq!(judged, 0.0);
+    until("it is counted as the client's", || {
+        let gone = [("service", "shop"), ("code", "499")];
+        (gate.metric("tidegate_requests_total", &gone) == 1.0).then_some(())
+    });
+    assert_eq!(gate.metric("tidegate_requests_total", &[("service", "shop")]), 1.0, "and as nothing else");
+    assert_eq!(gate.metric("tidegate_upstream_errors_total", &[("service", "shop")]), 0.0);
     frames.ping();
 }
 
@@ -342,6 +346,36 @@ fn a_websocket_passes_on_a_stream() {
     let gate = self::gate(&refused);
     let came = Frames::connect(gate.address()).head(1, &fields).answer(1);
     assert_eq!((came.status, came.body.as_slice()), (Some(403), b"no".as_slice()));
+}
+
+/// An answer that is fine and no change of protocol would be taken for one on a stream.
+#[test]
+fn an_upgrade_that_is_ignored_does_not_look_accepted() {
+    let mut fields = with(&[(":method", "CONNECT"), (":protocol", "websocket")], &GET[1..]);
+    fields.push(("sec-websocket-version", "13"));
+    for (status, expected) in [
+        ("200 OK", 502),
+        ("204 No Content", 502),
+        ("302 Found", 302),
+        ("426 Upgrade Required", 426),
+        ("500 Internal Server Error", 500),
+    ] {
+        let upstream = Upstream::start(move |peer| {
+            while peer.request().is_some() {
+                let length = if status.starts_with("204") { "" } else { "Content-Length: 0\r\n" };
+                peer.send(format!("HTTP/1.1 {status}\r\n{length}\r\n"));
+            }
+        });
+        let gate = gate(&upstream);
+        let came = Frames::connect(gate.address()).head(1, &fields).answer(1);
+        assert_eq!(came.status, Some(expected), "{status}");
+        let refused = gate.metric("tidegate_rejected_total", &[("reason", "upgrade")]);
+        assert_eq!(refused, if expected == 502 { 1.0 } else { 0.0 }, "{status}");
+        // Whoever asks may ask anywhere: that says nothing about the version.
+        let errors = gate.metric("tidegate_upstream_errors_total", &[("service", "shop")]);
+        assert_eq!(errors, 0.0, "{status}");
+        assert_eq!(upstream.count(), 1);
+    }
 }
 
 #[test]

@@ -162,7 +162,7 @@ impl Attempt {
     /// A failure that says nothing about the version.
     pub fn excused(&mut self, kind: ErrorKind) {
         self.cells().error(kind);
-        (self.evidence, self.timed) = (None, None);
+        self.not_judged();
     }
 
     /// What was sent came to nothing, and is sent again: the version has failed, whatever comes next.

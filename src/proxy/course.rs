@@ -18,6 +18,7 @@ use super::connection::{Client, Next};
 use super::exchange::{Aside, Exchange, Spared, Verdict};
 use super::failure::Failure;
 use super::forward::Job;
+use super::h2::{Outbound, Tunnel};
 use super::retry::{self, Loss, Tried};
 use super::shield::{self, Cover};
 use super::upstream::{Checkout, ConnectError, Endpoint};
@@ -34,6 +35,8 @@ pub struct Course {
     pub fresh_only: bool,
     /// Further tries so far.
     again: u32,
+    /// How often an endpoint has said that it never began.
+    unbegun: u32,
     /// Whether what comes is passed on, whatever it is.
     pub last: bool,
     /// A real answer, for want of a better one.
@@ -89,7 +92,13 @@ impl Exchange<'_> {
                 return Verdict::Failed(failure);
             }
             match self.connect(client, course).await {
-                Ok((endpoint, checkout)) => {
+                Ok((endpoint, mut checkout)) => {
+                    if self.job.request.upgrade
+                        && let Some(end) = checkout.stream.outbound()
+                        && let Err(failure) = self.ask_for_tunnel(client, end).await
+                    {
+                        return Verdict::Failed(failure);
+                    }
                     self.attempt.trail.sent_to(&endpoint.name);
                     course.at = Some(InFlight::at(endpoint));
                     self.start(checkout);
@@ -120,13 +129,32 @@ impl Exchange<'_> {
         self.job.fault.abort.map(Failure::Injected)
     }
 
+    /// Has a WebSocket asked for as HTTP/2 does. That must not be tried with an endpoint that has not said that
+    /// it can be (RFC 8441 section 3), and it says so in its first frame.
+    async fn ask_for_tunnel(&self, client: &mut Client, end: &mut Outbound) -> Result<(), Failure> {
+        let Some(tunnel) = Tunnel::asked_by(&self.job.upload.front) else { return Ok(()) };
+        client.deadline.set(self.job.spec.timeouts.connect);
+        let takes = poll_fn(|cx| match end.poll_tunnels(cx) {
+            Poll::Ready(it) => Poll::Ready(it.map_err(|_| Failure::Connect)),
+            Poll::Pending if client.poll_lost(self.worker, cx).is_ready() => {
+                Poll::Ready(Err(Failure::ClientGone))
+            }
+            Poll::Pending => client.deadline.poll(cx).map(|()| Err(Failure::ConnectTimeout)),
+        });
+        if !takes.await? {
+            return Err(Failure::NoUpgrade);
+        }
+        end.set_tunnel(tunnel);
+        Ok(())
+    }
+
     /// What an attempt says about its endpoint, if anything.
     fn was_good(&self, verdict: &Verdict) -> Option<bool> {
         match verdict {
             Verdict::Ended(_) => self.attempt.status.map(|it| it < 500),
             Verdict::Spared(status) => Some(*status < 500),
             Verdict::Failed(Failure::Reset | Failure::Protocol | Failure::Timeout) => Some(false),
-            Verdict::Failed(_) | Verdict::Stale => None,
+            Verdict::Failed(_) | Verdict::Stale | Verdict::Unbegun => None,
         }
     }
 
@@ -211,11 +239,12 @@ impl Exchange<'_> {
         if course.last || request.upgrade {
             return Recourse::None;
         }
+        let unbegun = loss == Loss::Failed(Failure::Unbegun);
         let tried = Tried {
             kind: request.kind,
             unsent: upload.is_untouched(),
-            whole: upload.can_rewind(),
-            waits: self.may_start_over(),
+            whole: if unbegun { upload.can_begin_anew() } else { upload.can_rewind() },
+            waits: self.still_waits(),
             elsewhere: version.has_more(&course.line),
             again: course.again,
         };
@@ -245,6 +274,32 @@ impl Exchange<'_> {
             return Recourse::None;
         }
         Recourse::Elsewhere
+    }
+
+    /// Sends it again, if that can be, when its endpoint says that it never began with it: to the same one
+    /// over another connection, or else to others. Whatever it asks for, nothing of that was done, so nobody is
+    /// charged. The first time is free; an endpoint that refuses because it has too much to do gets the rest as
+    /// far as the budget for further tries goes.
+    pub fn begin_anew(&mut self, course: &mut Course) -> bool {
+        if course.unbegun == UNBEGUN_MAX || !self.still_waits() || !self.job.upload.can_begin_anew() {
+            return false;
+        }
+        let (version, now_ms) = (&self.job.version, self.worker.deadlines.recent_ms());
+        let cells = self.attempt.cells();
+        if course.unbegun > 0
+            && !version.budgets.retry.pay(self.job.spec.retry.budget, cells.requests(), now_ms)
+        {
+            cells.recourse.retry_denied();
+            return false;
+        }
+        cells.recourse.retry(Trouble::Closed);
+        self.again();
+        course.leave();
+        if course.unbegun == 0 {
+            course.line.step_back();
+        }
+        course.unbegun += 1;
+        true
     }
 
     /// Has it tried again within its version.
@@ -325,6 +380,10 @@ impl Exchange<'_> {
         }
     }
 }
+
+/// Most times that a request is sent again which nobody has begun with. Connections are replaced one at a time,
+/// so that more in a row are no coincidence.
+const UNBEGUN_MAX: u32 = 3;
 
 fn failure_of(error: &ConnectError) -> Failure {
     match error {

@@ -43,6 +43,8 @@ pub enum Verdict {
     Failed(Failure),
     /// A kept connection turned out to be closed before anything was lost: try a fresh one.
     Stale,
+    /// The endpoint says that it has done nothing about the request, and never will.
+    Unbegun,
     /// There is an answer of this status, for which there may be a better one. Nothing of it was passed on;
     /// going on does that.
     Spared(u16),

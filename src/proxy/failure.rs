@@ -23,10 +23,14 @@ pub enum Failure {
     Reset,
     /// The same, on a kept connection that may have been closing already.
     Race,
+    /// The version says that it has not begun with the request and never will (RFC 9113 section 8.7).
+    Unbegun,
     /// The answer is not HTTP/1, or exceeds a limit.
     Protocol,
     /// The version was silent for too long.
     Timeout,
+    /// The endpoint does not change the protocol where the client counts on it.
+    NoUpgrade,
     /// The client's body breaks the rules of its framing.
     BadBody,
     /// The client's body exceeds the service's limit.
@@ -57,7 +61,9 @@ impl Failure {
                 (503, "overloaded", "too much is going on: come again later\n")
             }
             Self::Reset | Self::Race => (502, "upstream_reset", "the connection ended before the answer\n"),
+            Self::Unbegun => (502, "upstream_reset", "the endpoint did not take the request\n"),
             Self::Protocol => (502, "upstream_reset", "the answer was malformed\n"),
+            Self::NoUpgrade => (502, "no_upgrade", "the endpoint does not change the protocol\n"),
             Self::Timeout => (504, "upstream_timeout", "there was no answer in time\n"),
             Self::BadBody => (400, "client_abort", "the body is malformed or incomplete\n"),
             Self::BodyTooLarge => (413, "limit", "the body is larger than this service takes\n"),

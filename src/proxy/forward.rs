@@ -139,6 +139,8 @@ async fn forward(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client, jo
                 course.fresh_only = true;
                 continue;
             }
+            Verdict::Unbegun if exchange.begin_anew(&mut course) => continue,
+            Verdict::Unbegun => Loss::Failed(Failure::Unbegun),
             Verdict::Failed(failure) => Loss::Failed(failure),
             Verdict::Spared(status) => Loss::Answered(status),
         };
@@ -205,7 +207,7 @@ impl Exchange<'_> {
                 self.attempt.complete(self.job.spec.error_status.counts(status));
             }
             Failure::Reset => self.attempt.failed(ErrorKind::Reset),
-            Failure::Race => self.attempt.excused(ErrorKind::Reset),
+            Failure::Race | Failure::Unbegun => self.attempt.excused(ErrorKind::Reset),
             Failure::Protocol => self.attempt.failed(ErrorKind::Protocol),
             Failure::Timeout => self.attempt.failed(ErrorKind::Timeout),
             Failure::BadBody | Failure::ClientGone | Failure::Retired | Failure::Limited => {
@@ -213,6 +215,8 @@ impl Exchange<'_> {
             }
             Failure::NoPort => self.reject(RejectReason::Ports),
             Failure::NoDescriptor => self.reject(RejectReason::Descriptors),
+            // Whoever asks may ask anywhere: that says nothing about the version.
+            Failure::NoUpgrade => self.reject(RejectReason::Upgrade),
             Failure::BodyTooLarge => self.reject(RejectReason::BodyTooLarge),
             Failure::BodyTimeout => self.reject(RejectReason::BodyTimeout),
             Failure::BodyRate => self.reject(RejectReason::BodyRate),

@@ -25,9 +25,11 @@ mod pulse;
 mod server;
 pub mod session;
 pub mod text;
+mod tunnel;
 
 pub use inbound::Inbound;
 pub use outbound::Outbound;
 pub use pool::Pool;
 pub use server::{Arrived, serve};
 pub use session::PREFACE;
+pub use tunnel::Tunnel;

@@ -134,7 +134,13 @@ impl Pump {
         self.is_untouched() || self.replay.is_whole()
     }
 
-    /// Starts over on another connection. To be called only if [`Pump::can_rewind`].
+    /// The same, for an endpoint that never saw any of it.
+    pub fn can_begin_anew(&self) -> bool {
+        self.is_untouched() || self.replay.is_at_hand()
+    }
+
+    /// Starts over on another connection. To be called only if [`Pump::can_rewind`] or
+    /// [`Pump::can_begin_anew`].
     pub fn rewind(&mut self) {
         if !self.is_untouched() {
             self.written_before = self.moved;

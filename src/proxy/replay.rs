@@ -3,6 +3,9 @@
 //!
 //! Most requests have no body, and those that have one mostly may not be sent twice: for them nothing is
 //! copied. A body that outgrows its room is let go of at once.
+//!
+//! An endpoint that speaks HTTP/2 may say that it has not begun with a request. Then it may be sent again
+//! whatever it is, so there the beginning of every body is kept until there is an answer.
 
 use crate::message::Framing;
 
@@ -28,6 +31,8 @@ pub struct Kept {
     room: usize,
     /// Of that, for another try.
     again: usize,
+    /// Of that, for another try or a copy.
+    known: usize,
     source: Source,
 }
 
@@ -42,12 +47,13 @@ enum Source {
 
 impl Replay {
     /// Keeps `head` and a body of up to `again` bytes for another try, and up to `copy` bytes of it for a
-    /// copy.
-    pub fn of(head: &[u8], framing: Framing, again: usize, copy: usize) -> Self {
-        let room = again.max(copy);
+    /// copy. Of every body it keeps the first `unbegun` bytes, for an endpoint that never saw any of it.
+    pub fn of(head: &[u8], framing: Framing, again: usize, copy: usize, unbegun: usize) -> Self {
+        let fits = |room: usize| !matches!(framing, Framing::Length(length) if length > room as u64);
+        let known = Some(again.max(copy)).filter(|it| fits(*it)).unwrap_or(0);
+        let (room, again) = (known.max(unbegun), if fits(again) { again } else { 0 });
         match framing {
             Framing::None | Framing::Length(0) => Self::HeadOnly,
-            Framing::Length(length) if length > room as u64 => Self::Never,
             _ if room == 0 => Self::Never,
             Framing::Length(_) | Framing::Chunked | Framing::UntilClose => Self::Kept(Box::new(Kept {
                 head: head.to_vec(),
@@ -55,6 +61,7 @@ impl Replay {
                 framing,
                 room,
                 again,
+                known,
                 source: Source::Sender,
             })),
         }
@@ -69,12 +76,24 @@ impl Replay {
         }
     }
 
-    /// The body as far as it was passed on, if it was kept.
+    /// Whether all that was passed on is at hand, for an endpoint that never saw any of it.
+    pub fn is_at_hand(&self) -> bool {
+        !matches!(self, Self::Never)
+    }
+
+    /// There will be no other try, and no copy. What is going out once more goes out.
+    pub fn let_go(&mut self) {
+        if matches!(self, Self::Kept(it) if matches!(it.source, Source::Sender)) {
+            *self = Self::Never;
+        }
+    }
+
+    /// The body as far as it was passed on, if it was kept for that.
     pub fn body(&self) -> Option<&[u8]> {
         match self {
             Self::HeadOnly => Some(b""),
             Self::Never => None,
-            Self::Kept(it) => Some(&it.body),
+            Self::Kept(it) => (it.body.len() <= it.known).then_some(&it.body),
         }
     }
 
@@ -133,31 +152,51 @@ mod tests {
 
     #[test]
     fn a_body_is_kept_as_far_as_there_is_room() {
-        let mut it = Replay::of(b"head", Framing::Chunked, 8, 0);
+        let mut it = Replay::of(b"head", Framing::Chunked, 8, 0, 0);
         it.keep(b"1234");
         it.keep(b"5678");
         assert!(it.is_whole());
         it.keep(b"9");
         assert!(!it.is_whole(), "it would not fit");
-        assert!(!Replay::of(b"head", Framing::Length(9), 8, 0).is_whole(), "known from the start");
-        assert!(matches!(Replay::of(b"head", Framing::None, 0, 0), Replay::HeadOnly));
+        assert!(!Replay::of(b"head", Framing::Length(9), 8, 0, 0).is_whole(), "known from the start");
+        assert!(matches!(Replay::of(b"head", Framing::None, 0, 0, 0), Replay::HeadOnly));
     }
 
     #[test]
     fn what_is_kept_for_a_copy_is_not_sent_again() {
-        let mut it = Replay::of(b"head", Framing::Chunked, 4, 8);
+        let mut it = Replay::of(b"head", Framing::Chunked, 4, 8, 0);
         it.keep(b"1234");
         assert!(it.is_whole());
         it.keep(b"5678");
         assert!(!it.is_whole() && it.body() == Some(b"12345678"));
         it.keep(b"9");
         assert_eq!(it.body(), None);
-        assert!(!Replay::of(b"head", Framing::Length(4), 0, 8).is_whole());
+        assert!(!Replay::of(b"head", Framing::Length(4), 0, 8, 0).is_whole());
+    }
+
+    #[test]
+    fn the_beginning_is_kept_for_who_never_saw_any_of_it() {
+        let mut it = Replay::of(b"head", Framing::Length(100), 4, 4, 8);
+        it.keep(b"1234");
+        assert!(it.is_at_hand() && !it.is_whole() && it.body().is_none(), "too long for anything else");
+        it.keep(b"5678");
+        assert!(it.is_at_hand());
+        it.keep(b"9");
+        assert!(!it.is_at_hand());
+        let mut it = Replay::of(b"head", Framing::Chunked, 0, 0, 8);
+        it.keep(b"1234");
+        it.let_go();
+        assert!(!it.is_at_hand(), "there is an answer");
+        let mut it = Replay::of(b"head", Framing::Chunked, 0, 0, 8);
+        it.keep(b"1234");
+        it.rewind();
+        it.let_go();
+        assert!(it.take_source().is_some(), "it is still going out");
     }
 
     #[test]
     fn what_goes_out_again_is_not_kept_twice() {
-        let mut it = Replay::of(b"head", Framing::Length(8), 8, 0);
+        let mut it = Replay::of(b"head", Framing::Length(8), 8, 0, 0);
         it.keep(b"1234");
         for _ in 0..2 {
             assert_eq!(it.rewind(), Some((&b"head"[..], Framing::Length(8))));

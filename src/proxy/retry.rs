@@ -29,13 +29,14 @@ impl Loss {
                 Some(Trouble::Connect)
             }
             Self::Failed(Failure::Limited | Failure::NoPort) => Some(Trouble::Limit),
-            Self::Failed(Failure::Reset) => Some(Trouble::Reset),
+            Self::Failed(Failure::Reset | Failure::Unbegun) => Some(Trouble::Reset),
             Self::Failed(Failure::Timeout) => Some(Trouble::Timeout),
             Self::Failed(Failure::Protocol) => Some(Trouble::Protocol),
             Self::Failed(
                 // Whether the version has acted upon it is not known, or somebody else is to blame.
                 Failure::Race
                 | Failure::NoDescriptor
+                | Failure::NoUpgrade
                 | Failure::BadBody
                 | Failure::BodyTooLarge
                 | Failure::BodyTimeout

@@ -38,9 +38,11 @@ pub fn cover(shield: &Shield, tried: &Tried, loss: Loss) -> Cover {
                 | Failure::NoPort
         )
     );
+    // Wherever it went, it came to nobody.
+    let unbegun = loss == Loss::Failed(Failure::Unbegun);
     if !tried.waits || !tried.whole || loss.trouble().is_none() || shield.covers == Covers::Nothing {
         Cover::No
-    } else if nobody && tried.unsent {
+    } else if (nobody && tried.unsent) || unbegun {
         Cover::Free
     } else if covers(shield, tried.kind) && is_failure(loss) {
         Cover::Budgeted
@@ -109,6 +111,9 @@ mod tests {
             assert_eq!(with(Covers::Nothing, post, loss), Cover::No);
         }
         assert_eq!(with(Covers::Safe, Tried { unsent: false, ..post }, REFUSED), Cover::No);
+        let unbegun = Loss::Failed(Failure::Unbegun);
+        assert_eq!(with(Covers::Safe, Tried { unsent: false, ..post }, unbegun), Cover::Free);
+        assert_eq!(with(Covers::Safe, Tried { whole: false, ..post }, unbegun), Cover::No);
     }
 
     fn with(covers: Covers, tried: Tried, loss: Loss) -> Cover {

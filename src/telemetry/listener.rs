@@ -144,6 +144,8 @@ reasons! {
     Misdirected = "misdirected",
     /// The request has passed too many gates: a route leads back to where it came from.
     Loop = "loop",
+    /// A change of protocol (WebSocket) that its endpoint does not make.
+    Upgrade = "upgrade",
     /// The process is shutting down.
     Draining = "draining",
 }

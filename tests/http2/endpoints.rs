@@ -1,18 +1,21 @@
 //! HTTP/2 with endpoints: every pairing of protocols, many streams, and connections that end early.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Response;
 
-use super::support::frames::{END_HEADERS, Frames, block, frame, kind, setting};
+use super::support::frames::{
+    Came, END_HEADERS, END_STREAM, Frames, WHOLE, block, frame, kind, setting, with,
+};
 use super::support::h2client::{ask, ask_all, get, post};
 use super::support::h2server::{H2Upstream, scripted};
-use super::support::upstream::BlackHole;
-use super::support::{Gate, Setup, until};
+use super::support::upstream::{BlackHole, refusing};
+use super::support::wait::PATIENCE;
+use super::support::{End, Gate, Setup, until};
 
 fn gate(to: SocketAddr) -> Gate {
     Setup::default().version_as("v1", format!("\"h2c://{to}\"")).listener("h2c: true").start()
@@ -135,8 +138,11 @@ fn a_burst_waits_for_what_the_endpoint_says_of_itself() {
 #[test]
 fn a_client_that_gives_up_opening_a_connection_takes_nobody_along() {
     let hole = BlackHole::open();
+    // To a version without a share nothing is opened ahead, so that the first request does.
     let gate = Setup::default()
-        .version_as("v1", format!("\"h2c://{}\"", hole.address()))
+        .version("v1", &[refusing()])
+        .version_as("v2", format!("\"h2c://{}\"", hole.address()))
+        .service("pin: [{when: {header: {host: shop.test}}, to: v2}]")
         .service("timeouts: {connect: 60s}")
         .listener("h2c: true")
         .start();
@@ -181,38 +187,231 @@ fn an_endpoint_that_never_says_a_word_holds_nobody_for_ever() {
     drop(listener);
 }
 
+/// Reads a request's content to its end, and makes room for more; how much it was.
+fn content(frames: &mut Frames, stream: u32) -> usize {
+    let mut bytes = 0;
+    loop {
+        match frames.next_within(PATIENCE) {
+            Ok(it) if it.kind == kind::DATA && it.stream == stream => {
+                bytes += it.payload.len();
+                if it.flags & END_STREAM != 0 {
+                    return bytes;
+                }
+                let more = u32::try_from(it.payload.len()).expect("a frame");
+                if more > 0 {
+                    frames.window(0, more).window(stream, more);
+                }
+            }
+            Ok(_) => {}
+            Err(closed) => panic!("the content has no end, closed: {closed}"),
+        }
+    }
+}
+
+/// Waits for the next request; its stream, and whether content follows.
+fn next_request(frames: &mut Frames) -> Option<(u32, bool)> {
+    loop {
+        match frames.next_within(PATIENCE) {
+            Ok(it) if it.kind == kind::HEADERS => return Some((it.stream, it.flags & END_STREAM == 0)),
+            Ok(_) => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+/// Whatever was asked for: the endpoint has said that it did nothing (RFC 9113 section 8.7). On a connection that
+/// was used before, and on one that was not; with no content, with some, and with more than is kept.
 #[test]
 fn what_an_endpoint_never_began_is_sent_again() {
-    for refuses in ["refused", "goaway"] {
-        let served = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&served);
-        let endpoint = scripted(move |number, frames| {
-            while let Some(stream) = frames.request() {
-                match (number, stream, refuses) {
-                    (0, 3, "refused") => {
-                        frames.send(kind::RST_STREAM, 0, 3, &7_u32.to_be_bytes());
-                        return drop(frames.end_within(Duration::from_secs(5)));
+    for (refuses, at) in [("refused", 1), ("refused", 3), ("goaway", 1), ("goaway", 3)] {
+        for size in [0, 5, 40_000, 200_000] {
+            let served = Arc::new(AtomicUsize::new(0));
+            let count = Arc::clone(&served);
+            let endpoint = scripted(move |number, frames| {
+                while let Some((stream, more)) = next_request(frames) {
+                    if (number, stream) == (0, at) {
+                        match refuses {
+                            "refused" => drop(frames.send(kind::RST_STREAM, 0, at, &7_u32.to_be_bytes())),
+                            _ => drop(frames.goaway(at - 1, 0)),
+                        }
+                        return drop(frames.end_within(Duration::from_secs(20)));
                     }
-                    (0, 3, _) => {
-                        frames.goaway(1, 0);
-                        return drop(frames.end_within(Duration::from_secs(5)));
-                    }
-                    _ => {
-                        count.fetch_add(1, Ordering::SeqCst);
-                        frames.respond(stream, "served");
-                    }
+                    let bytes = if more { content(frames, stream) } else { 0 };
+                    count.fetch_add(1, Ordering::SeqCst);
+                    frames.respond(stream, &format!("served {bytes}"));
+                }
+            });
+            let what = format!("{refuses} at {at} with {size} bytes");
+            let gate = gate(endpoint);
+            if at == 3 {
+                assert_eq!(gate.get("/").text(), "served 0", "{what}");
+            }
+            let body = "x".repeat(size);
+            let by_http_2 = size == 40_000;
+            let text = if by_http_2 {
+                ask(gate.address(), post("/"), &[body.as_bytes()]).unwrap().text()
+            } else {
+                let head = "POST / HTTP/1.1\r\nHost: shop.test\r\n";
+                gate.connect().send(format!("{head}Content-Length: {size}\r\n\r\n{body}")).response().text()
+            };
+            assert_eq!(text, format!("served {size}"), "{what}");
+            assert_eq!(served.load(Ordering::SeqCst), if at == 3 { 2 } else { 1 }, "{what}");
+            let errors = gate.metric("tidegate_upstream_errors_total", &[("service", "shop")]);
+            assert_eq!(errors, 0.0, "{what} is nobody's fault");
+        }
+    }
+}
+
+/// Content that is gone cannot be sent again, and an endpoint that refuses everything is not asked for ever. Both
+/// are said to the client, and held against nobody.
+#[test]
+fn what_is_refused_for_good_is_said() {
+    for gone in [true, false] {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let endpoint = scripted(move |_, frames| {
+            let mut bytes = 0;
+            while let Ok(it) = frames.next_within(PATIENCE) {
+                if it.kind == kind::HEADERS {
+                    count.fetch_add(1, Ordering::SeqCst);
+                }
+                if it.kind == kind::DATA {
+                    bytes += it.payload.len();
+                    let more = u32::try_from(it.payload.len()).expect("a frame").max(1);
+                    frames.window(0, more).window(it.stream, more);
+                }
+                if it.kind == kind::HEADERS && !gone || (100_000..200_000).contains(&bytes) {
+                    bytes = 0;
+                    frames.send(kind::RST_STREAM, 0, it.stream, &7_u32.to_be_bytes());
                 }
             }
         });
         let gate = gate(endpoint);
-        assert_eq!(gate.get("/").text(), "served");
-        // Not idempotent, and yet safe: the endpoint has said that it did nothing.
-        let answer = ask(gate.address(), post("/"), &[]).unwrap();
-        assert_eq!((answer.status, answer.text().as_str()), (200, "served"), "{refuses}");
-        assert_eq!(served.load(Ordering::SeqCst), 2);
-        let errors = gate.metric("tidegate_upstream_errors_total", &[("service", "shop")]);
-        assert_eq!(errors, 0.0, "{refuses} is nobody's fault");
+        let answer = ask(gate.address(), post("/"), &[&[b'x'; 200_000]]).unwrap();
+        assert_eq!((answer.status, answer.only("x-tidegate-error")), (502, "upstream_reset"));
+        assert_eq!(asked.load(Ordering::SeqCst), if gone { 1 } else { 4 });
     }
+}
+
+/// An endpoint that takes WebSockets on streams, if `takes`; what it was asked, and whether content follows.
+fn tunnels(takes: bool) -> (SocketAddr, Arc<Mutex<Vec<(Vec<u8>, bool)>>>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, seen) = (listener.local_addr().unwrap(), Arc::<Mutex<Vec<_>>>::default());
+    let asked = Arc::clone(&seen);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let asked = Arc::clone(&asked);
+            std::thread::spawn(move || {
+                let settings: &[(u16, u32)] = if takes { &[(8, 1)] } else { &[] };
+                let mut frames = Frames::accepted_with(stream, settings);
+                while let Ok(it) = frames.next_within(PATIENCE) {
+                    let ends = it.flags & END_STREAM;
+                    match it.kind {
+                        kind::HEADERS => {
+                            let refused = it.payload.windows(4).any(|it| it == b"/no/");
+                            asked.lock().unwrap().push((it.payload, ends == 0));
+                            if refused {
+                                let head = block(&[(":status", "403")]);
+                                frames.send(kind::HEADERS, WHOLE, it.stream, &head);
+                            } else {
+                                let head = block(&[(":status", "200"), ("sec-websocket-protocol", "chat")]);
+                                frames.send(kind::HEADERS, END_HEADERS, it.stream, &head);
+                                frames.send(kind::DATA, 0, it.stream, b"hello");
+                            }
+                        }
+                        kind::DATA => drop(frames.send(kind::DATA, ends, it.stream, &it.payload)),
+                        _ => {}
+                    }
+                }
+            });
+        }
+    });
+    (address, seen)
+}
+
+const UPGRADE: &str = "Host: shop.test\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
+/// A CONNECT that asks for a WebSocket (RFC 8441).
+fn connect<'a>(path: &'a str) -> Vec<(&'a str, &'a str)> {
+    with(
+        &[(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", path)],
+        &[(":authority", "shop.test"), ("sec-websocket-version", "13")],
+    )
+}
+
+/// Reads content of stream 1 until it ends so, or the stream does.
+fn hear(frames: &mut Frames, came: &mut Came, text: &[u8]) {
+    while !came.body.ends_with(text) && !came.whole {
+        came.note(1, &frames.next_within(PATIENCE).expect("a frame"));
+    }
+}
+
+/// A WebSocket goes to an endpoint that speaks HTTP/2 as the CONNECT that it is there, whatever its client speaks.
+#[test]
+fn a_websocket_passes_to_an_http_2_endpoint() {
+    let (endpoint, seen) = tunnels(true);
+    let gate = gate(endpoint);
+    let mut client = gate.connect();
+    let accepted = client.send(format!("GET /chat?x=y HTTP/1.1\r\n{UPGRADE}")).response();
+    assert_eq!(accepted.status, 101, "{accepted:?}");
+    assert_eq!(accepted.head.all("sec-websocket-accept"), ["s3pPLMBiTxaQ9kYGzzhZRbK+xOo="]);
+    assert_eq!(accepted.head.all("upgrade"), ["websocket"]);
+    assert_eq!(accepted.head.all("sec-websocket-protocol"), ["chat"]);
+    assert!(accepted.head.all("transfer-encoding").is_empty());
+    assert_eq!(client.wire().exactly(5).unwrap(), b"hello");
+    for word in [&b"ping"[..], b"pong"] {
+        client.send(word);
+        assert_eq!(client.wire().exactly(4).unwrap(), word);
+    }
+    // Each side ends by itself.
+    client.finish();
+    assert_eq!(client.end(), End::Closed);
+    let mut frames = Frames::connect(gate.address());
+    frames.head(1, &connect("/chat?x=y"));
+    let mut came = Came::default();
+    hear(&mut frames, &mut came, b"hello");
+    frames.send(kind::DATA, 0, 1, b"ping");
+    hear(&mut frames, &mut came, b"ping");
+    frames.send(kind::DATA, END_STREAM, 1, b"");
+    hear(&mut frames, &mut came, b"never");
+    assert_eq!((came.status, came.body.as_slice(), came.whole), (Some(200), b"helloping".as_slice(), true));
+    // One that says no is heard, and the connection to it stays.
+    let refused = gate.connect().send(format!("GET /no/ HTTP/1.1\r\n{UPGRADE}")).response();
+    assert_eq!(refused.status, 403);
+    assert_eq!(Frames::connect(gate.address()).head(1, &connect("/no/")).answer(1).status, Some(403));
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen.len(), 4);
+    for (block, more) in &*seen {
+        let has = |text: &[u8]| block.windows(text.len()).any(|it| it == text);
+        assert!(
+            *more
+                && has(b"CONNECT")
+                && has(b":protocol")
+                && has(b"websocket")
+                && has(b"sec-websocket-version")
+        );
+        assert!(!has(b"sec-websocket-key") && !has(b"upgrade"));
+    }
+    assert_eq!(gate.metric("tidegate_upstream_errors_total", &[("service", "shop")]), 0.0);
+}
+
+/// An endpoint that has not said that it takes them is not asked, and the client learns it.
+#[test]
+fn a_websocket_is_refused_where_the_endpoint_takes_none() {
+    let (endpoint, seen) = tunnels(false);
+    let gate = gate(endpoint);
+    let answer = gate.connect().send(format!("GET / HTTP/1.1\r\n{UPGRADE}")).response();
+    assert_eq!((answer.status, answer.error()), (502, Some("no_upgrade")));
+    assert_eq!(Frames::connect(gate.address()).head(1, &connect("/")).answer(1).status, Some(502));
+    assert!(seen.lock().unwrap().is_empty());
+    assert_eq!(gate.metric("tidegate_rejected_total", &[("reason", "upgrade")]), 2.0);
+    assert_eq!(gate.metric("tidegate_upstream_errors_total", &[("service", "shop")]), 0.0);
+    // Other protocols have no counterpart, and may be ignored.
+    let other = UPGRADE.replace("Upgrade: websocket", "Upgrade: chat");
+    let answer = gate.connect().send(format!("GET / HTTP/1.1\r\n{other}")).response_to_head();
+    assert_eq!(answer.status, 200);
+    assert!(!seen.lock().unwrap()[0].1, "a request without content");
 }
 
 #[test]

@@ -47,13 +47,17 @@ pub struct Aside {
 }
 
 impl Exchange<'_> {
-    /// Whether another try could still be made without the client noticing.
-    pub fn may_start_over(&self) -> bool {
+    /// Whether the client would not notice another try, and has time for one.
+    pub fn still_waits(&self) -> bool {
         !self.response_begun
             && self.answer == Answer::Head
             && self.download.moved == 0
             && !self.patience.is_over(self.now_ms())
-            && self.job.upload.can_rewind()
+    }
+
+    /// Whether another try could still be made without the client noticing.
+    pub fn may_start_over(&self) -> bool {
+        self.still_waits() && self.job.upload.can_rewind()
     }
 
     /// Whether the version has an answer for which there was no use yet.
@@ -70,7 +74,7 @@ impl Exchange<'_> {
         self.scanner.reset();
         self.answer = Answer::Head;
         (self.upload_done, self.upload_lost, self.heard) = (false, false, false);
-        (self.interim, self.reads) = (0, 0);
+        (self.interim, self.reads, self.held_since_ms) = (0, 0, None);
         self.job.upload.rewind();
     }
 

@@ -148,16 +148,14 @@ impl Exchange<'_> {
 
     /// The connection ended without an answer.
     pub(super) fn no_answer(&self) -> Verdict {
-        let unheard = self.reused && !self.heard;
-        if unheard
+        if !self.heard
             && let Some(Stream::Outbound(end)) = self.upstream.as_deref()
             && end.is_unprocessed()
         {
-            let whole = self.job.upload.can_rewind();
-            return if whole { Verdict::Stale } else { Verdict::Failed(Failure::Race) };
+            return Verdict::Unbegun;
         }
         let upload = &self.job.upload;
-        match unheard {
+        match self.reused && !self.heard {
             true if upload.is_untouched() => Verdict::Stale,
             true if self.job.request.is_idempotent() && upload.can_rewind() => Verdict::Stale,
             true => Verdict::Failed(Failure::Race),
@@ -200,8 +198,16 @@ impl Exchange<'_> {
             buffer.consume(len);
             return Ok(());
         }
+        let unchanged = request.upgrade && !head.upgraded;
+        if unchanged && client.stream.is_end() && (200..300).contains(&head.status) {
+            // RFC 8441 section 5: whoever asked on a stream would take this for the tunnel.
+            return Err(Verdict::Failed(Failure::NoUpgrade));
+        }
         if self.spares(head.status) {
             return Err(Verdict::Spared(head.status));
+        }
+        if self.job.copy.is_none() {
+            self.job.upload.replay.let_go();
         }
         self.attempt.answered(head.status, self.now_us);
         self.call = Call::of(head, buf);

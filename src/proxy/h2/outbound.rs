@@ -12,6 +12,7 @@ use super::inbound::{io_error, read};
 use super::link::Shared;
 use super::pool::Place;
 use super::session::Cut;
+use super::{Tunnel, text};
 
 /// The proxy's end of a stream to an endpoint.
 pub struct Outbound {
@@ -24,19 +25,47 @@ pub struct Outbound {
     last: bool,
     ended: bool,
     unprocessed: bool,
+    /// The tunnel that it is to be.
+    tunnel: Option<Tunnel>,
+    /// Whether it is not known yet whether it is one.
+    undecided: bool,
     place: Place,
 }
 
 impl Outbound {
     pub(super) fn new(session: Shared, scheme: &'static str, place: Place) -> Self {
         let at = session.borrow_mut().begin();
-        Self { session, at, scheme, begun: false, last: false, ended: false, unprocessed: false, place }
+        Self {
+            session,
+            at,
+            scheme,
+            begun: false,
+            last: false,
+            ended: false,
+            unprocessed: false,
+            tunnel: None,
+            undecided: false,
+            place,
+        }
+    }
+
+    /// Waits until the endpoint has said whether it takes requests for a tunnel.
+    pub fn poll_tunnels(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        self.session.borrow_mut().poll_tunnels(cx).map_err(io_error)
+    }
+
+    /// The head that is sent will ask for this.
+    pub fn set_tunnel(&mut self, tunnel: Tunnel) {
+        self.tunnel = Some(tunnel);
     }
 
     /// Sends the head that `head` holds as HTTP/1 would write it; content follows unless `ends` says that
     /// there is none.
     pub fn send_head(&mut self, head: &[u8], ends: bool) -> io::Result<()> {
-        let sent = self.session.borrow_mut().ask(self.at, head, self.scheme, ends);
+        let tunnel = self.tunnel.take().map(Tunnel::into_lines);
+        self.undecided = tunnel.is_some();
+        let ends = ends && tunnel.is_none();
+        let sent = self.session.borrow_mut().ask(self.at, head, self.scheme, ends, tunnel);
         (self.begun, self.ended) = (sent.is_ok(), ends);
         // What is refused here has not left.
         self.unprocessed = sent.is_err();
@@ -49,6 +78,9 @@ impl Outbound {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         }
         let heads = ready!(self.session.borrow_mut().poll_heads(self.at, cx));
+        if let (true, Ok(heads)) = (self.undecided, &heads) {
+            self.decide(heads);
+        }
         Poll::Ready(match heads {
             Ok(heads) if buffer.push(&heads) => Ok(()),
             Ok(_) => Err(io::ErrorKind::InvalidData.into()),
@@ -77,9 +109,25 @@ impl Outbound {
         self.last = last;
     }
 
-    /// Ends the request.
+    /// Whoever is not let through sends no more.
+    fn decide(&mut self, heads: &[u8]) {
+        let mut rest = heads;
+        while let Some(len) = text::head_len(rest) {
+            let status = text::status(rest);
+            rest = &rest[len..];
+            if status.is_some_and(|it| it == 101 || it >= 200) {
+                self.undecided = false;
+            }
+            if status.is_some_and(|it| it >= 200) {
+                // If that fails, its answer is here all the same.
+                let _ = self.finish();
+            }
+        }
+    }
+
+    /// Ends the request. One that asks for a tunnel goes on until that is decided.
     pub fn finish(&mut self) -> io::Result<()> {
-        if !self.begun || std::mem::replace(&mut self.ended, true) {
+        if self.undecided || !self.begun || std::mem::replace(&mut self.ended, true) {
             return Ok(());
         }
         self.session.borrow_mut().finish(self.at, b"").map_err(io_error)

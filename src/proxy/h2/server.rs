@@ -155,7 +155,8 @@ impl Connection {
 
     fn has_ended(&mut self, now_ms: u64) -> Option<Ended> {
         let mut session = self.link.session.borrow_mut();
-        if session.failed().is_none() && self.account.is_overdrawn(self.link.received(), session.cancelled()) {
+        if session.failed().is_none() && self.account.is_overdrawn(self.link.received(), session.cancelled())
+        {
             session.fail(Code::ENHANCE_YOUR_CALM);
         }
         if session.failed().is_some() {

@@ -17,7 +17,7 @@ mod send;
 mod streams;
 
 use std::collections::VecDeque;
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 
 use crate::message::Refusal;
 
@@ -126,9 +126,12 @@ pub struct Session {
     window_in: i64,
     taken: i64,
     window_out: i64,
-    /// What the other side gives each of our streams, and how many it takes.
+    /// What the other side gives each of our streams, how many it takes, and whether as tunnels, too (RFC 8441).
     their_window: i64,
     their_streams: usize,
+    their_tunnels: bool,
+    /// Those who wait for its first settings.
+    curious: Vec<Waker>,
     /// Those who wait for room on the connection.
     waiting: VecDeque<(usize, u32)>,
     /// The highest number that a client has used, or that we will use next.
@@ -171,6 +174,8 @@ impl Session {
             window_out: WINDOW_USUAL,
             their_window: WINDOW_USUAL,
             their_streams: usize::MAX,
+            their_tunnels: false,
+            curious: Vec::new(),
             waiting: VecDeque::new(),
             last: 0,
             next: 1,
@@ -218,6 +223,17 @@ impl Session {
     /// Whether the other side has said hello.
     pub fn is_settled(&self) -> bool {
         self.settled
+    }
+
+    /// Waits until it has; whether it takes requests for a tunnel.
+    pub fn poll_tunnels(&mut self, cx: &Context<'_>) -> Poll<Result<bool, Lost>> {
+        if self.settled || self.ended {
+            return Poll::Ready(if self.ended { Err(Lost) } else { Ok(self.their_tunnels) });
+        }
+        if !self.curious.iter().any(|it| it.will_wake(cx.waker())) {
+            self.curious.push(cx.waker().clone());
+        }
+        Poll::Pending
     }
 
     /// Whoever has the socket looks after it now, and need not be called.

@@ -202,20 +202,38 @@ fn write_cookie(fields: &Fields, first: usize, out: &mut Vec<u8>) {
 }
 
 /// Appends an answer's head. `ends` says that no content follows.
-pub fn write_response(fields: &Fields, ends: bool, out: &mut Vec<u8>) -> Result<Facts, Malformed> {
+///
+/// One that accepts an extended CONNECT (RFC 8441) becomes the change of protocol that it stands for, with the
+/// lines that are `accepted` then.
+pub fn write_response(
+    fields: &Fields,
+    ends: bool,
+    accepted: Option<&[u8]>,
+    out: &mut Vec<u8>,
+) -> Result<Facts, Malformed> {
     let first = First::any(fields)?;
     let digits = first.status.filter(|_| first.count == 1).ok_or(Malformed)?;
     let status =
         decimal(digits).filter(|it| digits.len() == 3 && (100..1000).contains(it)).ok_or(Malformed)?;
     let mut facts = Facts { status: status as u16, ..Facts::default() };
+    let accepted = accepted.filter(|_| (200..300).contains(&facts.status));
     let reason = http::StatusCode::from_u16(facts.status).ok().and_then(|it| it.canonical_reason());
-    for part in [b"HTTP/1.1 ", digits, b" ", reason.unwrap_or_default().as_bytes(), b"\r\n"] {
-        out.extend_from_slice(part);
+    let first_line = [b"HTTP/1.1 ", digits, b" ", reason.unwrap_or_default().as_bytes(), b"\r\n"];
+    match accepted {
+        Some(lines) => {
+            out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
+            out.extend_from_slice(lines);
+        }
+        None => first_line.iter().for_each(|it| out.extend_from_slice(it)),
     }
     let mut lengths = 0;
     for index in first.count..fields.count() {
         let (name, value) = fields.get(index);
         check_line(name, value)?;
+        // RFC 9110 section 9.3.6: a tunnel has no length, whatever is said.
+        if accepted.is_some() && (name == b"content-length" || name == ACCEPTED) {
+            continue;
+        }
         if name == b"content-length" {
             facts.length = decimal(value);
             lengths += 1;
@@ -228,7 +246,7 @@ pub fn write_response(fields: &Fields, ends: bool, out: &mut Vec<u8>) -> Result<
     if facts.status == 101 || (facts.status < 200 && ends) {
         return Err(Malformed);
     }
-    if !ends && lengths == 0 && facts.status >= 200 {
+    if !ends && lengths == 0 && facts.status >= 200 && accepted.is_none() {
         out.extend_from_slice(b"transfer-encoding: chunked\r\n");
     }
     if lengths > 1 {
@@ -272,16 +290,27 @@ pub fn compress_response(head: &[u8], accepts: bool, encoder: &mut Encoder, out:
     Some(())
 }
 
-/// Appends the block of a request whose head we have written as `head`.
-pub fn compress_request(head: &[u8], scheme: &str, encoder: &mut Encoder, out: &mut Vec<u8>) -> Option<()> {
+/// Appends the block of a request whose head we have written as `head`. An upgrade to a WebSocket, which is
+/// a `tunnel`, is asked for as HTTP/2 has it (RFC 8441).
+pub fn compress_request(
+    head: &[u8],
+    scheme: &str,
+    tunnel: bool,
+    encoder: &mut Encoder,
+    out: &mut Vec<u8>,
+) -> Option<()> {
     let line = &head[..memchr(b'\r', head)?];
     let (method, rest) = line.split_at(memchr(b' ', line)?);
     let target = rest[1..].strip_suffix(b" HTTP/1.1")?;
     let lines = &head[line.len() + 2..];
     let host = lines_of(lines).find(|it| Field::of(it.0) == Field::Host)?.1;
     encoder.begin(out);
-    encoder.request(method, scheme.as_bytes(), host, target, out);
-    compress_lines(lines, |field, _| field == Field::Host, encoder, out);
+    encoder.request(if tunnel { b"CONNECT" } else { method }, scheme.as_bytes(), host, target, out);
+    if tunnel {
+        encoder.field(b":protocol", WEBSOCKET, out);
+    }
+    let dropped = |field, name: &[u8]| field == Field::Host || (tunnel && name.eq_ignore_ascii_case(KEY));
+    compress_lines(lines, dropped, encoder, out);
     if memmem::find(head, b"\r\nte: trailers\r\n").is_some() {
         encoder.field(b"te", b"trailers", out);
     }
@@ -311,6 +340,12 @@ fn compress_lines(
     }
 }
 
+/// The value of the first line of this name in a head that we have written.
+pub fn line<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let lines = memchr(b'\n', head)? + 1;
+    lines_of(&head[lines..]).find(|it| it.0.eq_ignore_ascii_case(name)).map(|it| it.1)
+}
+
 /// Lines that we have written, up to the empty one.
 fn lines_of(lines: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut rest = lines;
@@ -336,7 +371,11 @@ static NAME_BYTES: [bool; 256] = {
 /// Where the status stands in what we write.
 const STATUS_AT: usize = "HTTP/1.1 ".len();
 
+/// The protocol that both have a way to change to.
+pub const WEBSOCKET: &[u8] = b"websocket";
+
 /// What belongs to the handshake of HTTP/1 alone.
+const KEY: &[u8] = b"sec-websocket-key";
 const ACCEPTED: &[u8] = b"sec-websocket-accept";
 
 #[cfg(test)]

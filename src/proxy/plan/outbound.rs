@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::h1::{self, BodyReader, ForwardedInfo, RequestWriting};
 use crate::message::{Framing, HeaderEdit, OwnLine, RequestHead, Target};
-use crate::routing::{Covers, Injected, Key, Mirror, Route, ServiceSpec, VersionIndex};
+use crate::routing::{Covers, Injected, Key, Mirror, Protocol, Route, ServiceSpec, VersionIndex};
 
 use super::super::caller::{self, Caller};
 use super::super::forward::{Job, Request};
@@ -53,7 +53,9 @@ impl Outbound<'_> {
         let copy = mirror.map(|it| self.copy(it, own, from, assigned.key, path));
         if !request.framing.is_empty() {
             upload.reader = BodyReader::new(from, request.framing);
-            upload.replay = replay(&request, spec, &upload.front, mirror);
+            let mut endpoints = spec.versions[assigned.version.0].endpoints.iter();
+            let streams = endpoints.any(|it| it.protocol == Protocol::Http2);
+            upload.replay = replay(&request, spec, streams, &upload.front, mirror);
         }
         upload.held = request.expect_continue;
         upload.content_max = spec.limits.body;
@@ -162,10 +164,22 @@ pub fn request_of(head: &RequestHead) -> Request {
     }
 }
 
-/// What is kept of a request with a body, so that it can be sent again, or to another version.
-fn replay(request: &Request, spec: &ServiceSpec, head: &[u8], mirror: Option<&Mirror>) -> Replay {
+/// What is kept of a body for endpoints that may say that they never began with its request (RFC 9113 section
+/// 8.7). That comes within a round trip, and until then an endpoint takes 65,535 bytes unless it asks for more.
+const UNBEGUN_BYTES: usize = 64 * 1024;
+
+/// What is kept of a request with a body, so that it can be sent again, or to another version. `streams` says
+/// that it may become a stream of a connection.
+fn replay(
+    request: &Request,
+    spec: &ServiceSpec,
+    streams: bool,
+    head: &[u8],
+    mirror: Option<&Mirror>,
+) -> Replay {
     let wanted = spec.retry.attempts > 0 || spec.shield.covers != Covers::Nothing;
     let again = wanted && request.is_idempotent() && !request.expect_continue;
     let copy = mirror.map_or(0, |it| it.body);
-    Replay::of(head, request.framing, if again { spec.retry.body } else { 0 }, copy)
+    let unbegun = if streams { UNBEGUN_BYTES } else { 0 };
+    Replay::of(head, request.framing, if again { spec.retry.body } else { 0 }, copy, unbegun)
 }

@@ -16,7 +16,7 @@ pub(in super::super) enum RetryForm {
 /// idempotent (`GET`, `HEAD`, `OPTIONS`, `PUT`, `DELETE`) and its body is still at hand, and never once the
 /// client has seen a byte of an answer. Another endpoint comes first. If all tries fail, the client gets the
 /// last real answer. The guards judge the first try. `off` tries nothing twice, but for a kept connection
-/// that turned out to be closed.
+/// that turned out to be closed, and for what an HTTP/2 endpoint says that it never began with.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(in super::super) struct Retry {

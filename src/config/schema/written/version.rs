@@ -19,7 +19,8 @@ pub(in super::super) enum VersionForm {
 pub(in super::super) struct Version {
     /// URLs without a path: `http://10.0.1.10:3000`, or `https://shop.internal` for TLS; the host is a name or
     /// an address, the port 80 (443) if none is given. `h2c://10.0.1.10:50051` is spoken to in HTTP/2, as gRPC
-    /// needs it, and `h2://shop.internal` in HTTP/2 over TLS. `unix:/run/shop.sock` is a Unix socket, by its
+    /// needs it, and `h2://shop.internal` in HTTP/2 over TLS; a WebSocket goes there as an extended CONNECT, or
+    /// is answered 502 where the endpoint takes none (RFC 8441). `unix:/run/shop.sock` is a Unix socket, by its
     /// absolute path. Required.
     endpoints: OneOrMany<String>,
     /// What they are asked, or `off`. Default: nothing, and all of them count as well until requests fail.

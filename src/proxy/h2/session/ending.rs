@@ -1,5 +1,7 @@
 //! How a connection comes to its end: by leave that is taken, by a rule that was broken, or because it is gone.
 
+use std::task::Waker;
+
 use super::super::frame::{self, Code, WINDOW_MAX, kind};
 use super::{Cut, LEAVE, Session};
 
@@ -49,6 +51,7 @@ impl Session {
     /// The connection is no more.
     pub fn end(&mut self) {
         self.ended = true;
+        self.curious.drain(..).for_each(Waker::wake);
         for place in self.streams.places().collect::<Vec<_>>() {
             self.cut(place, Cut::Connection);
         }

@@ -97,7 +97,8 @@ impl Session {
         } else {
             let before = stream.heads.len();
             stream.heads.reserve(HEAD_USUAL);
-            let facts = text::write_response(&self.fields, kind.ends, &mut stream.heads);
+            let tunnel = stream.tunnel.as_deref();
+            let facts = text::write_response(&self.fields, kind.ends, tunnel, &mut stream.heads);
             let Ok(facts) = facts else {
                 // Nobody gets to see the part that made sense.
                 stream.heads.truncate(before);

@@ -1,5 +1,7 @@
 //! What arrives: frames, one after another.
 
+use std::task::Waker;
+
 use super::super::frame::{self, Code, HEAD_BYTES, Head, PAYLOAD_MAX, WINDOW_MAX, flag, kind, setting};
 use super::streams::Cut;
 use super::{EARLY_MAX, LEAVE, PREFACE, PULSE, Session, Wrong};
@@ -151,6 +153,7 @@ impl Session {
             self.take_setting(u16::from_be_bytes([a, b]), u32::from_be_bytes(value))?;
         }
         frame::write(kind::SETTINGS, flag::ACK, 0, &[], &mut self.out);
+        self.curious.drain(..).for_each(Waker::wake);
         Ok(())
     }
 
@@ -160,6 +163,11 @@ impl Session {
             // We push nothing, and no endpoint may say that it will.
             setting::ENABLE_PUSH if value == 1 && self.rules.asks => Err(PROTOCOL),
             setting::MAX_FRAME_SIZE if !(PAYLOAD_MAX as u32..1 << 24).contains(&value) => Err(PROTOCOL),
+            // RFC 8441 section 3: once it was said it holds.
+            setting::ENABLE_CONNECT_PROTOCOL => {
+                self.their_tunnels |= value == 1;
+                Ok(())
+            }
             setting::MAX_CONCURRENT_STREAMS => {
                 self.their_streams = value as usize;
                 Ok(())

@@ -33,20 +33,30 @@ impl Session {
     }
 
     /// Opens a stream with the head that HTTP/1 would write as `head`; content follows unless it `ends`.
-    /// Nothing has left if that fails.
-    pub fn ask(&mut self, place: usize, head: &[u8], scheme: &str, ends: bool) -> Result<(), Lost> {
+    /// Nothing has left if that fails. A head that asks for a `tunnel` comes with the lines of the answer that
+    /// accepts it.
+    pub fn ask(
+        &mut self,
+        place: usize,
+        head: &[u8],
+        scheme: &str,
+        ends: bool,
+        tunnel: Option<Box<[u8]>>,
+    ) -> Result<(), Lost> {
         if self.is_closed() {
             return Err(Lost);
         }
         let number = self.next;
-        let compress =
-            |encoder: &mut Encoder, out: &mut Vec<u8>| text::compress_request(head, scheme, encoder, out);
+        let compress = |it: &mut Encoder, out: &mut Vec<u8>| {
+            text::compress_request(head, scheme, tunnel.is_some(), it, out)
+        };
         self.say_block(number, ends, compress)?;
         self.next += 2;
         let window_out = self.their_window;
         let stream = self.streams.at(place);
         (stream.number, stream.said, stream.window_out) = (number, ends, window_out);
         stream.bodiless = head.starts_with(b"HEAD ");
+        stream.tunnel = tunnel;
         self.streams.open(place);
         Ok(())
     }

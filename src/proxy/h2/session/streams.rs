@@ -49,6 +49,8 @@ pub(super) struct Stream {
     /// Whether the answer announces content that it does not have.
     pub(super) bodiless: bool,
     pub(super) trailers: Option<Vec<u8>>,
+    /// The lines of the answer that accepts a tunnel, if that was asked for.
+    pub(super) tunnel: Option<Box<[u8]>>,
     pub(super) reader: Option<Waker>,
     pub(super) writer: Option<Waker>,
     /// Whether it stands in the line of those who wait for room on the connection.

@@ -45,7 +45,7 @@ impl Pair {
 
     fn ask(&mut self, head: &str, ends: bool) -> (usize, Opened) {
         let place = self.client.begin();
-        self.client.ask(place, head.as_bytes(), "http", ends).unwrap();
+        self.client.ask(place, head.as_bytes(), "http", ends, None).unwrap();
         self.pass();
         (place, self.server.take_opened().pop().unwrap())
     }
@@ -276,7 +276,7 @@ fn leaving_lets_what_is_on_its_way_arrive() {
     assert!(pair.server.is_over() && pair.client.is_over());
     assert!(matches!(pair.client.poll_heads(asked, &idle()), Poll::Ready(Ok(_))));
     let late = pair.client.begin();
-    assert_eq!(pair.client.ask(late, GET.as_bytes(), "http", true), Err(Lost));
+    assert_eq!(pair.client.ask(late, GET.as_bytes(), "http", true, None), Err(Lost));
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn a_head_of_many_kilobytes_goes_in_parts() {
     it.wrote(it.to_write().len());
     let place = it.begin();
     let head = format!("GET / HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "y".repeat(40_000));
-    it.ask(place, head.as_bytes(), "http", true).unwrap();
+    it.ask(place, head.as_bytes(), "http", true, None).unwrap();
     let (mut rest, mut seen) = (it.to_write(), Vec::new());
     while let Some(head) = Head::read(rest) {
         seen.push((head.kind, head.flags));
@@ -342,7 +342,7 @@ proptest! {
 fn played(asks: bool, bytes: &[u8], cuts: &[usize]) -> (Vec<u8>, Option<Code>, usize) {
     let mut it = Session::new(rules(asks));
     let places: Vec<usize> = (0..if asks { 3 } else { 0 }).map(|_| it.begin()).collect();
-    places.iter().for_each(|place| it.ask(*place, GET.as_bytes(), "http", true).unwrap());
+    places.iter().for_each(|place| it.ask(*place, GET.as_bytes(), "http", true, None).unwrap());
     let (mut at, mut end, mut cuts) = (0, 0, cuts.iter().cycle());
     while end < bytes.len() {
         end = bytes.len().min(end.saturating_add(*cuts.next().unwrap()));

@@ -141,7 +141,7 @@ fn what_would_be_another_text_is_malformed() {
 fn an_answer_from_an_endpoint_becomes_text() {
     let of = |all: &[(&str, &str)], ends| {
         let mut out = Vec::new();
-        write_response(&fields(all), ends, &mut out).map(|it| (String::from_utf8(out).unwrap(), it))
+        write_response(&fields(all), ends, None, &mut out).map(|it| (String::from_utf8(out).unwrap(), it))
     };
     let (text, facts) = of(&[(":status", "200"), ("content-length", "5"), ("x-a", "b")], false).unwrap();
     assert_eq!(text, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-a: b\r\n\r\n");
@@ -193,11 +193,46 @@ fn an_answer_loses_what_belongs_to_http_1() {
 fn a_request_to_an_endpoint_names_its_host_first() {
     let head = b"PUT /a?b HTTP/1.1\r\nX-A: 1\r\nHost: a.test\r\nte: trailers\r\nconnection: te\r\n\r\n";
     let mut block = Vec::new();
-    compress_request(head, "https", &mut Encoder::default(), &mut block).unwrap();
+    compress_request(head, "https", false, &mut Encoder::default(), &mut block).unwrap();
     assert_eq!(
         read(&block),
         [":method: PUT", ":scheme: https", ":authority: a.test", ":path: /a?b", "x-a: 1", "te: trailers"]
     );
     let nobody = b"GET / HTTP/1.1\r\n\r\n";
-    assert_eq!(compress_request(nobody, "http", &mut Encoder::default(), &mut Vec::new()), None);
+    assert_eq!(compress_request(nobody, "http", false, &mut Encoder::default(), &mut Vec::new()), None);
+}
+
+#[test]
+fn a_websocket_is_asked_for_and_accepted() {
+    let head =
+        b"GET /chat HTTP/1.1\r\nhost: a.test\r\nSec-WebSocket-Key: abc\r\nsec-websocket-version: 13\r\n\
+        upgrade: websocket\r\nconnection: upgrade\r\n\r\n";
+    let mut block = Vec::new();
+    compress_request(head, "http", true, &mut Encoder::default(), &mut block).unwrap();
+    let mut read = Fields::default();
+    read.begin(10_000);
+    Decoder::default().read(&block, &mut read).unwrap();
+    let seen: Vec<_> = read.iter().map(|it| (it.0.to_vec(), it.1.to_vec())).collect();
+    let expected = [
+        (":method", "CONNECT"),
+        (":scheme", "http"),
+        (":authority", "a.test"),
+        (":path", "/chat"),
+        (":protocol", "websocket"),
+        ("sec-websocket-version", "13"),
+    ];
+    assert_eq!(seen, expected.map(|it| (it.0.as_bytes().to_vec(), it.1.as_bytes().to_vec())));
+    let lines = b"connection: upgrade\r\nupgrade: websocket\r\n";
+    let answer = |all: &[(&str, &str)]| {
+        let mut out = Vec::new();
+        write_response(&fields(all), false, Some(lines), &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let accepted = answer(&[(":status", "200"), ("content-length", "5"), ("sec-websocket-protocol", "chat")]);
+    assert_eq!(
+        accepted,
+        "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+        sec-websocket-protocol: chat\r\n\r\n"
+    );
+    assert!(answer(&[(":status", "403")]).starts_with("HTTP/1.1 403 Forbidden\r\ntransfer-encoding"));
 }
