@@ -424,6 +424,29 @@ fn failing(how: &'static str) -> Upstream {
     })
 }
 
+/// What is spared is the users, not the version: it gets as many requests until it is out as without a shield.
+#[test]
+fn a_shield_does_not_keep_a_bad_canary_alive() {
+    let until_out = |shield: &str| {
+        let bad = failing("500");
+        let trial = Trial::of(&bad, "20% for 1h", &[&format!("shield: {shield}")]);
+        let (mut client, mut failed) = (trial.gate.connect(), 0);
+        while trial.gate.state() != "ROLLED BACK" {
+            for _ in 0..5 {
+                failed += usize::from(client.get("/").status == 500);
+            }
+            assert!(bad.count() < 1_000, "{shield}: it is never out");
+        }
+        (bad.count(), failed)
+    };
+    let (on, seen_on) = until_out("safe");
+    let (off, seen_off) = until_out("off");
+    assert_eq!(seen_on, 0);
+    assert_eq!(seen_off, off, "each failure was seen");
+    // A few more requests may pass before the controller has looked.
+    assert!(on <= off * 2 + 10, "{on} requests with a shield, {off} without");
+}
+
 /// The canary fails every GET: nobody sees it, and it is out as fast as ever.
 #[test]
 fn a_canary_that_fails_every_request_costs_nobody_anything() {

@@ -313,6 +313,26 @@ fn headers_that_are_not() {
         ),
         ("8.2.2 upgrade", |it| asks(it, &with(&GET, &[("upgrade", "h2c")])), Stream(PROTOCOL)),
         ("8.2.2 te: gzip", |it| asks(it, &with(&GET, &[("te", "gzip")])), Stream(PROTOCOL)),
+        (
+            "8.3.1 :path with a fragment",
+            |it| asks(it, &[GET[0], GET[1], GET[2], (":path", "/a#b")]),
+            Stream(PROTOCOL),
+        ),
+        (
+            "8.3.1 :path with a fragment behind a query",
+            |it| asks(it, &[GET[0], GET[1], GET[2], (":path", "/a?b#c")]),
+            Stream(PROTOCOL),
+        ),
+        (
+            "8.1 a pseudo-header in the trailers",
+            |it| raw(it.head(1, &POST), kind::HEADERS, WHOLE, 1, &block(&[(":path", "/other")])),
+            Stream(PROTOCOL),
+        ),
+        (
+            "8.1 a status in the trailers",
+            |it| raw(it.head(1, &POST), kind::HEADERS, WHOLE, 1, &block(&[("x", "y"), (":status", "200")])),
+            Stream(PROTOCOL),
+        ),
         ("8.2.2 te: trailers", |it| asks(it, &with(&GET, &[("te", "trailers")])), Fine),
         ("8.3 an unknown pseudo-header", |it| asks(it, &with(&GET, &[(":x", "y")])), Stream(PROTOCOL)),
         (

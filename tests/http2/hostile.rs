@@ -2,7 +2,7 @@
 //! served.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::support::frames::{
@@ -12,7 +12,7 @@ use super::support::frames::{
 use super::support::h2client::{ask, get};
 use super::support::upstream::BlackHole;
 use super::support::wait::PATIENCE;
-use super::support::{Gate, Peer, Setup, Upstream, until};
+use super::support::{Client, Gate, Peer, Setup, Upstream, until};
 
 const CALM: u32 = 11;
 
@@ -63,10 +63,56 @@ fn a_rapid_reset_ends_early() {
     frames.bytes(&bytes);
     let came = frames.end();
     assert_eq!(came.goaway, Some(CALM), "{came:?}");
-    others_are_served(&gate);
     assert!(upstream.count() < 1_000, "{} requests were forwarded", upstream.count());
     let in_flight = || gate.metric("tidegate_requests_in_flight", &[("service", "shop")]);
     until("nothing is left under way", || (in_flight() == 0.0).then_some(()));
+}
+
+/// One after another floods, and is cut off each time, while another client asks one thing after another: it gets
+/// all of its answers, one for every few connections of the flood, and a byte of the flood costs no more of the
+/// processor than a byte of what it asks.
+#[test]
+fn others_are_served_while_resets_flood() {
+    const FLOODS: u32 = 60;
+    let upstream = Upstream::answering("hello");
+    let gate = Setup::to(&upstream).listener("h2c: true, limits: {requests: 1000000}").start();
+    let mut bytes = Vec::new();
+    for number in 0..2_000_u32 {
+        bytes.extend(frame(kind::HEADERS, WHOLE, number * 2 + 1, &block(&GET)));
+        bytes.extend(frame(kind::RST_STREAM, 0, number * 2 + 1, &8_u32.to_be_bytes()));
+    }
+    let ask_once = |victim: &mut Client| assert_eq!(victim.get("/").text(), "hello");
+    let mut victim = gate.connect();
+    ask_once(&mut victim);
+    // What the same bytes cost when they are asked in peace.
+    let (before, each) = (gate.cpu(), frame(kind::HEADERS, WHOLE, 1, &block(&GET)).len());
+    let peaceful = 4_000_usize;
+    for _ in 0..peaceful / 100 {
+        let mut frames = Frames::connect(gate.address());
+        (0..100).for_each(|it| frames.works(it * 2 + 1));
+    }
+    let in_peace = (gate.cpu() - before).as_secs_f64() / (peaceful * each) as f64;
+    let (before, address) = (gate.cpu(), gate.address());
+    let (sent, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (count, over) = (sent.clone(), done.clone());
+    let flood = std::thread::spawn(move || {
+        for _ in 0..FLOODS {
+            let came = Frames::connect(address).bytes(&bytes).end();
+            assert!(came.goaway.is_none_or(|it| it == CALM), "{came:?}");
+            count.fetch_add(bytes.len(), Ordering::SeqCst);
+        }
+        over.store(true, Ordering::SeqCst);
+    });
+    let mut answers = 0;
+    while !done.load(Ordering::SeqCst) && !flood.is_finished() {
+        ask_once(&mut victim);
+        answers += 1;
+    }
+    flood.join().unwrap();
+    assert!(answers * 4 >= FLOODS, "{answers} answers while {FLOODS} connections flooded");
+    let flooded = (gate.cpu() - before).as_secs_f64() / sent.load(Ordering::SeqCst) as f64;
+    assert!(flooded < in_peace, "{flooded} s for a byte of the flood, {in_peace} s in peace");
+    assert!(upstream.count() < peaceful + answers as usize + 60 * FLOODS as usize, "{}", upstream.count());
 }
 
 #[test]
@@ -112,7 +158,9 @@ fn open_and_reset(frames: &mut Frames, most: u32) -> (u32, Option<u32>) {
     const AT_ONCE: u32 = 15;
     for first in (0..most).step_by(AT_ONCE as usize) {
         let numbers = || (first..first + AT_ONCE).map(|it| it * 2 + 1);
-        numbers().for_each(|it| drop(frames.get(it)));
+        for number in numbers() {
+            frames.get(number);
+        }
         frames.send(kind::PING, 0, 0, b"accepted");
         loop {
             match frames.next_within(Duration::from_secs(10)) {
@@ -126,7 +174,9 @@ fn open_and_reset(frames: &mut Frames, most: u32) -> (u32, Option<u32>) {
                 Err(closed) => panic!("neither pong nor GOAWAY after {first}, closed: {closed}"),
             }
         }
-        numbers().for_each(|it| drop(frames.send(kind::RST_STREAM, 0, it, &8_u32.to_be_bytes())));
+        for number in numbers() {
+            frames.send(kind::RST_STREAM, 0, number, &8_u32.to_be_bytes());
+        }
     }
     (most, None)
 }
@@ -149,7 +199,11 @@ fn a_rapid_reset_ends_early_whatever_the_requests_wait_for() {
         ("a connection", Setup::default().version("v1", &[hole.address()]).service(patient)),
         (
             "a connection for many",
-            Setup::default().version_as("v1", format!("\"h2c://{}\"", hole.address())).service(patient),
+            // To a version without a share nothing is opened ahead.
+            Setup::to(&served)
+                .version_as("v2", format!("\"h2c://{}\"", hole.address()))
+                .service("pin: [{when: {header: {host: shop.test}}, to: v2}]")
+                .service(patient),
         ),
         ("a delay", Setup::to(&served).top(delay)),
         ("a place", Setup::to(&slow).service(queue)),
@@ -170,40 +224,67 @@ fn a_rapid_reset_ends_early_whatever_the_requests_wait_for() {
     }
 }
 
-/// A frame for a stream of this number.
+/// A request of this number, and a frame with which the proxy has to reset it.
 type Trigger = fn(u32) -> Vec<u8>;
 
-/// MadeYouReset: six ways to have the proxy reset a stream whose request is under way.
+/// A request whose content is announced, and `more`.
+fn begun(number: u32, more: &[u8]) -> Vec<u8> {
+    let head = block(&with(&POST, &[("content-length", "9")]));
+    [frame(kind::HEADERS, END_HEADERS, number, &head), more.to_vec()].concat()
+}
+
+/// MadeYouReset: ways to have the proxy reset a stream whose request is under way. A client may make some mistakes,
+/// and not very many.
 #[test]
 fn resets_that_a_client_provokes_are_counted() {
-    let triggers: [(&str, Trigger); 6] = [
-        ("an empty window update", |it| frame(kind::WINDOW_UPDATE, 0, it, &[0; 4])),
-        ("a window that overflows", |it| frame(kind::WINDOW_UPDATE, 0, it, &i32::MAX.to_be_bytes())),
-        ("more than was announced", |it| frame(kind::DATA, 0, it, b"more than nine")),
-        ("less than was announced", |it| frame(kind::DATA, END_STREAM, it, b"x")),
-        ("a stream that depends on itself", |it| {
-            frame(kind::PRIORITY, 0, it, &[it.to_be_bytes().as_slice(), &[9]].concat())
+    let triggers: [(&str, Trigger); 8] = [
+        ("an empty window update", |it| begun(it, &frame(kind::WINDOW_UPDATE, 0, it, &[0; 4]))),
+        ("a window that overflows", |it| {
+            begun(it, &frame(kind::WINDOW_UPDATE, 0, it, &i32::MAX.to_be_bytes()))
         }),
-        ("trailers without an end", |it| frame(kind::HEADERS, END_HEADERS, it, &block(&[("x", "y")]))),
+        ("more than was announced", |it| begun(it, &frame(kind::DATA, 0, it, b"more than nine"))),
+        ("less than was announced", |it| begun(it, &frame(kind::DATA, END_STREAM, it, b"x"))),
+        ("a stream that depends on itself", |it| {
+            begun(it, &frame(kind::PRIORITY, 0, it, &[it.to_be_bytes().as_slice(), &[9]].concat()))
+        }),
+        ("trailers without an end", |it| {
+            begun(it, &frame(kind::HEADERS, END_HEADERS, it, &block(&[("x", "y")])))
+        }),
+        ("content after its end", |it| {
+            [frame(kind::HEADERS, WHOLE, it, &block(&GET)), frame(kind::DATA, 0, it, b"more")].concat()
+        }),
+        ("a head that is malformed", |it| {
+            frame(kind::HEADERS, WHOLE, it, &block(&with(&GET, &[("Upper", "case")])))
+        }),
     ];
     let upstream = Upstream::start(|peer| {
         let _ = peer.request();
         peer.hold();
     });
     let gate = gate(&upstream);
-    let head = block(&with(&POST, &[("content-length", "9")]));
     for (name, trigger) in triggers {
         let mut frames = Frames::connect(gate.address());
         let mut bytes = Vec::new();
-        for number in 0..2_000_u32 {
-            bytes.extend(frame(kind::HEADERS, END_HEADERS, number * 2 + 1, &head));
-            bytes.extend(trigger(number * 2 + 1));
-        }
+        (0..2_000_u32).for_each(|it| bytes.extend(trigger(it * 2 + 1)));
         frames.bytes(&bytes);
-        let came = frames.end();
-        assert!(came.goaway.is_some_and(|it| it == CALM || it == 1), "{name}: {came:?}");
+        let (mut resets, mut goaway) = (0, None);
+        while let Ok(it) = frames.next_within(PATIENCE) {
+            match it.kind {
+                kind::RST_STREAM => resets += 1,
+                kind::GOAWAY => goaway = Some(it.payload[4..8].to_vec()),
+                _ => {}
+            }
+        }
+        assert_eq!(goaway.as_deref(), Some(&CALM.to_be_bytes()[..]), "{name}: after {resets} resets");
+        assert!((100..=140).contains(&resets), "{name}: only after {resets} resets");
+        // Half as many are forgiven.
+        let mut frames = Frames::connect(gate.address());
+        let mut bytes = Vec::new();
+        (0..60_u32).for_each(|it| bytes.extend(trigger(it * 2 + 1)));
+        frames.bytes(&bytes).ping();
         let in_flight = || gate.metric("tidegate_requests_in_flight", &[("service", "shop")]);
         until(&format!("nothing is under way after {name}"), || (in_flight() == 0.0).then_some(()));
+        frames.ping();
     }
 }
 
