@@ -34,7 +34,7 @@ fn play(asks: bool, bytes: &[u8], step: usize) -> Vec<u8> {
     let mut session = Session::new(rules);
     for _ in 0..if asks { 3 } else { 0 } {
         let place = session.begin();
-        session.ask(place, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n", "http", true).expect("it is open");
+        session.ask(place, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n", "http", true, None).expect("it is open");
     }
     let (mut at, mut end) = (0, 0);
     while end < bytes.len() {

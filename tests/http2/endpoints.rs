@@ -1,6 +1,8 @@
 //! HTTP/2 with endpoints: every pairing of protocols, many streams, and connections that end early.
 
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -15,7 +17,7 @@ use super::support::h2client::{ask, ask_all, get, post};
 use super::support::h2server::{H2Upstream, scripted};
 use super::support::upstream::{BlackHole, refusing};
 use super::support::wait::PATIENCE;
-use super::support::{End, Gate, Setup, until};
+use super::support::{End, Gate, Setup, outside, until};
 
 fn gate(to: SocketAddr) -> Gate {
     Setup::default().version_as("v1", format!("\"h2c://{to}\"")).listener("h2c: true").start()
@@ -333,7 +335,7 @@ const UPGRADE: &str = "Host: shop.test\r\nConnection: upgrade\r\nUpgrade: websoc
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
 /// A CONNECT that asks for a WebSocket (RFC 8441).
-fn connect<'a>(path: &'a str) -> Vec<(&'a str, &'a str)> {
+fn connect(path: &str) -> Vec<(&str, &str)> {
     with(
         &[(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", path)],
         &[(":authority", "shop.test"), ("sec-websocket-version", "13")],
@@ -394,6 +396,46 @@ fn a_websocket_passes_to_an_http_2_endpoint() {
         assert!(!has(b"sec-websocket-key") && !has(b"upgrade"));
     }
     assert_eq!(gate.metric("tidegate_upstream_errors_total", &[("service", "shop")]), 0.0);
+}
+
+/// A program that is ended with the test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The same with programs that others have written, on both sides.
+#[test]
+fn websockets_of_others_pass_to_an_http_2_endpoint() {
+    let Some(python) = outside::python(&["hypercorn", "websockets"]) else { return };
+    let script = |name: &str| {
+        let mut command = Command::new(&python);
+        command.arg(format!("{}/tests/websocket/{name}", env!("CARGO_MANIFEST_DIR")));
+        command
+    };
+    let mut server = Ended(script("streams.py").stdout(Stdio::piped()).spawn().expect("start python"));
+    let mut said = BufReader::new(server.0.stdout.take().expect("piped"));
+    let mut line = || {
+        let mut line = String::new();
+        said.read_line(&mut line).expect("a line");
+        line.trim().to_owned()
+    };
+    let port: u16 = line().parse().expect("a port");
+    let gate = gate(SocketAddr::from(([127, 0, 0, 1], port)));
+    for (how, expected) in [("many", "many 1000"), ("leave", "leave gone")] {
+        let mut client = script("client.py");
+        client.arg(gate.address().to_string()).arg(how).stderr(Stdio::inherit());
+        let output = client.output().expect("start python");
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), expected);
+        assert_eq!(line(), "websocket 2 /chat");
+    }
+    until("nothing is left under way", || {
+        (gate.metric("tidegate_requests_in_flight", &[("service", "shop")]) == 0.0).then_some(())
+    });
 }
 
 /// An endpoint that has not said that it takes them is not asked, and the client learns it.
