@@ -22,7 +22,7 @@ pub(super) fn take(object: &Node, ports: &Ports, draft: &mut Draft, remarks: &mu
         others(canary, &known, pods, remarks);
         if let Some(analysis) = canary.get("analysis") {
             let why = "every answer is judged all the time (`guard`); a number of a Prometheus can hold a release (`queries`)";
-            remarks.differs(analysis.at, "analysis", why);
+            remarks.refused(analysis.at, "analysis", why);
         }
         if let Some(routing) = canary.get("trafficRouting") {
             remarks.needless(routing.at, "trafficRouting", "requests are split here");
@@ -31,6 +31,10 @@ pub(super) fn take(object: &Node, ports: &Ports, draft: &mut Draft, remarks: &mu
             canary.text_at(&["stableService"]).map_or_else(|| format!("{own}-stable"), str::to_owned);
         let next = canary.text_at(&["canaryService"]).map_or_else(|| format!("{own}-canary"), str::to_owned);
         let steps = steps(canary.get("steps"), remarks);
+        if steps.is_empty() {
+            let why = "without a weight that can be taken over, `live` is a flip: write `steps`";
+            remarks.refused(canary.get("steps").map_or(canary.at, |it| it.at), "steps", why);
+        }
         let rollout = if steps.is_empty() { Vec::new() } else { vec![("steps", list(steps))] };
         put(&own, (&stable, &next), rollout, canary, ports, draft, remarks);
     } else if let Some(flip) = strategy.get("blueGreen") {
@@ -56,10 +60,23 @@ pub(super) fn take(object: &Node, ports: &Ports, draft: &mut Draft, remarks: &mu
         let active = flip.text_at(&["activeService"]).map_or_else(|| format!("{own}-active"), str::to_owned);
         let next = flip.text_at(&["previewService"]).map_or_else(|| format!("{own}-preview"), str::to_owned);
         let mut rollout = Vec::new();
-        if flip.text_at(&["autoPromotionEnabled"]) == Some("false") {
+        // There more words than these mean no; whoever is asked once too often has lost nothing.
+        if flip
+            .get("autoPromotionEnabled")
+            .is_some_and(|it| !matches!(it.text(), Some("true" | "True" | "TRUE")))
+        {
             rollout.push(("promote", word("manual")));
         }
         let keep = flip.text_at(&["scaleDownDelaySeconds"]).and_then(units::go_time);
+        if let (Some(it), None) =
+            (flip.get("scaleDownDelaySeconds").filter(|it| it.text() != Some("0")), &keep)
+        {
+            remarks.refused(
+                it.at,
+                "scaleDownDelaySeconds",
+                "this is no time that can be taken over: see `keep_previous`",
+            );
+        }
         rollout.extend(keep.map(|it| ("keep_previous", word(it))));
         put(&own, (&active, &next), rollout, flip, ports, draft, remarks);
     } else {
@@ -92,47 +109,84 @@ fn put(
     }
 }
 
-fn steps(steps: Option<&Node>, remarks: &mut Remarks) -> Vec<Written> {
-    let mut made: Vec<Written> = Vec::new();
-    let mut weight: Option<(u64, &Node)> = None;
-    let mut last = 0;
-    let flush = |weight: Option<(u64, &Node)>, remarks: &mut Remarks, made: &mut Vec<Written>| {
-        if let Some((points, node)) = weight {
+/// A weight, and what must have passed before the next one.
+#[derive(Default)]
+struct Step<'a> {
+    points: u64,
+    at: Option<&'a Node>,
+    /// Pauses follow each other: their times are added up.
+    ms: u64,
+    /// Whether one of them ends when somebody says so.
+    approved: bool,
+}
+
+impl Step<'_> {
+    fn written(self, remarks: &mut Remarks) -> Written {
+        let weight = units::share(self.points);
+        // Longer than anything that can be written: a person is asked, which is no shorter.
+        let time = units::time_of(self.ms);
+        let asked = self.approved || (self.ms > 0 && time.is_none());
+        if let (None, false, Some(node)) = (&time, asked, self.at) {
             remarks.differs(node.at, "setWeight", "a step has a time: it is held for a minute");
-            made.push(text(format!("{} for 1m", units::share(points))));
         }
-    };
+        text(match (time, asked) {
+            (Some(time), true) => format!("{weight} for {time} until approved"),
+            (Some(time), false) => format!("{weight} for {time}"),
+            (None, true) => format!("{weight} until approved"),
+            (None, false) => format!("{weight} for 1m"),
+        })
+    }
+
+    /// Nothing that keeps a release from going on is lost: where time and a person's yes come in another order,
+    /// or a time cannot be understood, that is said.
+    fn pause(&mut self, pause: &Node, remarks: &mut Remarks) {
+        let written = pause.get("duration");
+        let ms = written.and_then(Node::text).and_then(units::go_ms);
+        let open = written.is_none_or(|it| it.text().is_some_and(|it| matches!(it, "" | "~" | "null")));
+        match ms {
+            Some(ms) => {
+                if self.approved {
+                    let why = "a step is held for its time first, then until it is approved";
+                    remarks.differs(pause.at, "pause", why);
+                }
+                self.ms = self.ms.saturating_add(ms);
+            }
+            None if open => self.approved = true,
+            None => {
+                self.approved = true;
+                let why = "this is no time that can be taken over: the step waits until it is approved";
+                remarks.differs(pause.at, "pause", why);
+            }
+        }
+    }
+}
+
+fn steps(steps: Option<&Node>, remarks: &mut Remarks) -> Vec<Written> {
+    let mut made: Vec<Step<'_>> = Vec::new();
+    let mut done = false;
     for step in steps.map_or(&[][..], Node::items) {
         if let Some(it) = step.get("setWeight") {
-            flush(weight.take(), remarks, &mut made);
+            let last = made.last().map_or(0, |it| it.points);
             match it.number().map(|it| it.saturating_mul(100)) {
-                Some(points) if points > last && points < 10_000 => {
-                    weight = Some((points, it));
-                    last = points;
+                Some(points) if points > last && points < 10_000 && !done => {
+                    made.push(Step { points, at: Some(it), ..Step::default() });
                 }
-                Some(10_000) => remarks.needless(it.at, "setWeight 100", "it follows the last step"),
+                Some(10_000) if !done => {
+                    done = true;
+                    remarks.needless(it.at, "setWeight 100", "it follows the last step");
+                }
                 _ => remarks.refused(it.at, "setWeight", "steps rise, above 0 % and below 100 %"),
             }
         } else if let Some(pause) = step.get("pause") {
-            let time = pause.text_at(&["duration"]).and_then(units::go_time);
-            let asked = pause.get("duration").is_none();
-            match (weight.take(), time) {
-                (Some((points, _)), Some(time)) => {
-                    made.push(text(format!("{} for {time}", units::share(points))))
+            match made.last_mut() {
+                _ if done => {
+                    let why = "after all traffic comes the `watch`, whose guards can still roll back";
+                    remarks.refused(pause.at, "pause", why);
                 }
-                (Some((points, _)), None) if asked => {
-                    made.push(text(format!("{} until approved", units::share(points))));
-                }
-                (None, _) => {
-                    remarks.refused(
-                        pause.at,
-                        "pause",
-                        "a step has one time: add it to that of the weight before",
-                    );
-                }
-                (Some(it), None) => {
-                    remarks.refused(pause.at, "pause", "this is no time that can be taken over");
-                    weight = Some(it);
+                Some(step) => step.pause(pause, remarks),
+                None => {
+                    let why = "before the first weight nothing waits for a person or a time: see `verify`";
+                    remarks.refused(pause.at, "pause", why);
                 }
             }
         } else {
@@ -144,6 +198,5 @@ fn steps(steps: Option<&Node>, remarks: &mut Remarks) -> Vec<Written> {
             );
         }
     }
-    flush(weight, remarks, &mut made);
-    made
+    made.into_iter().map(|it| it.written(remarks)).collect()
 }

@@ -43,7 +43,15 @@ pub(super) fn take(object: &Node, ports: &Ports, draft: &mut Draft, remarks: &mu
         "stepWeightPromotion",
     ];
     others(analysis, &known, "nothing here does that", remarks);
-    let interval = analysis.text_at(&["interval"]).and_then(units::go_time).unwrap_or_else(|| "1m".into());
+    let interval = analysis.text_at(&["interval"]).and_then(units::go_time).unwrap_or_else(|| {
+        let at = analysis.get("interval").map_or(analysis.at, |it| it.at);
+        remarks.refused(
+            at,
+            "interval",
+            "this is no time that can be taken over: each step is held for a minute",
+        );
+        "1m".into()
+    });
     let mut rollout = Vec::new();
     let steps = weights(analysis, remarks);
     if !steps.is_empty() {
@@ -54,14 +62,32 @@ pub(super) fn take(object: &Node, ports: &Ports, draft: &mut Draft, remarks: &mu
         let kind = hook.text_at(&["type"]).unwrap_or_default();
         let shown = format!("webhook {}", hook.text_at(&["name"]).unwrap_or(kind));
         match kind {
-            "confirm-promotion" | "confirm-rollout" => rollout.push(("promote", word("manual"))),
+            "confirm-promotion" => rollout.push(("promote", word("manual"))),
+            // Without a step the question comes before the first user; with steps it comes after the last.
+            "confirm-rollout" if steps.is_empty() => rollout.push(("promote", word("manual"))),
+            "confirm-rollout" => {
+                remarks.refused(hook.at, &shown, "nobody is asked before the first step: see `verify`");
+            }
+            "confirm-traffic-increase" => {
+                remarks.refused(
+                    hook.at,
+                    &shown,
+                    "see `until approved` of a step, and `checks`, which ask a URL",
+                );
+            }
             "pre-rollout" => {
                 remarks.refused(hook.at, &shown, "see `verify`: a URL is asked with GET, a command is run");
             }
             _ => remarks.refused(hook.at, &shown, "see `verify` and `checks`; load is that of users"),
         }
     }
-    rollout.dedup_by_key(|it| it.0);
+    let mut seen = Vec::new();
+    rollout.retain(|it| {
+        !seen.contains(&it.0) && {
+            seen.push(it.0);
+            true
+        }
+    });
     if let Some(it) = analysis.get("threshold") {
         let why = "failed looks are not counted: a rollback comes as soon as the evidence is there, and a bound on \
                    what it may cost is `failures_max`";
@@ -108,24 +134,43 @@ fn weights(analysis: &Node, remarks: &mut Remarks) -> Vec<u64> {
                 _ => remarks.refused(it.at, "stepWeights", "steps rise, above 0 % and below 100 %"),
             }
         }
+        if steps.is_empty() {
+            remarks.refused(listed.at, "stepWeights", "none of them can be taken over: this is a flip now");
+        }
         return steps;
     }
-    let number = |key: &str| analysis.get(key).and_then(Node::number);
-    if let Some(by) = number("stepWeight").filter(|it| (1..=100).contains(it)) {
-        let most = number("maxWeight").unwrap_or(100).min(99);
-        let mut weight = by;
-        while weight <= most {
-            steps.push(weight * 100);
-            weight += by;
+    let number = |key: &str| analysis.get(key).map(|it| (it, it.number()));
+    let most = match number("maxWeight") {
+        None => 100,
+        Some((_, Some(most @ 1..=100))) => most,
+        Some((it, _)) => {
+            remarks.refused(it.at, "maxWeight", "a share lies above 0 % and is at most 100 %");
+            100
         }
-    } else if let Some(it) = analysis.get("iterations") {
-        remarks.differs(it.at, "iterations", "a flip is instant, and guards watch it");
+    };
+    match number("stepWeight") {
+        Some((_, Some(by @ 1..=99))) => {
+            // The last one is the first that is not below `maxWeight`.
+            let mut weight = by;
+            while weight < 100 {
+                steps.push(weight * 100);
+                weight = if weight < most { weight + by } else { 100 };
+            }
+        }
+        Some((it, _)) => {
+            remarks.refused(it.at, "stepWeight", "steps rise, above 0 % and below 100 %: this is a flip now");
+        }
+        None => {
+            let it = analysis.get("iterations").unwrap_or(analysis);
+            let why = "a flip is instant, and guards watch it: what is to be tried before is `verify`";
+            remarks.refused(it.at, "iterations", why);
+        }
     }
     steps
 }
 
 fn guards(analysis: &Node, remarks: &mut Remarks) -> Vec<(&'static str, crate::config::Written)> {
-    let mut guard = Vec::new();
+    let mut guard: Vec<(&'static str, crate::config::Written)> = Vec::new();
     for metric in analysis.get("metrics").map_or(&[][..], Node::items) {
         let metric_name = metric.text_at(&["name"]).unwrap_or("metric");
         let bound = |which: &str| -> Option<f64> {
@@ -137,6 +182,19 @@ fn guards(analysis: &Node, remarks: &mut Remarks) -> Vec<(&'static str, crate::c
             let text = metric.at(&["thresholdRange", which]).or(old)?.text()?.to_owned();
             text.parse::<f64>().ok().filter(|it| it.is_finite() && *it >= 0.0)
         };
+        let ours = match metric_name {
+            "request-success-rate" => "errors",
+            "request-duration" => "p99",
+            _ => "",
+        };
+        if guard.iter().any(|it| it.0 == ours) {
+            remarks.refused(
+                metric.at,
+                metric_name,
+                "there is one bound of each kind: the first one is taken",
+            );
+            continue;
+        }
         match metric_name {
             "request-success-rate" => match bound("min").filter(|it| (0.0..100.0).contains(it)) {
                 // At most two decimals, and some failures must be allowed.
@@ -155,6 +213,5 @@ fn guards(analysis: &Node, remarks: &mut Remarks) -> Vec<(&'static str, crate::c
             }
         }
     }
-    guard.dedup_by_key(|it| it.0);
     guard
 }

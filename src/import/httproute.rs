@@ -96,7 +96,11 @@ fn take_rule(
 
 fn backends(rule: &Node, ports: &Ports, remarks: &mut Remarks) -> Vec<Version> {
     let refs = rule.get("backendRefs").map_or(&[][..], Node::items);
-    let weight = |it: &Node| it.get("weight").map_or(Some(1), Node::number).unwrap_or(1).min(1_000_000);
+    // What is no number gets nothing: more than its share must nobody get.
+    let weight = |it: &Node| it.get("weight").map_or(Some(1), Node::number).unwrap_or(0).min(1_000_000);
+    for it in refs.iter().filter_map(|it| it.get("weight")).filter(|it| it.number().is_none()) {
+        remarks.refused(it.at, "weight", "this is no number, so the backend gets no share");
+    }
     let whole: u64 = refs.iter().map(weight).fold(0, u64::saturating_add);
     let mut versions = Vec::new();
     for it in refs {
@@ -225,7 +229,15 @@ fn take_filter(filter: &Node, route: &mut Route, mirror: &mut Mirrored, remarks:
         "RequestMirror" => {
             let Some(to) = filter.get("requestMirror") else { return };
             let Some(backend) = to.text_at(&["backendRef", "name"]) else { return };
-            let percent = to.get("percent").and_then(Node::number).filter(|it| *it <= 100).unwrap_or(100);
+            others(to, &["backendRef", "percent"], "see `sample` of `mirror`; nothing is mirrored", remarks);
+            let percent = match (to.get("percent"), to.get("fraction")) {
+                (None, None) => 100,
+                (Some(it), None) => it.number().filter(|it| *it <= 100).unwrap_or_else(|| {
+                    remarks.refused(it.at, "percent", "a share is at most 100 %; nothing is mirrored");
+                    0
+                }),
+                (_, Some(_)) => 0,
+            };
             let port = to.at(&["backendRef", "port"]).and_then(Node::number);
             *mirror = Some((to.at, backend.to_owned(), percent * 100, port)).filter(|_| percent > 0);
         }

@@ -15,8 +15,22 @@ pub(super) fn go_time(text: &str) -> Option<String> {
     time(text, 1_000)
 }
 
+/// The same in milliseconds, of any length.
+pub(super) fn go_ms(text: &str) -> Option<u64> {
+    ms(text, 1_000)
+}
+
+/// A time in our words, if we have any for it.
+pub(super) fn time_of(ms: u64) -> Option<String> {
+    ours(ms)
+}
+
 /// `1m30s` and the like; `bare` is what a number without a unit counts, in milliseconds.
 fn time(text: &str, bare: u64) -> Option<String> {
+    ours(ms(text, bare)?)
+}
+
+fn ms(text: &str, bare: u64) -> Option<u64> {
     let mut rest = text.trim();
     let mut ms: u64 = 0;
     if rest.is_empty() {
@@ -40,7 +54,7 @@ fn time(text: &str, bare: u64) -> Option<String> {
         rest = rest[letters..].trim_start();
         ms = ms.checked_add(number.checked_mul(unit)?)?;
     }
-    ours(ms)
+    Some(ms)
 }
 
 /// In the largest unit that leaves nothing over. Nothing, and what is longer than a year, is none of ours.

@@ -140,7 +140,10 @@ fn balance(it: &Statement, keys: &mut Vec<(&'static str, &'static str, Written)>
 
 /// A cookie that is given out here, or one of the application's.
 fn cookie(it: &Statement, remarks: &mut Remarks) -> Option<Written> {
-    let name = it.words.get(1).filter(|it| super::super::nginx::is_token(it))?;
+    let Some(name) = it.words.get(1).filter(|it| super::super::nginx::is_token(it)) else {
+        remarks.refused(it.at, &it.shown(), "this is no name of a cookie");
+        return None;
+    };
     let inserted = it.words.iter().any(|it| it == "insert");
     let why = "a cookie keeps a caller at a version, not at a server";
     remarks.differs(it.at, &it.shown(), why);
@@ -170,11 +173,31 @@ fn server(it: &Statement, remarks: &mut Remarks) -> Option<Server> {
     while let Some(option) = options.next() {
         let mut value = || options.next().map_or("", String::as_str);
         match option.as_str() {
-            "weight" => server.weight = value().parse().unwrap_or(1),
+            "weight" => match value().parse() {
+                Ok(weight) => server.weight = weight,
+                // With another weight it would be another share.
+                Err(_) => {
+                    remarks.refused(it.at, &it.shown(), "its weight is no number");
+                    return None;
+                }
+            },
             "check" => server.checked = true,
-            "inter" => server.every = units::haproxy_time(value()),
-            "rise" => server.rise = Some(value().to_owned()).filter(|it| counts(it)),
-            "fall" => server.fall = Some(value().to_owned()).filter(|it| counts(it)),
+            "inter" => {
+                let every = value();
+                server.every = units::haproxy_time(every);
+                if server.every.is_none() {
+                    remarks.refused(it.at, &format!("inter {every}"), "see `every` of `health`");
+                }
+            }
+            "rise" | "fall" => {
+                let count = value();
+                let known = Some(count.to_owned()).filter(|it| counts(it));
+                if known.is_none() {
+                    let why = "see `pass_after` and `fail_after` of `health`: 1 to 100";
+                    remarks.refused(it.at, &format!("{option} {count}"), why);
+                }
+                if option == "rise" { server.rise = known } else { server.fall = known }
+            }
             "ssl" => scheme = "https",
             "proto" => h2 = value() == "h2",
             "alpn" => h2 = value().contains("h2"),
@@ -278,6 +301,9 @@ impl Check {
             remarks.differs(it.at, &it.shown(), "endpoints are asked with GET");
         }
         self.path = path.filter(|it| it.starts_with('/')).cloned();
+        if let (Some(path), None) = (path, &self.path) {
+            remarks.refused(it.at, path, "see `path` of `health`, which begins with `/`: `/` is asked");
+        }
         true
     }
 

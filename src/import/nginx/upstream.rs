@@ -29,6 +29,8 @@ struct Split {
     key: String,
     /// Shares in basis points; `None` is the rest.
     branches: Vec<(Option<u64>, String)>,
+    /// Whether a share was not understood: without it the others would get what is its own.
+    broken: bool,
     used: bool,
 }
 
@@ -66,7 +68,8 @@ impl Upstreams {
         let [key, variable] = it.words.as_slice() else {
             return remarks.refused(it.at, &it.shown(), "it has a key and a variable");
         };
-        let mut split = Split { at: it.at, key: key.clone(), branches: Vec::new(), used: false };
+        let mut split =
+            Split { at: it.at, key: key.clone(), branches: Vec::new(), broken: false, used: false };
         for branch in it.children.iter().flatten() {
             let Some(to) = branch.word() else {
                 remarks.refused(branch.at, &branch.shown(), "a share leads to one upstream");
@@ -76,7 +79,11 @@ impl Upstreams {
                 "*" => split.branches.push((None, to.to_owned())),
                 share => match units::percent(share) {
                     Some(points) => split.branches.push((Some(points), to.to_owned())),
-                    None => remarks.refused(branch.at, &branch.shown(), "a share has at most two decimals"),
+                    None => {
+                        split.broken = true;
+                        let why = "a share has at most two decimals: without it the others would get more";
+                        remarks.refused(branch.at, &branch.shown(), why);
+                    }
                 },
             }
         }
@@ -124,6 +131,10 @@ impl Upstreams {
             return None;
         };
         split.used = true;
+        if split.broken {
+            remarks.refused(at, &format!("${variable}"), "one of its shares cannot be taken over");
+            return None;
+        }
         let (split_at, key) = (split.at, split.key.clone());
         let branches = split.branches.clone();
         let service = name(variable);
