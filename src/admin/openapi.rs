@@ -252,7 +252,7 @@ impl Schemas {
     }
 }
 
-/// Who may do what is said with each path: roles contain each other, `metrics` in `read` in `operate` in `admin`.
+/// Who may do what is said with each path: roles contain each other, `metrics` in `read` in `operate` in `deploy` in `admin`.
 const DESCRIPTION: &str = "\
 HTTP/1.1 with JSON, on the Unix socket and on the admin address. Shares are percent, durations seconds, times RFC 3339. \
 Answers only ever get more members; requests with members that are not known are refused.

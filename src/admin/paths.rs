@@ -41,13 +41,13 @@ pub(super) const PATHS: &[Path] = &[
     write("/api/v1/services/{name}/rollback", Role::Operate),
     write("/api/v1/services/{name}/weight", Role::Operate),
     write("/api/v1/services/{name}/retry", Role::Operate),
-    write("/api/v1/services/{name}/deploy", Role::Admin),
+    write("/api/v1/services/{name}/deploy", Role::Deploy),
     write("/api/v1/freeze", Role::Operate),
     write("/api/v1/unfreeze", Role::Operate),
     write("/api/v1/explain", Role::Operate),
     write("/api/v1/config/check", Role::Operate),
     write("/api/v1/config/diff", Role::Operate),
-    write("/api/v1/config/reload", Role::Admin),
+    write("/api/v1/config/reload", Role::Deploy),
     write("/api/v1/upgrade", Role::Admin),
 ];
 
@@ -160,6 +160,19 @@ mod tests {
                 assert_eq!(admitted, expected, "{method} {}", path.template);
             }
         }
+    }
+
+    /// A pipeline begins releases and sees how they end; the process and its program are none of its business.
+    #[test]
+    fn a_pipeline_may_release_and_no_more() {
+        let opens = |it: &&Path| it.needs <= Some(Role::Deploy);
+        let (open, shut): (Vec<_>, Vec<_>) = PATHS.iter().partition(opens);
+        for template in ["/api/v1/config/reload", "/api/v1/services/{name}/deploy", "/api/v1/status"] {
+            assert!(open.iter().any(|it| it.template == template), "{template}");
+        }
+        assert_eq!(shut.iter().map(|it| it.template).collect::<Vec<_>>(), ["/api/v1/upgrade"]);
+        let leads = |it: &&Path| it.template.ends_with("/deploy") || it.template.ends_with("/reload");
+        assert!(PATHS.iter().filter(leads).all(|it| it.needs > Some(Role::Operate)));
     }
 
     #[test]

@@ -28,8 +28,7 @@ fn named(name: &str, role: Role, expires: Option<Timestamp>) -> TokenSpec {
 
 /// Nothing is open; there is a token for each role, and one that has expired.
 fn closed() -> Running {
-    let roles = [Role::Metrics, Role::Read, Role::Operate, Role::Admin];
-    let mut tokens: Vec<TokenSpec> = roles.into_iter().map(|it| named(it.as_str(), it, None)).collect();
+    let mut tokens: Vec<TokenSpec> = Role::ALL.into_iter().map(|it| named(it.as_str(), it, None)).collect();
     tokens.push(named("late", Role::Admin, Some(Timestamp(1_700_000_000_000_000))));
     Running::start_with(AdminAccess { anonymous: None, tokens, ..AdminAccess::default() })
 }
@@ -129,7 +128,7 @@ async fn no_path_opens_to_no_wrong_old_cut_or_lesser_token() {
             bodies.push(said.body);
         }
         assert!(bodies.iter().all(|it| *it == bodies[0]), "{bodies:#?}");
-        let lesser = [Role::Metrics, Role::Read, Role::Operate].into_iter().filter(|it| *it < role);
+        let lesser = Role::ALL.into_iter().filter(|it| *it < role);
         let mut bodies = Vec::new();
         for lesser in lesser {
             let shown = bearer(&token(lesser.as_str()));
@@ -147,8 +146,7 @@ async fn no_path_opens_to_no_wrong_old_cut_or_lesser_token() {
 async fn every_path_opens_to_its_role_and_to_those_above() {
     let it = closed();
     for path in PATHS {
-        let roles = [Role::Metrics, Role::Read, Role::Operate, Role::Admin];
-        for role in roles.into_iter().filter(|it| Some(*it) >= path.needs) {
+        for role in Role::ALL.into_iter().filter(|it| Some(*it) >= path.needs) {
             let shown = bearer(&token(role.as_str()));
             let said = ask(&it, [127, 1, 1, 1], method(path), path, &[JSON, &shown]).await;
             let refused = [401, 403, 404, 405, 415, 421, 429].contains(&said.status);

@@ -91,6 +91,8 @@ pub enum Role {
     Read,
     /// Lead releases.
     Operate,
+    /// Begin releases: have the file loaded again, add versions.
+    Deploy,
     /// Change the server itself.
     Admin,
 }
@@ -103,12 +105,16 @@ impl TokenSpec {
 }
 
 impl Role {
+    /// Each contains those before it.
+    pub const ALL: [Self; 5] = [Self::Metrics, Self::Read, Self::Operate, Self::Deploy, Self::Admin];
+
     /// The word used on every surface.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Metrics => "metrics",
             Self::Read => "read",
             Self::Operate => "operate",
+            Self::Deploy => "deploy",
             Self::Admin => "admin",
         }
     }
@@ -244,8 +250,8 @@ fn token(
     let fields = Fields::of(&entry.value, entry.key.at, &TOKEN, problems)?;
     let secret = fields.required("secret", "say where it is: file:PATH or env:NAME", problems);
     let found = secret.and_then(|it| hash(&it.value, credentials, problems));
-    let roles = [Role::Metrics, Role::Read, Role::Operate, Role::Admin].map(|it| (it.as_str(), it));
-    let role = fields.required("role", "metrics, read, operate or admin", problems);
+    let roles = Role::ALL.map(|it| (it.as_str(), it));
+    let role = fields.required("role", "metrics, read, operate, deploy or admin", problems);
     let role = role.and_then(|it| fields::choice(&it.value, &roles, problems));
     let expires = fields.entry("expires").map(|it| fields::parsed(&it.value, moment, problems).ok_or(()));
     let expires = expires.transpose().ok()?;

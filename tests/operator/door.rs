@@ -16,9 +16,10 @@ fn token(name: &str) -> String {
 #[track_caller]
 fn guarded(setup: Setup) -> Gate {
     let tokens = "tokens: {wall: {secret: file:wall.token, role: read}, \
-        ann: {secret: file:ann.token, role: operate}, root: {secret: file:root.token, role: admin}}";
+        ann: {secret: file:ann.token, role: operate}, ci: {secret: file:ci.token, role: deploy}, \
+        root: {secret: file:root.token, role: admin}}";
     Gate::start_laid_out(setup.admin(tokens).admin("anonymous: off"), |file, text| {
-        for name in ["wall", "ann", "root"] {
+        for name in ["wall", "ann", "ci", "root"] {
             give(file.parent().expect("a file lies somewhere"), name, &token(name));
         }
         gate::put(file, text);
@@ -53,10 +54,17 @@ fn roles_say_what_and_the_journal_says_who() {
     let gate = guarded(Setup::to(&upstream).version("v2", &[upstream.address()]));
     assert_eq!(gate.admin("/livez").status, 200);
     assert_eq!(gate.admin("/metrics").status, 401);
-    for (name, answers) in [("wall", [200, 403, 403]), ("ann", [200, 200, 403]), ("root", [200, 200, 200])] {
+    for (name, answers) in [
+        ("wall", [200, 403, 403]),
+        ("ann", [200, 200, 403]),
+        ("ci", [200, 200, 200]),
+        ("root", [200, 200, 200]),
+    ] {
         let said = [STATUS, FREEZE, RELOAD].map(|line| ask(&gate, line, &token(name)).status);
         assert_eq!(said, answers, "{name}");
     }
+    // A pipeline releases, and has nothing to do with the process.
+    assert_eq!(ask(&gate, "POST /api/v1/upgrade", &token("ci")).status, 403);
     let status: serde_json::Value = serde_json::from_slice(&ask(&gate, STATUS, &token("wall")).body).unwrap();
     // It was frozen by ann first, and anew by whoever did it last.
     assert_eq!(status["freeze"]["by"], serde_json::json!({"name": "root", "via": "api"}));

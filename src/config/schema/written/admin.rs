@@ -51,7 +51,7 @@ pub(super) struct AdminToken {
     /// digits. Required.
     secret: String,
     /// What it opens: `metrics` are those alone; `read` is seeing everything; `operate` is leading releases too;
-    /// `admin` is everything. Required.
+    /// `deploy` is beginning them, by the file or with a version of run time; `admin` is everything. Required.
     role: AdminRole,
     /// The day (in UTC) or the moment from which on it opens nothing. Default: never.
     expires: Option<String>,
@@ -63,6 +63,7 @@ pub(super) enum AdminRole {
     Metrics,
     Read,
     Operate,
+    Deploy,
     Admin,
 }
 
