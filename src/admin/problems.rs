@@ -107,6 +107,21 @@ mod tests {
         }
     }
 
+    /// The page for people says the same, word for word.
+    #[test]
+    fn every_code_is_documented_and_no_other() {
+        let page = include_str!("../../docs/reference/admin-api.md");
+        let table = page.split_once("## Problems").unwrap().1.split_once("\n## ").unwrap().0;
+        let mut documented: Vec<&str> = table.lines().filter(|it| it.starts_with("| `")).collect();
+        let mut known: Vec<String> = CODES
+            .iter()
+            .map(|(code, status, meaning)| format!("| `{code}` | {status} | {meaning} |"))
+            .collect();
+        documented.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(documented, known);
+    }
+
     #[test]
     fn none_is_listed_twice() {
         for (at, (code, ..)) in CODES.iter().enumerate() {
