@@ -2,7 +2,7 @@
 
 use super::clusters::Clustering;
 use super::interval::Interval;
-use super::policy::Quantile;
+use super::policy::{Quantile, Slack};
 use crate::model::Tally;
 
 /// How things stand, in numbers.
@@ -47,6 +47,8 @@ pub struct GuardEvidence {
     pub stable: Tally,
     /// Canary's and stable's limits of age in microseconds, for latency.
     pub ages_us: Option<(u64, u64)>,
+    /// What the file allows the canary to be slower by, for a comparison of latency.
+    pub slack: Option<Slack>,
     /// How far the evidence is on the way to a proof that the canary is hardly worse; 0 without `pass`.
     pub proof: f64,
     /// How far the evidence is on the way to a rollback, on a logarithmic scale: 0 is none, 1 is there.

@@ -287,7 +287,10 @@ class Guard {
     say(this.name, inert(guardName(guard, stable), 120));
     say(this.words, evidenceOf(guard));
     say(this.text, inert(guard.text));
-    say(this.counts, `Canary: ${tallyOf(guard.canary)}. Stable: ${tallyOf(guard.stable)}.`);
+    const slow = guard.slow_us;
+    say(this.counts, slow
+      ? `Canary: ${tallyOf(guard.canary, `slower than ${latency(slow[0])}`)}. Stable: ${tallyOf(guard.stable, `slower than ${latency(slow[1])}`)}.`
+      : `Canary: ${tallyOf(guard.canary)}. Stable: ${tallyOf(guard.stable)}.`);
     const evidence = Math.min(1, Math.max(0, guard.evidence));
     this.fill.style.width = `${(evidence * 100).toFixed(1)}%`;
     attribute(this.gauge, "aria-valuenow", Math.round(evidence * 100));
@@ -297,7 +300,9 @@ class Guard {
     const drawn = difference != null && interval && limit != null;
     show(this.axis, true);
     this.axis.style.display = drawn ? "" : "none";
-    say(this.numbers, drawn ? `${points(difference)}pp [${points(interval[0])}, ${points(interval[1])}], limit ${points(limit)}pp` : limit != null ? `limit ${points(limit)}pp` : "");
+    const allowed = inert(guard.allowed || (limit != null ? `${points(limit)}pp` : ""), 40);
+    const band = drawn ? `${points(difference)}pp [${points(interval[0])}, ${points(interval[1])}]` : "";
+    say(this.numbers, [slow ? "" : band, allowed && `limit ${allowed}`].filter(Boolean).join(", "));
     if (!drawn) return;
     // The axis has zero and the limit in view, and as much of the band as fits.
     const wide = Math.max(Math.abs(limit) * 1.6, Math.min(Math.max(Math.abs(interval[0]), Math.abs(interval[1])), Math.abs(limit) * 6), 1e-4);

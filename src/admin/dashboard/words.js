@@ -203,7 +203,7 @@ function nameOf(by) {
   return `${by.name} (${by.via})`;
 }
 
-export const tallyOf = (it) => `${grouped(it.bad)} of ${grouped(it.requests)} bad${it.requests ? ` (${rate(it.bad / it.requests)})` : ""}`;
+export const tallyOf = (it, what = "bad") => `${grouped(it.bad)} of ${grouped(it.requests)} ${what}${it.requests ? ` (${rate(it.bad / it.requests)})` : ""}`;
 
 /// The evidence of a decision, as sentences.
 export function evidenceLines(evidence) {
