@@ -28,6 +28,7 @@ mod locate;
 mod man;
 mod notify;
 mod pause;
+mod printed;
 mod promote;
 mod reload;
 mod replay;

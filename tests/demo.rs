@@ -7,6 +7,8 @@
 )]
 
 mod support;
+#[path = "config/validator.rs"]
+mod validator;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
@@ -42,6 +44,8 @@ fn three_releases_have_their_outcomes() {
     let number = |path: &str| report.pointer(path).and_then(Value::as_f64);
     assert_eq!(report["problems"], serde_json::json!([]), "{report}\n{told}");
     assert_eq!((&report["ok"], output.status.code()), (&Value::Bool(true), Some(0)), "{report}");
+    let schema = command::run(&["schema", "demo"]).json();
+    assert_eq!(validator::violations(&schema, &schema, &report, ""), Vec::<String>::new());
     assert_eq!(report["seed"], 1, "seeded, unless somebody says otherwise");
     assert_eq!(number("/requests/sent"), number("/requests/answered"), "{report}");
     assert_eq!(number("/requests/failed_elsewhere"), Some(0.0), "{report}");

@@ -2,6 +2,8 @@
 #![allow(clippy::disallowed_methods, reason = "real programs in real time")]
 
 mod support;
+#[path = "config/validator.rs"]
+mod validator;
 
 use std::time::Duration;
 
@@ -38,7 +40,13 @@ fn a_recorded_run_is_decided_the_same_once_more() {
         assert!(outcome.out.contains(what), "{what}: {}", outcome.out);
     }
     assert!(outcome.err.contains("bit for bit"), "{}", outcome.err);
-    assert_eq!(run(&["replay", &state.display().to_string(), "--json"]).code, 0);
+    let printed = run(&["replay", &state.display().to_string(), "--json"]);
+    assert!(printed.code == 0 && !printed.out.is_empty(), "{printed:?}");
+    let schema = run(&["schema", "replay"]).json();
+    for line in printed.out.lines() {
+        let value = serde_json::from_str(line).unwrap();
+        assert_eq!(validator::violations(&schema, &schema, &value, ""), Vec::<String>::new());
+    }
 
     // Damage has a place, and stops neither a start nor a rollback.
     let mut files: Vec<_> = std::fs::read_dir(&traces).unwrap().map(|it| it.unwrap().path()).collect();

@@ -33,7 +33,8 @@ use super::{Failure, Outcome, exit};
 use backend::Backends;
 use folder::{BLOG_HOST, Folder};
 use load::{Aim, Load};
-use report::{Report, Requests};
+pub(super) use report::Report;
+use report::Requests;
 use stage::{Pace, Stage};
 use tell::Teller;
 

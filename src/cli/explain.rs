@@ -10,6 +10,7 @@ use crate::config::{self, Code, closest};
 use super::arguments::Global;
 use super::check::no_file;
 use super::client::{Client, block_on};
+use super::printed::CodeJson;
 use super::terminal::{Paint, Terminal};
 use super::text::percent;
 use super::{Failure, Outcome, exit, live, locate};
@@ -154,8 +155,8 @@ fn shown(it: &ExplainReply, paint: Paint) -> String {
 fn code(code: &str, terminal: &mut Terminal) -> Outcome {
     if let Some(text) = config::explain(code) {
         if terminal.json {
-            let code = text.split(':').next().unwrap_or_default();
-            terminal.print_line(&serde_json::json!({"code": code, "text": text}).to_string())?;
+            let code = text.split(':').next().unwrap_or_default().to_owned();
+            terminal.print_json(&CodeJson { code, text: text.to_owned() })?;
         } else {
             terminal.print(text)?;
             terminal.next(&["tidegate check".into()]);

@@ -3,12 +3,11 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
-use serde_json::json;
-
 use crate::import::{self, Imported, Remark, RemarkKind, Source};
+use clap::{Args, ValueEnum};
 
 use super::arguments::Global;
+use super::printed::{ImportJson, RemarkJson};
 use super::terminal::Terminal;
 use super::{Failure, Outcome, exit};
 
@@ -55,7 +54,7 @@ pub fn import(global: &Global, args: &ImportArgs, terminal: &mut Terminal) -> Ou
     };
     let imported = import::read(format, &sources).map_err(|it| Failure::new(exit::FAILED, it.to_string()))?;
     if terminal.json {
-        terminal.print_line(&as_json(&imported, format, &names).to_string())?;
+        terminal.print_json(&as_json(&imported, format, &names))?;
     } else {
         print(&imported, format, &names, global.verbose > 0, terminal)?;
     }
@@ -100,21 +99,19 @@ fn counted(remarks: &[Remark]) -> String {
     )
 }
 
-fn as_json(imported: &Imported, format: import::Format, names: &[String]) -> serde_json::Value {
-    let remark = |it: &Remark| {
-        json!({
-            "file": names.get(it.file),
-            "line": it.line,
-            "kind": it.kind.as_str(),
-            "what": it.what,
-            "why": it.why,
-        })
+fn as_json(imported: &Imported, format: import::Format, names: &[String]) -> ImportJson {
+    let remark = |it: &Remark| RemarkJson {
+        file: names.get(it.file).cloned(),
+        line: it.line,
+        kind: it.kind.as_str(),
+        what: it.what.clone(),
+        why: it.why.clone(),
     };
-    json!({
-        "from": format.as_str(),
-        "yaml": imported.file.as_ref().map(|it| it.yaml()),
-        "remarks": imported.remarks.iter().map(remark).collect::<Vec<_>>(),
-    })
+    ImportJson {
+        from: format.as_str(),
+        yaml: imported.file.as_ref().map(|it| it.yaml()),
+        remarks: imported.remarks.iter().map(remark).collect(),
+    }
 }
 
 fn shown(path: &Path) -> String {

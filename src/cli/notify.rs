@@ -1,15 +1,14 @@
 //! `tidegate notify --test`: tries out who is notified, without a server.
 
-use clap::Args;
-use serde_json::json;
-
 use crate::app::Disk;
 use crate::config::{self, NotifySpec, closest};
 use crate::notifier::try_out;
 use crate::runtime::Clock;
+use clap::Args;
 
 use super::arguments::Global;
 use super::client::block_on;
+use super::printed::NotifiedJson;
 use super::terminal::Terminal;
 use super::{Failure, Outcome, exit, locate};
 
@@ -37,16 +36,17 @@ pub fn notify(global: &Global, args: &NotifyArgs, terminal: &mut Terminal) -> Ou
     for spec in &chosen {
         let answer = block_on(async { Ok(try_out(spec, clock.clone()).await) })?;
         let place = spec.url();
-        let line = match (&answer, terminal.json) {
-            (answer, true) => {
-                let problem = answer.as_ref().err();
-                json!({"target": spec.name.as_str(), "place": place.to_string(), "problem": problem})
-                    .to_string()
-            }
-            (Ok(()), false) => format!("{}: {} {place}", terminal.paint.green("ok"), spec.name),
-            (Err(why), false) => format!("{}: {} {place}: {why}", terminal.paint.red("no"), spec.name),
-        };
         failed += usize::from(answer.is_err());
+        if terminal.json {
+            let problem = answer.err().map(|it| it.to_string());
+            let (target, place) = (spec.name.to_string(), place.to_string());
+            terminal.print_json(&NotifiedJson { target, place, problem })?;
+            continue;
+        }
+        let line = match &answer {
+            Ok(()) => format!("{}: {} {place}", terminal.paint.green("ok"), spec.name),
+            Err(why) => format!("{}: {} {place}: {why}", terminal.paint.red("no"), spec.name),
+        };
         terminal.print_line(&line)?;
     }
     match failed {

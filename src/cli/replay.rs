@@ -8,6 +8,7 @@ use crate::controller::Replay;
 use crate::model::Tally;
 use crate::store::{read_trace, traces_in};
 
+use super::printed::ReplayedJson;
 use super::terminal::Terminal;
 use super::text::grouped;
 use super::{Failure, Outcome, exit};
@@ -46,17 +47,17 @@ pub fn replay(args: &ReplayArgs, terminal: &mut Terminal) -> Outcome {
             let Some(again) = again else { continue };
             for line in &again.lines {
                 let (canary, stable) = again.evidence;
-                let text = if terminal.json {
-                    serde_json::json!({
-                        "at": again.at.to_string(), "line": line,
-                        "canary": {"requests": canary.requests, "bad": canary.bad},
-                        "stable": {"requests": stable.requests, "bad": stable.bad},
-                    })
-                    .to_string()
-                } else {
-                    format!("{}  {line}  [canary {}, stable {}]", again.at, lane(canary), lane(stable))
-                };
-                terminal.print_line(&text)?;
+                if terminal.json {
+                    terminal.print_json(&ReplayedJson {
+                        at: again.at.to_string(),
+                        line: line.to_string(),
+                        canary: canary.into(),
+                        stable: stable.into(),
+                    })?;
+                    continue;
+                }
+                let (canary, stable) = (lane(canary), lane(stable));
+                terminal.print_line(&format!("{}  {line}  [canary {canary}, stable {stable}]", again.at))?;
             }
         }
         let (seen, made) = replay.end();

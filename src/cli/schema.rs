@@ -3,14 +3,17 @@
 use clap::{Args, ValueEnum};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
-use serde::Serialize;
 use serde_json::Value;
 
-use crate::admin::wire::{ConfigState, DiffReply, EventWire, ExplainReply, HistoryPage, StatusWire};
+use crate::admin::wire::{
+    CommandDone, ConfigState, DiffReply, EventWire, ExplainReply, HistoryPage, ReloadReply, ServiceWire,
+    StatusWire, UpgradeReply,
+};
 use crate::config;
 
+use super::printed::{CodeJson, ImportJson, NotifiedJson, ReplayedJson, TokenJson, VersionJson};
 use super::terminal::Terminal;
-use super::{Outcome, exit};
+use super::{Outcome, demo, exit, simulate};
 
 /// Arguments of `schema`.
 #[derive(Args, Clone, Debug)]
@@ -25,31 +28,45 @@ pub struct SchemaArgs {
 pub enum Printed {
     /// `check --json`, of one file; of several, a list of these.
     Check,
+    /// What a verb that changes a release prints with --json.
+    #[value(aliases = [
+        "deploy", "promote", "pause", "resume", "rollback", "abort", "undo", "weight", "retry", "freeze", "unfreeze",
+    ])]
+    Command,
+    /// `demo --json`.
+    Demo,
     /// `diff --json`.
     Diff,
     /// `events --json`: each line.
     Events,
     /// `explain METHOD URL --json`.
     Explain,
+    /// `explain CODE --json`.
+    ExplainCode,
     /// `export --json`.
     Export,
     /// `history --json`.
     History,
+    /// `import --json`.
+    Import,
+    /// `notify --test --json`: each line.
+    Notify,
+    /// `reload --json`.
+    Reload,
+    /// `replay --json`: each line.
+    Replay,
+    /// `status SERVICE --json`; each line of `status --wait --json` and of `deploy --wait --json`.
+    Service,
+    /// `simulate --json`.
+    Simulate,
     /// `status --json`.
     Status,
+    /// `token --json`.
+    Token,
+    /// `upgrade --json`.
+    Upgrade,
     /// `version --json`.
     Version,
-}
-
-/// `version --json`.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
-pub struct VersionJson {
-    /// The version of the program.
-    pub version: &'static str,
-    /// The system that it was built for.
-    pub os: &'static str,
-    /// The processor that it was built for.
-    pub arch: &'static str,
 }
 
 /// `check --json`, as far as it does not depend on the rule.
@@ -95,6 +112,9 @@ pub fn schema(args: &SchemaArgs, terminal: &mut Terminal) -> Outcome {
     terminal.print_line(&format!("{schema:#}"))?;
     terminal.next(&[match args.of {
         None => "tidegate check".into(),
+        Some(Printed::Command) => "tidegate promote SERVICE --json".into(),
+        Some(Printed::Service) => "tidegate status SERVICE --json".into(),
+        Some(Printed::ExplainCode) => "tidegate explain TG0203 --json".into(),
         Some(it) => format!("tidegate {} --json", word(it)),
     }]);
     Ok(exit::DONE)
@@ -107,12 +127,23 @@ pub fn of(it: Printed) -> Value {
     }
     match it {
         Printed::Check => made::<CheckJson>(),
+        Printed::Command => made::<CommandDone>(),
+        Printed::Demo => made::<demo::Report>(),
         Printed::Diff => made::<DiffReply>(),
         Printed::Events => made::<EventWire>(),
         Printed::Explain => made::<ExplainReply>(),
+        Printed::ExplainCode => made::<CodeJson>(),
         Printed::Export => made::<ConfigState>(),
         Printed::History => made::<HistoryPage>(),
+        Printed::Import => made::<ImportJson>(),
+        Printed::Notify => made::<NotifiedJson>(),
+        Printed::Reload => made::<ReloadReply>(),
+        Printed::Replay => made::<ReplayedJson>(),
+        Printed::Service => made::<ServiceWire>(),
+        Printed::Simulate => made::<simulate::Report>(),
         Printed::Status => made::<StatusWire>(),
+        Printed::Token => made::<TokenJson>(),
+        Printed::Upgrade => made::<UpgradeReply>(),
         Printed::Version => made::<VersionJson>(),
     }
 }
@@ -127,6 +158,9 @@ mod validator;
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
+    use super::super::Arguments;
     use super::super::tests::{House, run};
     use super::*;
 
@@ -145,31 +179,88 @@ mod tests {
         }
     }
 
+    /// Every verb has a schema, but for those that print no data of their own.
+    #[test]
+    fn every_verb_that_prints_json_has_a_schema() {
+        let without = ["init", "run", "schema", "completions", "man"];
+        for verb in Arguments::command().get_subcommands() {
+            let known = Printed::from_str(verb.get_name(), false).is_ok();
+            assert_ne!(known, without.contains(&verb.get_name()), "{}", verb.get_name());
+        }
+    }
+
     #[test]
     fn what_is_printed_follows_its_schema() {
         let house = House::start();
         let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("t.yaml");
-        std::fs::write(&file, "listen: 8080\nservices: {a: {live: b, versions: {v: http://127.0.0.1:1}}}\n")
-            .unwrap();
-        let bad = file.display();
-        for (verb, said) in [
-            (Printed::Check, run(&format!("check {bad} --json"))),
-            (Printed::Diff, house.run("diff --json")),
-            (Printed::Events, house.run("events --json")),
-            (Printed::Explain, house.run("explain GET http://shop.test/ --json")),
-            (Printed::Export, house.run("export --json")),
-            (Printed::History, house.run("history shop --json")),
-            (Printed::Status, house.run("status --json")),
-            (Printed::Version, run("version --json")),
-        ] {
+        let file = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let bad =
+            file("bad.yaml", "listen: 8080\nservices: {a: {live: b, versions: {v: http://127.0.0.1:1}}}\n");
+        // The kernel gives port 1 to nobody.
+        let good = file(
+            "good.yaml",
+            "listen: 8080\nnotify: [{webhook: 'http://127.0.0.1:1/', local: allow}]\nservices: {a: {live: v, versions: {v: http://127.0.0.1:1}, rollout: {steps: [10% for 1m]}}}\n",
+        );
+        let nginx =
+            file("nginx.conf", "server { listen 80; gzip on; location / { proxy_pass http://10.0.0.1; } }");
+        let by_server = [
+            (Printed::Command, "promote shop"),
+            (Printed::Command, "pause shop"),
+            (Printed::Command, "resume shop"),
+            (Printed::Command, "rollback shop"),
+            (Printed::Command, "weight shop v2=10%"),
+            (Printed::Command, "retry shop"),
+            (Printed::Command, "deploy shop v3=http://h:3"),
+            (Printed::Command, "freeze --for 1h"),
+            (Printed::Command, "unfreeze"),
+            (Printed::Diff, "diff"),
+            (Printed::Events, "events"),
+            (Printed::Explain, "explain GET http://shop.test/"),
+            (Printed::Export, "export"),
+            (Printed::Export, "export --effective"),
+            (Printed::History, "history shop"),
+            (Printed::Reload, "reload"),
+            (Printed::Service, "status shop"),
+            (Printed::Service, "status blog --wait"),
+            (Printed::Service, "status --wait --timeout 1ms"),
+            (Printed::Service, "deploy shop v3=http://h:3 --wait"),
+            (Printed::Status, "status"),
+            (Printed::Upgrade, "upgrade"),
+        ];
+        let alone = [
+            (Printed::Check, format!("check {bad}")),
+            (Printed::Check, format!("check {good} --probe")),
+            (Printed::ExplainCode, "explain TG0203".to_owned()),
+            (Printed::Import, format!("import {nginx}")),
+            (Printed::Notify, format!("notify --test -c {good}")),
+            (Printed::Simulate, format!("simulate -c {good} --runs 1 --limit 10m")),
+            (Printed::Token, "token".to_owned()),
+            (Printed::Version, "version".to_owned()),
+        ];
+        let mut tried = vec![
+            // `tests/demo.rs` and `tests/replay.rs` look at these, which take a while.
+            Printed::Demo,
+            Printed::Replay,
+        ];
+        let said = by_server.map(|(of, line)| (of, line.to_owned(), house.run(&format!("{line} --json"))));
+        let more = alone.map(|(of, line)| (of, run(&format!("{line} --json")), line));
+        let more = more.map(|(of, said, line)| (of, line, said));
+        for (verb, line, said) in said.into_iter().chain(more) {
             let schema = of(verb);
-            assert!(!said.out.is_empty(), "{verb:?}: {}", said.err);
-            for line in said.out.lines() {
-                let value: Value = serde_json::from_str(line).unwrap();
+            assert!(!said.out.is_empty(), "{line}: {}", said.err);
+            for text in said.out.lines() {
+                let value: Value = serde_json::from_str(text).unwrap();
                 let found = validator::violations(&schema, &schema, &value, "");
-                assert!(found.is_empty(), "{verb:?}: {}", found.join("\n"));
+                assert!(found.is_empty(), "{line}: {}", found.join("\n"));
             }
+            tried.push(verb);
+        }
+        for it in Printed::value_variants() {
+            assert!(tried.contains(it), "nothing follows the schema of {it:?}");
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::env;
 use std::io::{self, IsTerminal, Write};
 
+use serde::Serialize;
+
 use super::arguments::{ColorChoice, Global};
 
 /// Standard output and standard error, or what stands for them in a test.
@@ -85,6 +87,11 @@ impl Terminal {
     pub fn ask(&mut self, text: &str) {
         let _ = write!(self.err, "{text}");
         let _ = self.err.flush();
+    }
+
+    /// Prints a line of JSON.
+    pub fn print_json(&mut self, it: &impl Serialize) -> io::Result<()> {
+        self.print_line(&serde_json::to_string(it).expect("string keys and finite depth"))
     }
 
     /// Says what one may do next, unless a program is reading.

@@ -9,6 +9,7 @@ use clap::Args;
 
 use crate::admin::Token;
 
+use super::printed::TokenJson;
 use super::terminal::Terminal;
 use super::{Failure, Outcome, exit};
 
@@ -37,7 +38,7 @@ pub fn token(asked: &TokenArgs, terminal: &mut Terminal) -> Outcome {
     }
     let shown = asked.file.is_none().then(|| token.reveal().to_owned());
     if terminal.json {
-        terminal.print_line(&serde_json::json!({"token": shown, "hash": hash}).to_string())?;
+        terminal.print_json(&TokenJson { token: shown, hash })?;
         return Ok(exit::DONE);
     }
     if let Some(token) = shown {

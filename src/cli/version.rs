@@ -1,6 +1,6 @@
 //! `tidegate version`.
 
-use super::schema::VersionJson;
+use super::printed::VersionJson;
 use super::terminal::Terminal;
 use super::{Outcome, exit};
 

@@ -1,10 +1,11 @@
 //! What came of it, as numbers, and what it must have been.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Everything that was measured. Printed as one line of JSON; fields are only ever added.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Report {
+#[derive(Debug, Default, JsonSchema, Serialize)]
+pub(in crate::cli) struct Report {
     /// Whether everything went as it must.
     pub(super) ok: bool,
     /// What did not.
@@ -26,7 +27,7 @@ pub(super) struct Report {
 }
 
 /// Every request of every act.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, JsonSchema, Serialize)]
 pub(super) struct Requests {
     /// Sent.
     pub(super) sent: u64,
@@ -43,7 +44,7 @@ pub(super) struct Requests {
 }
 
 /// A version that is good, and gets there.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, JsonSchema, Serialize)]
 pub(super) struct Canary {
     /// From saving the file until the version was stable.
     pub(super) seconds: f64,
@@ -60,7 +61,7 @@ pub(super) struct Canary {
 }
 
 /// A version that goes bad.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, JsonSchema, Serialize)]
 pub(super) struct Rollback {
     /// Share of the version when it went bad, in percent.
     pub(super) weight_percent: f64,
@@ -85,7 +86,7 @@ pub(super) struct Rollback {
 }
 
 /// A flip by editing one word.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, JsonSchema, Serialize)]
 pub(super) struct Flip {
     /// From saving the file until every new request went to the other version.
     pub(super) ms_from_save: f64,

@@ -1,5 +1,6 @@
 //! What many simulated releases amount to.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::analysis::{Interval, responses_until_found, smallest_found};
@@ -9,7 +10,7 @@ use crate::release::Plan;
 use super::trial::{End, Outcome};
 
 /// Everything that is printed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Report {
     /// Every run follows from it.
     pub seed: u64,
@@ -26,7 +27,7 @@ pub struct Report {
 }
 
 /// What a step can find out at this traffic.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct StepForecast {
     /// The canary's share.
     pub weight_percent: f64,
@@ -45,7 +46,7 @@ pub struct StepForecast {
 }
 
 /// Releases that should all be promoted.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
 pub struct Healthy {
     /// How many.
     pub runs: usize,
@@ -62,7 +63,7 @@ pub struct Healthy {
 }
 
 /// Releases that should all be rolled back.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
 pub struct Worse {
     /// How many.
     pub runs: usize,
@@ -85,7 +86,7 @@ pub struct Worse {
 }
 
 /// The middle and the bad end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, JsonSchema, Serialize)]
 pub struct Quantiles {
     /// Half are below.
     pub median: Option<f64>,
