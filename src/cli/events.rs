@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
 use serde::Serialize;
 
-use crate::admin::wire::{EventWire, EventsPage};
+use crate::admin::wire::{EventWire, EventsPage, ServiceWire};
 use crate::runtime::Clock;
 
 use super::arguments::Global;
@@ -72,6 +72,10 @@ pub fn events(global: &Global, args: &EventsArgs, terminal: &mut Terminal) -> Ou
     };
     block_on(async {
         let client = Client::find(global, terminal).await?;
+        if let Some(name) = &args.service {
+            // Of a name that nobody has nothing ever happens.
+            let _: ServiceWire = client.get(&command::service_path(name)?).await?;
+        }
         let limit = args.limit.clamp(1, LIMIT_MAX);
         let first = match &since {
             Since::Id(id) => format!("since={id}&limit={limit}"),
