@@ -11,6 +11,8 @@ mod hostile;
 mod interface;
 #[path = "operator/metrics.rs"]
 mod metrics;
+#[path = "operator/pipeline.rs"]
+mod pipeline;
 #[path = "operator/socket.rs"]
 mod socket;
 #[path = "operator/stream.rs"]

@@ -66,6 +66,13 @@ async fn done(
     }
 }
 
+/// Waits, within reason, until every release that a configuration asks for has begun, or is held: who asks next
+/// how it stands is to hear of that one, and not of the one before.
+pub(super) async fn met(house: &House) {
+    let met = |now: &Status| now.services.iter().all(|it| !it.awaited || it.word == "HELD");
+    let _ = tokio::time::timeout(TOLD_MAX, told(house, met)).await;
+}
+
 /// Waits for a status that shows it.
 async fn told(house: &House, shows: impl Fn(&Status) -> bool) {
     let mut status = house.control.status();

@@ -249,7 +249,8 @@ async fn newest(house: &House, head: &Parts) -> Result<Arc<Status>, Problem> {
     let query = Query::parse(head.uri.query(), &["after", "timeout"])?;
     let status = house.control.status();
     let Some(after) = query.number("after")? else { return Ok(status) };
-    if status.revision > after {
+    // Revisions begin anew with each process: one that has not been reached yet was another's.
+    if status.revision != after {
         return Ok(status);
     }
     let limit = query.wait("timeout")?.unwrap_or(WAIT_DEFAULT);
@@ -319,7 +320,12 @@ pub(super) fn refused_config(house: &House) -> Option<RefusedConfig> {
 
 async fn reload(house: &House) -> Result<Reply, Problem> {
     match house.reload.reload().await {
-        Ok(it) => Ok(json(&ReloadReply { generation: it.generation.0, changed: it.changed })),
+        Ok(it) => {
+            if it.changed {
+                act::met(house).await;
+            }
+            Ok(json(&ReloadReply { generation: it.generation.0, changed: it.changed }))
+        }
         Err(it) => {
             let serving = house.control.status().generation;
             let detail = format!("the configuration is invalid; generation {serving} keeps serving");

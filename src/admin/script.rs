@@ -249,7 +249,7 @@ impl Notify for Scripted {
 impl super::Upgrade for Scripted {
     fn upgrade(&self) -> Answering<'_, Result<u32, String>> {
         self.asked.lock().unwrap().push("upgrade");
-        Box::pin(std::future::ready(Err("nobody to hand over to".to_owned())))
+        Box::pin(std::future::ready(Ok(4711)))
     }
 }
 

@@ -594,7 +594,7 @@ mod tests {
         let mut waiting = Vec::new();
         for _ in 0..CONNECTIONS_MAX {
             let mut stream = TcpStream::connect(it.address).await.unwrap();
-            let asked = b"GET /api/v1/status?after=99&timeout=60 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+            let asked = b"GET /api/v1/status?after=5&timeout=60 HTTP/1.1\r\nHost: localhost\r\n\r\n";
             stream.write_all(asked).await.unwrap();
             waiting.push(stream);
         }

@@ -1,5 +1,7 @@
 //! What the verbs that change a release have in common.
 
+use clap::Args;
+
 use crate::admin::wire::{CommandAsk, CommandDone, ServiceWire};
 use crate::config::closest;
 use crate::model::ServiceName;
@@ -8,6 +10,14 @@ use super::arguments::Global;
 use super::client::{Client, block_on};
 use super::terminal::Terminal;
 use super::{Failure, Outcome, exit, tree};
+
+/// What a command was decided on.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct MeantFor {
+    /// Only if nobody has acted since `status` showed this mark; else exit code 5
+    #[arg(long, value_name = "MARK")]
+    pub step: Option<u64>,
+}
 
 /// The part of a path that names a service. The name is checked here, so that nothing else can come
 /// into the path.

@@ -5,9 +5,11 @@ use std::io::BufRead;
 use clap::Args;
 use clap_complete::engine::ArgValueCandidates;
 
-use crate::admin::wire::CommandAsk;
+use crate::admin::wire::{CommandAsk, ServiceWire};
 
 use super::arguments::Global;
+use super::client::{Client, block_on};
+use super::command::MeantFor;
 use super::terminal::Terminal;
 use super::{Failure, Outcome, command, exit, live};
 
@@ -29,34 +31,62 @@ pub struct PromoteArgs {
     /// Why, for the journal
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+    /// What it was decided on.
+    #[command(flatten)]
+    pub meant: MeantFor,
 }
 
 /// Moves a release on.
 pub fn promote(global: &Global, args: &PromoteArgs, terminal: &mut Terminal) -> Outcome {
+    promote_asking(global, args, terminal, &mut std::io::stdin().lock())
+}
+
+/// The same, with the person whose answers these are.
+pub(super) fn promote_asking(
+    global: &Global,
+    args: &PromoteArgs,
+    terminal: &mut Terminal,
+    answers: &mut dyn BufRead,
+) -> Outcome {
+    let mut step = args.meant.step;
     if args.full && !global.yes {
-        confirm(&args.service, terminal)?;
+        // Whoever says yes means what was shown: what is decided while the question stands makes it another one.
+        let shown = confirm(global, &args.service, terminal, answers)?;
+        step = step.or(Some(shown));
     }
     let ask = CommandAsk {
         full: args.full.then_some(true),
         to: args.to.clone(),
         insist: args.insist.then_some(true),
         reason: args.reason.clone(),
+        step,
         ..CommandAsk::default()
     };
     command::send(global, &args.service, "promote", &ask, terminal)
 }
 
-/// All traffic at once, without the evidence of the steps between: worth typing a name.
-fn confirm(service: &str, terminal: &mut Terminal) -> Result<(), Failure> {
+/// All traffic at once, without the evidence of the steps between: worth typing a name. The mark of what was
+/// shown.
+fn confirm(
+    global: &Global,
+    service: &str,
+    terminal: &mut Terminal,
+    answers: &mut dyn BufRead,
+) -> Result<u64, Failure> {
     if !terminal.can_ask {
         let failure = Failure::new(exit::USAGE, "`--full` gives the new version all traffic at once");
         return Err(failure.hint("add --yes if that is meant"));
     }
-    terminal.ask(&format!("This gives the new version all traffic at once. Type `{service}` to go on: "));
+    let path = command::service_path(service)?;
+    let shown: ServiceWire = block_on(async { Client::find(global, terminal).await?.get(&path).await })?;
+    terminal.ask(&format!(
+        "{service}: {} · {}\nThis gives the new version all traffic at once. Type `{service}` to go on: ",
+        shown.state, shown.why
+    ));
     let mut typed = String::new();
-    std::io::stdin().lock().read_line(&mut typed)?;
+    answers.read_line(&mut typed)?;
     if typed.trim() == service {
-        Ok(())
+        Ok(shown.mark)
     } else {
         Err(Failure::new(exit::FAILED, "not confirmed; nothing has changed"))
     }

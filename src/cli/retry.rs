@@ -6,6 +6,7 @@ use clap_complete::engine::ArgValueCandidates;
 use crate::admin::wire::CommandAsk;
 
 use super::arguments::Global;
+use super::command::MeantFor;
 use super::terminal::Terminal;
 use super::{Outcome, command, live};
 
@@ -15,9 +16,13 @@ pub struct RetryArgs {
     /// The service
     #[arg(add = ArgValueCandidates::new(live::services))]
     pub service: String,
+    /// What it was decided on.
+    #[command(flatten)]
+    pub meant: MeantFor,
 }
 
 /// Lets the version that the file wants be tried again.
 pub fn retry(global: &Global, args: &RetryArgs, terminal: &mut Terminal) -> Outcome {
-    command::send(global, &args.service, "retry", &CommandAsk::default(), terminal)
+    let ask = CommandAsk { step: args.meant.step, ..CommandAsk::default() };
+    command::send(global, &args.service, "retry", &ask, terminal)
 }

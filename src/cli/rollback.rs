@@ -6,6 +6,7 @@ use clap_complete::engine::ArgValueCandidates;
 use crate::admin::wire::CommandAsk;
 
 use super::arguments::Global;
+use super::command::MeantFor;
 use super::terminal::Terminal;
 use super::{Outcome, command, live};
 
@@ -21,10 +22,18 @@ pub struct RollbackArgs {
     /// Why, for the journal
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+    /// What it was decided on.
+    #[command(flatten)]
+    pub meant: MeantFor,
 }
 
 /// Rolls back. Never asks: going back must be the cheapest thing to do.
 pub fn roll_back(global: &Global, args: &RollbackArgs, terminal: &mut Terminal) -> Outcome {
-    let ask = CommandAsk { to: args.to.clone(), reason: args.reason.clone(), ..CommandAsk::default() };
+    let ask = CommandAsk {
+        to: args.to.clone(),
+        reason: args.reason.clone(),
+        step: args.meant.step,
+        ..CommandAsk::default()
+    };
     command::send(global, &args.service, "rollback", &ask, terminal)
 }

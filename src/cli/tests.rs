@@ -3,7 +3,9 @@
 mod commands;
 mod files;
 mod shown;
+mod steps;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, mpsc};
@@ -105,16 +107,46 @@ fn every_verb_and_exit_code_is_documented() {
         let row = format!("| `tidegate {}", verb.get_name());
         assert!(page.contains(&row), "{row}");
     }
-    for code in [
-        exit::DONE,
-        exit::USAGE,
-        exit::CONFIG,
-        exit::UNREACHABLE,
-        exit::OVERTAKEN,
-        exit::DIFFERENCES,
-        exit::IN_PROGRESS,
-    ] {
-        assert!(page.contains(&format!("\n| {code} |")), "{code}");
+    // Those of the source and no others; 101 is what a panic ends with.
+    let source = include_str!("exit.rs").lines().filter_map(|it| it.strip_prefix("pub const "));
+    let known = source.map(|it| it.rsplit_once(' ').unwrap().1.trim_end_matches(';'));
+    let known: BTreeSet<u8> = known.map(|it| it.parse().unwrap()).chain([101]).collect();
+    let table = page.split_once("## Exit codes").unwrap().1.split_once("\n## ").unwrap().0;
+    let rows = table.lines().filter_map(|it| it.strip_prefix("| ")?.split(' ').next()?.parse().ok());
+    assert_eq!(rows.collect::<BTreeSet<u8>>(), known);
+}
+
+/// Every long flag of a verb stands in its row, and none that it does not know.
+#[test]
+fn every_flag_is_documented_and_no_other() {
+    let page = include_str!("../../docs/reference/cli.md");
+    let (verbs, rest) = page.split_once("## Verbs").unwrap().1.split_once("\n## ").unwrap();
+    let longs = |it: &clap::Command, global: bool| -> BTreeSet<String> {
+        let own = it.get_arguments().filter(|it| it.is_global_set() == global);
+        own.filter_map(|it| it.get_long()).filter(|it| *it != "help").map(str::to_owned).collect()
+    };
+    let said = |text: &str| -> BTreeSet<String> {
+        let flags = text.split("--").skip(1);
+        let flags = flags.map(|it| {
+            let end = it.find(|it: char| !it.is_ascii_lowercase() && it != '-').unwrap_or(it.len());
+            it[..end].to_owned()
+        });
+        // The lines of a table are drawn with dashes.
+        flags.filter(|it| !it.trim_matches('-').is_empty()).collect()
+    };
+    let whole = Arguments::command();
+    let of_all = longs(&whole, true);
+    let table = rest.split_once("\n## ").unwrap().0;
+    assert_eq!(said(table), of_all, "flags of every verb");
+    for verb in whole.get_subcommands() {
+        let (with, without) =
+            (format!("| `tidegate {} ", verb.get_name()), format!("| `tidegate {}`", verb.get_name()));
+        let rows = verbs.lines().filter(|it| it.starts_with(&with) || it.starts_with(&without));
+        let said = said(&rows.collect::<Vec<_>>().join(" "));
+        let own = longs(verb, false);
+        let missing: Vec<_> = own.difference(&said).filter(|it| *it != "header").collect();
+        let strange: Vec<_> = said.iter().filter(|it| !own.contains(*it) && !of_all.contains(*it)).collect();
+        assert!(missing.is_empty() && strange.is_empty(), "{}: {missing:?} {strange:?}", verb.get_name());
     }
 }
 

@@ -1,6 +1,8 @@
 //! A service as a tree of lines.
 
-use crate::admin::wire::{ActorWire, DriftWire, EndpointWire, EventWire, GuardWire, LaneWire, ServiceWire};
+use crate::admin::wire::{
+    ActorWire, DriftWire, EndpointWire, EventWire, GuardWire, LaneWire, ServiceWire, TallyWire,
+};
 
 use super::terminal::Paint;
 use super::text::{bar, countdown, grouped, latency, padded, percent, points, span, time_of_day};
@@ -10,7 +12,13 @@ pub fn of_service(it: &ServiceWire, paint: Paint) -> String {
     let mut branches = vec![traffic(it, paint)];
     branches.extend(lanes(it, paint));
     if let Some(held) = held(it) {
-        branches.push(Branch::leaf("held", paint.yellow(&held)));
+        // HELD is a state, with an exit code of its own: what a step still needs is none.
+        let word = match it.state.as_str() {
+            "HELD" => "held",
+            _ if it.held.as_ref().is_none_or(String::is_empty) => "needs",
+            _ => "waits",
+        };
+        branches.push(Branch::leaf(word, paint.yellow(&held)));
     }
     if !it.guards.is_empty() {
         branches.push(Branch { head: "guards".into(), leaves: guards(&it.guards, paint) });
@@ -41,13 +49,22 @@ pub fn next_commands(it: &ServiceWire) -> Vec<String> {
         "PAUSED" => &["resume", "promote", "rollback"],
         "HELD" => &["promote", "rollback"],
         "WATCHING" => &["promote --full", "rollback"],
+        "LIVE" | "ROLLED BACK" if it.awaited => &["rollback", "events"],
         "ROLLED BACK" => &["retry", "events"],
         _ if it.quarantined.iter().any(|q| q.version == it.wanted) => &["retry", "events"],
         _ => &["events"],
     };
-    let command = |verb: &&str| match verb.split_once(' ') {
-        Some((verb, flag)) => format!("tidegate {verb} {name} {flag}"),
-        None => format!("tidegate {verb} {name}"),
+    let command = |verb: &&str| {
+        let (verb, flag) = verb.split_once(' ').unwrap_or((verb, ""));
+        let mut command = format!("tidegate {verb} {name}");
+        if !flag.is_empty() {
+            command.push_str(&format!(" {flag}"));
+        }
+        if verb == "promote" {
+            // A yes is to what is shown: whoever comes second must not promote by another step.
+            command.push_str(&format!(" --step {}", it.mark));
+        }
+        command
     };
     let commands = verbs.iter().map(command);
     let paste = (!it.drift.is_empty()).then(|| "tidegate export --effective".to_owned());
@@ -237,7 +254,9 @@ fn lane_line(lane: &LaneWire, of: &ServiceWire) -> String {
 
 fn held(it: &ServiceWire) -> Option<String> {
     let missing = it.requests_missing.filter(|it| *it > 0);
-    let missing = missing.map(|it| format!("{} more canary requests needed", grouped(it)));
+    // After `needs` the word would be there twice.
+    let needed = if it.state == "HELD" { " needed" } else { "" };
+    let missing = missing.map(|it| format!("{} more canary requests{needed}", grouped(it)));
     match (it.held.clone().filter(|it| !it.is_empty()), missing) {
         // The doubt itself may say how many are missing.
         (Some(why), Some(_)) if why.contains("needed") => Some(why),
@@ -250,17 +269,34 @@ fn guards(guards: &[GuardWire], paint: Paint) -> Vec<String> {
     let width = guards.iter().map(|it| it.name.len()).max().unwrap_or(0);
     let line = |it: &GuardWire| {
         let mut parts = vec![padded(&it.name, width)];
-        if let Some(difference) = it.difference {
-            let interval = it.interval.map(|(low, high)| format!(" [{}, {}]", points(low), points(high)));
-            parts.push(format!("{}pp{}", points(difference), interval.unwrap_or_default()));
-        }
-        if let Some(limit) = it.limit {
-            parts.push(format!("limit {}pp", points(limit)));
-        }
+        parts.extend(measured(it));
+        // A server from before says it in points alone.
+        let limit = it.limit.map(|it| format!("{}pp", points(it)));
+        let limit = Some(it.allowed.clone()).filter(|it| !it.is_empty()).or(limit);
+        parts.extend(limit.map(|it| format!("limit {it}")));
         parts.push(if it.evidence >= 1.0 { paint.red(&it.text) } else { it.text.clone() });
         parts.join("  ")
     };
     guards.iter().map(line).collect()
+}
+
+/// What a guard has seen, in what its limit is written in.
+fn measured(it: &GuardWire) -> Option<String> {
+    let difference = it.difference?;
+    if let Some((slow_us, _)) = it.slow_us {
+        // The difference of the shares that are slow; how slow that is depends on stable.
+        return Some(format!("{:.2}% slower than {}", share(it.canary) * 100.0, latency(slow_us)));
+    }
+    if it.name.ends_with("_ceiling") {
+        let interval = it.interval.map(|(low, high)| format!(" [{:.2}, {:.2}]", low * 100.0, high * 100.0));
+        return Some(format!("{:.2}%{}", difference * 100.0, interval.unwrap_or_default()));
+    }
+    let interval = it.interval.map(|(low, high)| format!(" [{}, {}]", points(low), points(high)));
+    Some(format!("{}pp{}", points(difference), interval.unwrap_or_default()))
+}
+
+fn share(it: TallyWire) -> f64 {
+    if it.requests == 0 { 0.0 } else { it.bad as f64 / it.requests as f64 }
 }
 
 fn steps(it: &ServiceWire, paint: Paint) -> String {

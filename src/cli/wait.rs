@@ -1,5 +1,6 @@
 //! Waiting for a release to come to its end, for pipelines.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::admin::wire::{ServiceWire, StatusWire};
@@ -31,7 +32,8 @@ pub async fn wait(
     wait_for(client, service, None, timeout, terminal).await
 }
 
-/// The same for a version of it; it is over, too, when somebody wants another one.
+/// The same for a version of it. Without one the version that is wanted at first is meant; it is over, too, when
+/// somebody wants another one.
 pub async fn wait_for(
     client: &Client,
     service: Option<&str>,
@@ -42,25 +44,43 @@ pub async fn wait_for(
     let clock = Clock::system();
     let deadline = timeout.map(|it| clock.now() + it);
     let mut told: Vec<(String, String)> = Vec::new();
+    let mut meant = Meant::new(service.zip(version));
     let mut after = None;
     loop {
         let left = deadline.map(|it| it.since(clock.now()));
         let status = match look(client, after, left).await {
-            Err(failure) if failure.code == exit::UNREACHABLE => {
+            // The first time nobody has answered yet, so there is nothing that could come back.
+            Err(failure) if failure.code == exit::UNREACHABLE && after.is_some() => {
                 again(client, failure, &clock, deadline).await?
             }
             looked => looked?,
         };
         after = Some(status.revision);
-        let services = chosen(&status, service)?;
-        let standings: Vec<Standing> = services.iter().map(|it| standing(it, version)).collect();
+        // A server that has only begun to start knows of no service yet.
+        let starting = status.generation == 0;
+        let services = if starting { Vec::new() } else { chosen(&status, service)? };
+        let standings: Vec<Standing> = services.iter().map(|it| standing(it, meant.version(it))).collect();
         tell(&services, &mut told, terminal);
-        if let Some(code) = verdict(&standings) {
+        if let Some(code) = verdict(&standings).filter(|_| !starting) {
             return report(&services, code, terminal);
         }
         if left.is_some_and(|it| it.is_zero()) {
             return report(&services, code_at_timeout(&standings), terminal);
         }
+    }
+}
+
+/// The versions that are waited for, by service.
+struct Meant(BTreeMap<String, String>);
+
+impl Meant {
+    fn new(named: Option<(&str, &str)>) -> Self {
+        Self(named.map(|(service, version)| (service.to_owned(), version.to_owned())).into_iter().collect())
+    }
+
+    /// The version of this service: the one that was named, else what is wanted when it is first seen.
+    fn version(&mut self, it: &ServiceWire) -> &str {
+        self.0.entry(it.name.clone()).or_insert_with(|| it.wanted.clone())
     }
 }
 
@@ -100,15 +120,18 @@ fn chosen<'a>(status: &'a StatusWire, name: Option<&str>) -> Result<Vec<&'a Serv
     }
 }
 
-fn standing(it: &ServiceWire, version: Option<&str>) -> Standing {
-    if version.is_some_and(|meant| meant != it.wanted) {
+fn standing(it: &ServiceWire, version: &str) -> Standing {
+    if version != it.wanted {
         return Standing::Ended(exit::OVERTAKEN);
     }
     let barred = it.quarantined.iter().any(|withdrawn| withdrawn.version == it.wanted);
     let there = it.stable == it.wanted;
     match it.state.as_str() {
+        // How the release before ended says nothing about this one, and a name in quarantine may be that of
+        // another definition.
+        "LIVE" | "ROLLED BACK" if it.awaited => Standing::Going(exit::IN_PROGRESS),
+        "LIVE" | "ROLLED BACK" if there => Standing::Done,
         "ROLLED BACK" => Standing::Ended(exit::ROLLED_BACK),
-        "LIVE" if there => Standing::Done,
         "LIVE" if barred => Standing::Ended(exit::ROLLED_BACK),
         // Only a person can end these.
         "PAUSED" | "APPROVAL" => Standing::Ended(exit::HELD),
@@ -175,6 +198,61 @@ const RETRY_EVERY: Duration = Duration::from_millis(200);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::script;
+
+    /// `shop` as it is shown: state, stable, wanted, what is in quarantine, whether a release is awaited.
+    fn shown(line: &str) -> ServiceWire {
+        let words: Vec<&str> = line.split(" · ").collect();
+        let [state, stable, wanted, quarantined, awaited] = words[..] else { panic!("{line}") };
+        let status = script::canary();
+        let withdrawn = |name: &str| crate::admin::wire::WithdrawnWire {
+            version: name.to_owned(),
+            at: String::new(),
+            why: String::new(),
+        };
+        ServiceWire {
+            state: state.to_owned(),
+            stable: stable.to_owned(),
+            wanted: wanted.to_owned(),
+            quarantined: quarantined.split_whitespace().map(withdrawn).collect(),
+            awaited: awaited == "awaited",
+            ..ServiceWire::of(&status.services[0], |_| 0)
+        }
+    }
+
+    #[test]
+    fn a_release_is_over_when_its_own_end_is_shown() {
+        let (going, back) = (Standing::Going(exit::IN_PROGRESS), Standing::Ended(exit::ROLLED_BACK));
+        for (line, expected) in [
+            // A reload asks for v2 while the end of the release before is still shown.
+            ("ROLLED BACK · v1 · v2 ·  · awaited", going),
+            // The same name with another definition: the one in quarantine is not what is wanted.
+            ("ROLLED BACK · v1 · v2 · v2 · awaited", going),
+            ("LIVE · v1 · v2 · v2 · awaited", going),
+            ("LIVE · v1 · v2 ·  · awaited", going),
+            ("ROLLED BACK · v1 · v2 · v2 · ", back),
+            ("LIVE · v1 · v2 · v2 · ", back),
+            // The file went back to v1: that is so.
+            ("ROLLED BACK · v1 · v1 · v2 · ", Standing::Ended(exit::OVERTAKEN)),
+            ("CANARY · v1 · v2 ·  · ", going),
+            ("HELD · v1 · v2 ·  · awaited", Standing::Going(exit::HELD)),
+            ("APPROVAL · v1 · v2 ·  · ", Standing::Ended(exit::HELD)),
+            ("LIVE · v2 · v2 · v1 · ", Standing::Done),
+            ("LIVE · v2 · v3 ·  · awaited", Standing::Ended(exit::OVERTAKEN)),
+        ] {
+            assert_eq!(standing(&shown(line), "v2"), expected, "{line}");
+        }
+        assert_eq!(standing(&shown("ROLLED BACK · v1 · v1 · v2 · "), "v1"), Standing::Done);
+    }
+
+    #[test]
+    fn the_version_that_is_wanted_first_is_meant() {
+        let mut meant = Meant::new(None);
+        assert_eq!(meant.version(&shown("CANARY · v1 · v2 ·  · ")), "v2");
+        assert_eq!(meant.version(&shown("CANARY · v1 · v3 ·  · ")), "v2");
+        let mut named = Meant::new(Some(("shop", "v4")));
+        assert_eq!(named.version(&shown("CANARY · v1 · v2 ·  · ")), "v4");
+    }
 
     #[test]
     fn the_worst_ending_decides_and_all_must_be_done() {

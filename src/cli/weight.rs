@@ -6,6 +6,7 @@ use clap_complete::engine::ArgValueCandidates;
 use crate::admin::wire::CommandAsk;
 
 use super::arguments::Global;
+use super::command::MeantFor;
 use super::terminal::Terminal;
 use super::{Failure, Outcome, command, exit, live};
 
@@ -21,6 +22,9 @@ pub struct WeightArgs {
     /// Why, for the history
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+    /// What it was decided on.
+    #[command(flatten)]
+    pub meant: MeantFor,
 }
 
 /// Gives the version that is being released a share. It stays there until `resume`; guards stay armed.
@@ -33,6 +37,7 @@ pub fn weight(global: &Global, args: &WeightArgs, terminal: &mut Terminal) -> Ou
         version: Some(version.to_owned()),
         weight: Some(weight.to_owned()),
         reason: args.reason.clone(),
+        step: args.meant.step,
         ..CommandAsk::default()
     };
     command::send(global, &args.service, "weight", &ask, terminal)

@@ -97,6 +97,7 @@ fn service(
         wanted: state.wanted.name.clone(),
         filed: state.filed.name.clone(),
         in_sync: state.stable.name == state.filed.name,
+        awaited: state.awaits_release(),
         drift: drift(&desk.plan, state),
         deployed: state.deployed.iter().map(|it| (it.version.name.clone(), it.definition.clone())).collect(),
         weight: desk.shares.canary.as_ref().map_or(Weight::NONE, |(_, weight)| *weight),

@@ -60,6 +60,8 @@ pub struct ServiceStatus {
     pub filed: VersionName,
     /// Whether stable is what the file wants.
     pub in_sync: bool,
+    /// Whether a release is asked for that has not begun: whatever else is shown is of the one before.
+    pub awaited: bool,
     /// What is so although the file says otherwise.
     pub drift: Vec<Drift>,
     /// Versions that were added at run time, and what the file would say of each.
@@ -128,6 +130,10 @@ pub struct GuardStatus {
     pub canary_interval: Option<(f64, f64)>,
     /// The largest difference (or, alone at 100 %, error rate) that still counts as fine.
     pub limit: Option<f64>,
+    /// The same as the file writes it: `+0.1pp`, `2%`, `+20%`, `800 ms`.
+    pub allowed: String,
+    /// For latency: slower than this is slow, on the canary and on stable, in microseconds; `None` until known.
+    pub slow_us: Option<(u64, u64)>,
     /// How far the evidence is on its way to a rollback, 0 to 1.
     pub evidence: f64,
     /// How far it is on the way to a proof that the canary is hardly worse; 0 without `pass`.

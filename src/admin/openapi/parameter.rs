@@ -50,7 +50,7 @@ const KEY: Parameter = Parameter {
 
 /// Parameters that several paths have, by name.
 const QUERY: &[Parameter] = &[
-    query("after", "Waits until the revision is greater than this.", Kind::Number),
+    query("after", "Waits until the revision is another than this.", Kind::Number),
     query("timeout", "How long `after` waits, in seconds: at most 60. Default: 30.", Kind::Seconds),
     query("since", "Only what came after this event.", Kind::Number),
     query("limit", "Most events of a page.", Kind::Limit),

@@ -31,6 +31,9 @@ pub struct ServiceWire {
     pub filed: String,
     /// Whether stable is what the file wants.
     pub in_sync: bool,
+    /// Whether a release is asked for that has not begun: `state` is that of the one before, until then.
+    #[serde(default)]
+    pub awaited: bool,
     /// The canary's share.
     pub weight_percent: f64,
     /// The step under way.
@@ -125,6 +128,13 @@ pub struct GuardWire {
     pub canary_interval: Option<(f64, f64)>,
     /// The largest that still counts as fine.
     pub limit: Option<f64>,
+    /// The same as the file writes it: `+0.1pp`, `2%`, `+20%`, `800 ms`.
+    #[serde(default)]
+    pub allowed: String,
+    /// For latency: slower than this is slow, on the canary and on stable, in microseconds. `canary` and `stable`
+    /// count slow ones as `bad` then.
+    #[serde(default)]
+    pub slow_us: Option<(u64, u64)>,
     /// How far the evidence is on its way to a rollback, 0 to 1.
     pub evidence: f64,
     /// One sentence.
@@ -195,6 +205,7 @@ impl ServiceWire {
             wanted: it.wanted.to_string(),
             filed: it.filed.to_string(),
             in_sync: it.in_sync,
+            awaited: it.awaited,
             weight_percent: percent(it.weight),
             step: it.step.map(|(number, of)| StepNumber { number, of }),
             left_seconds: it.left.map(|it| it.as_secs_f64()),
@@ -249,6 +260,8 @@ impl From<&GuardStatus> for GuardWire {
             interval: it.interval,
             canary_interval: it.canary_interval,
             limit: it.limit,
+            allowed: it.allowed.clone(),
+            slow_us: it.slow_us,
             evidence: it.evidence,
             text: it.text.clone(),
         }

@@ -14,7 +14,7 @@ fn next_commands_name_the_file_that_was_named() {
 #[test]
 fn a_misspelled_service_is_recognised() {
     let house = House::start();
-    for line in ["status shpo", "promote shpo", "status shpo --wait"] {
+    for line in ["status shpo", "promote shpo", "status shpo --wait", "events shpo", "events shpo --follow"] {
         let said = house.run(line);
         assert_eq!(said.code, exit::FAILED, "{line}");
         assert_eq!(said.err, "error: no service `shpo`\nhint: did you mean `shop`?\n", "{line}");
@@ -27,7 +27,10 @@ fn commands_say_what_is_so_now_and_what_comes_next() {
     let house = House::start();
     let said = house.run("promote shop");
     assert_eq!((said.code, said.out.as_str()), (exit::DONE, "shop: v2 gets 25%\n"));
-    assert_eq!(said.err, "Next: tidegate promote shop · tidegate pause shop · tidegate rollback shop\n");
+    assert_eq!(
+        said.err,
+        "Next: tidegate promote shop --step 12 · tidegate pause shop · tidegate rollback shop\n"
+    );
     house.run("promote shop --full --yes");
     house.run("pause shop --reason lunch");
     house.run("resume shop");

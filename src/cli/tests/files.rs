@@ -153,3 +153,22 @@ fn check_reports_for_people_programs_and_pull_requests() {
     assert!(said.out.starts_with("::error file="), "{}", said.out);
     assert_eq!(run("check -c /nowhere/tg.yaml").code, exit::CONFIG);
 }
+
+/// A warning is no error, unless somebody says so.
+#[test]
+fn warnings_can_be_denied() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("t.yaml");
+    let versions = "v1: http://127.0.0.1:1, v2: http://127.0.0.1:2";
+    let rollout = "rollout: {steps: [10% for 1m], guard: off}";
+    let text =
+        format!("listen: 8080\nservices: {{shop: {{live: v1, versions: {{{versions}}}, {rollout}}}}}\n");
+    std::fs::write(&file, text).unwrap();
+    let said = run(&format!("check {}", file.display()));
+    assert_eq!(said.code, exit::DONE, "{said:?}");
+    assert!(said.out.contains("warning[TG") && said.out.contains("these steps are not guarded"), "{said:?}");
+    let said = run(&format!("check {} --deny-warnings", file.display()));
+    assert_eq!(said.code, exit::CONFIG, "{said:?}");
+    let said = run(&format!("check {} --deny-warnings --format github", file.display()));
+    assert_eq!((said.code, said.out.starts_with("::warning file=")), (exit::CONFIG, true), "{said:?}");
+}
