@@ -122,7 +122,7 @@ impl Watch {
         let end = Instant::now() + QUIET_MAX;
         loop {
             tokio::time::sleep(QUIET).await;
-            let quiet = !self.events.as_ref().is_some_and(|it| drain(it));
+            let quiet = !self.events.as_ref().is_some_and(drain);
             if quiet || Instant::now() >= end {
                 return;
             }
