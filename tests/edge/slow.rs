@@ -108,7 +108,7 @@ fn by_default_a_crowd_that_drips_has_ten_seconds() {
         }
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
         let mut said = Vec::new();
-        let _ = (&*stream).take(1_000).read_to_end(&mut said);
+        let _ = stream.take(1_000).read_to_end(&mut said);
         statuses.push(String::from_utf8_lossy(&said).chars().take(12).collect::<String>());
     }
     let took = last.elapsed();
