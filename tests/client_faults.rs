@@ -189,10 +189,10 @@ fn thousands_of_aborts_leave_nothing_behind() {
     let abort = |round: usize| {
         let mut client = gate.connect();
         client.send(starts[round % starts.len()]);
-        if round % 3 == 0 {
+        if round.is_multiple_of(3) {
             let _ = client.end_within(ms(1));
         }
-        if round % 2 == 0 { client.reset() } else { drop(client) }
+        if round.is_multiple_of(2) { client.reset() } else { drop(client) }
     };
     // Several at a time, until nobody is left.
     let abort_all = |rounds: std::ops::Range<usize>| {

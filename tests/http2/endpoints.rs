@@ -295,10 +295,13 @@ fn what_is_refused_for_good_is_said() {
     }
 }
 
-/// An endpoint that takes WebSockets on streams, if `takes`; what it was asked, and whether content follows.
-fn tunnels(takes: bool) -> (SocketAddr, Arc<Mutex<Vec<(Vec<u8>, bool)>>>) {
+/// What an endpoint was asked: blocks of headers, and whether content follows.
+type Asked = Arc<Mutex<Vec<(Vec<u8>, bool)>>>;
+
+/// An endpoint that takes WebSockets on streams, if `takes`.
+fn tunnels(takes: bool) -> (SocketAddr, Asked) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let (address, seen) = (listener.local_addr().unwrap(), Arc::<Mutex<Vec<_>>>::default());
+    let (address, seen) = (listener.local_addr().unwrap(), Asked::default());
     let asked = Arc::clone(&seen);
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
