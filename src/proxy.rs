@@ -1,7 +1,7 @@
 //! The data plane: from an accepted connection to an answered request.
 //!
 //! Follow a request: `listener` accepts, `connection` waits for a head, `plan` decides by the
-//! routing table, `forward` finds an endpoint, `exchange` moves both directions, `attempt`
+//! routing table, `course` finds an endpoint, `exchange` moves both directions, `attempt`
 //! counts what came of it. Each worker does all of that alone on its own thread.
 //!
 //! Not here: where tables come from, what counts mean. This room has never heard of a release.

@@ -1,4 +1,4 @@
-//! What may be done about a try that came to nothing. Pure: [`super::forward`] says what it knows and does
+//! What may be done about a try that came to nothing. Pure: [`super::course`] says what it knows and does
 //! what it is told.
 //!
 //! A request may go out again if nothing of it was sent, or if its method is idempotent (RFC 9110 section

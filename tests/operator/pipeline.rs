@@ -14,8 +14,8 @@ struct Going {
 
 impl Going {
     fn start(gate: &Gate, line: &str) -> Self {
-        let said = tempfile::tempdir().unwrap();
-        let into = |name: &str| File::create(said.path().join(name)).unwrap();
+        let said = tempfile::tempdir().expect("a directory");
+        let into = |name: &str| File::create(said.path().join(name)).expect("a file");
         let child = Command::new(program())
             .args(line.split(' '))
             .arg("-c")
@@ -25,26 +25,26 @@ impl Going {
             .stdout(into("out"))
             .stderr(into("err"))
             .spawn()
-            .unwrap();
+            .expect("the program starts");
         Self { child, said }
     }
 
     fn out(&self) -> String {
-        std::fs::read_to_string(self.said.path().join("out")).unwrap()
+        std::fs::read_to_string(self.said.path().join("out")).expect("what it said")
     }
 
     fn err(&self) -> String {
-        std::fs::read_to_string(self.said.path().join("err")).unwrap()
+        std::fs::read_to_string(self.said.path().join("err")).expect("what it said")
     }
 
     /// Waits until it has ended by itself.
     fn code(&mut self) -> i32 {
-        let status = until("the verb ends", || self.child.try_wait().unwrap());
-        status.code().unwrap()
+        let status = until("the verb ends", || self.child.try_wait().expect("a child"));
+        status.code().expect("it ended by itself")
     }
 
     fn goes_on(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
+        self.child.try_wait().expect("a child").is_none()
     }
 }
 
