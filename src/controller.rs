@@ -5,7 +5,7 @@
 //! machine answers is carried out here: the table is published, the journal written, the news told.
 //! On the way down the table comes first; on the way up the journal does.
 //!
-//! Others talk to it through its [`Handle`] and read [`Status`] and [`News`](crate::release::News), which are plain data.
+//! Others talk to it through its [`Handle`] and read [`Status`] and [`News`], which are plain data.
 //!
 //! Not here: deciding ([`crate::release`]), judging ([`crate::analysis`]), sockets, wire formats.
 
