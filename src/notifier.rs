@@ -11,6 +11,7 @@
 
 mod book;
 mod call;
+mod file;
 mod github;
 mod ledger;
 mod mailbox;

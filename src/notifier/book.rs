@@ -6,7 +6,6 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use crate::model::Timestamp;
 use crate::release::What;
 
 use super::Told;
+use super::file::replace;
 use super::ledger::{Ledger, Notification};
 
 /// The file.
@@ -103,19 +103,6 @@ fn read(path: &Path) -> io::Result<Option<String>> {
 fn append(path: &Path, text: &str) -> io::Result<()> {
     // Not made here: where it is gone, what was in it is gone too, and the whole is written.
     OpenOptions::new().append(true).open(path)?.write_all(text.as_bytes())
-}
-
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let new = path.with_extension("log.new");
-    // A crash may have left one.
-    let _ = fs::remove_file(&new);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| fs::rename(&new, path));
-    if written.is_err() {
-        // What it takes of a full disk the journal may need.
-        let _ = fs::remove_file(&new);
-    }
-    written
 }
 
 fn line(it: &Notification) -> Value {

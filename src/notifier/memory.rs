@@ -4,14 +4,15 @@
 //! moment makes a notification be sent twice, under the same id.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
 use crate::model::{ServiceName, TargetName, VersionName};
+
+use super::file::replace;
 
 /// What is known of all targets.
 #[derive(Debug, Default)]
@@ -76,7 +77,7 @@ impl Memory {
 
     fn save(&mut self) {
         let Some(path) = &self.path else { return };
-        match write(path, &self.text()) {
+        match replace(path, &self.text()) {
             Ok(()) => self.failing = false,
             Err(error) if !std::mem::replace(&mut self.failing, true) => {
                 tracing::warn!(
@@ -128,19 +129,6 @@ fn parsed(value: &Value) -> Option<BTreeMap<TargetName, Known>> {
         targets.insert(name.parse().ok()?, known);
     }
     Some(targets)
-}
-
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let new = path.with_extension("new");
-    // A crash may have left one.
-    let _ = fs::remove_file(&new);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| fs::rename(&new, path));
-    if written.is_err() {
-        // What it takes of a full disk the journal may need.
-        let _ = fs::remove_file(&new);
-    }
-    written
 }
 
 const FORMAT: u64 = 1;
