@@ -78,7 +78,8 @@ fn play(bytes: &[u8], step: usize) -> Played {
     }
 }
 
-fn append(piece: &Piece, reader: &BodyReader, input: &[u8], out: &mut Vec<u8>) {
+/// What a piece says goes on.
+pub(super) fn append(piece: &Piece, reader: &BodyReader, input: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(piece.prefix.as_bytes());
     out.extend_from_slice(&input[piece.range.clone()]);
     out.extend_from_slice(piece.suffix.as_bytes());

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::tests::append;
 use super::*;
 
 /// Sends `input` through, cut after each of `cuts` bytes, and closes. What goes on, how many bytes of the
@@ -31,15 +32,6 @@ fn run(
     let last = reader.finish_on_eof()?;
     append(&last, &reader, &[], &mut out);
     Ok((out, input.len() - at, reader.content()))
-}
-
-fn append(piece: &Piece, reader: &BodyReader, input: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(piece.prefix.as_bytes());
-    out.extend_from_slice(&input[piece.range.clone()]);
-    out.extend_from_slice(piece.suffix.as_bytes());
-    if piece.trailers {
-        out.extend_from_slice(reader.trailers());
-    }
 }
 
 fn chunked(input: &str) -> Result<String, BodyError> {
