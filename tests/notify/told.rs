@@ -331,16 +331,10 @@ fn a_full_disk_holds_up_neither_a_rollback_nor_its_notification() {
     gate.edit(|it| it.live("v2"));
     gate.reaches("CANARY");
     gate.kill();
-    let state = gate.state_dir().display().to_string();
-    let script = format!(
-        "mkdir -p {state}.copy && cp -p {state}/* {state}.copy/ && mount -t tmpfs -o size=64k,mode=700 tmpfs {state} \
-         && cp -p {state}.copy/* {state}/ && exec \"$@\""
-    );
-    if !gate.try_start_under(&["unshare", "-m", "sh", "-c", &script, "sh"]) {
+    let Some(root) = gate.try_start_on_a_small_disk() else {
         eprintln!("skipped: no file systems can be mounted here");
         return;
-    }
-    let root = format!("/proc/{}/root{state}", gate.pid());
+    };
     let filler = format!("{root}/filler");
     let _ = std::fs::write(&filler, vec![0; 1 << 20]);
     until("nothing can be written down", || {
