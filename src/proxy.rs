@@ -36,6 +36,7 @@ mod rates;
 mod replay;
 mod retry;
 mod returned;
+mod shards;
 mod shield;
 mod sockets;
 mod stream;
