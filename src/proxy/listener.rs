@@ -293,7 +293,7 @@ async fn shake_hands(
     worker.deadlines.now_us();
     let deadline = worker.deadlines.slot();
     deadline.set(spec.timeouts.handshake);
-    match tls::accept(acceptor, stream, &deadline).await {
+    match tls::accept(acceptor, stream, &deadline, &worker.turns).await {
         Ok((stream, authority)) => {
             let (version, resumed) = stream.version();
             local.cells().handshake(version == Some(ProtocolVersion::TLSv1_3), resumed);

@@ -28,6 +28,7 @@ use super::pressure::Memory;
 use super::quota::{Book, Bounds};
 use super::rates::Rates;
 use super::shards::ShardMeter;
+use super::tls::Turns;
 use super::traceparent::TraceRule;
 use super::trail::{LogRule, Scribe};
 use super::upstream::{Board, Names};
@@ -124,6 +125,8 @@ pub struct Worker {
     pub index: usize,
     /// Time limits.
     pub deadlines: Rc<Deadlines>,
+    /// Whose handshake is next.
+    pub turns: Rc<Turns>,
     /// Unused buffers.
     pub stock: Stock,
     /// Writes down what becomes of requests.
@@ -179,6 +182,8 @@ async fn serve(setup: Setup, mut orders: mpsc::UnboundedReceiver<Order>) -> usiz
     spawn_local(lasting(move || Rc::clone(&of.deadlines).sweep()));
     let of = Rc::clone(&worker);
     spawn_local(lasting(move || Rc::clone(&of).prune()));
+    let turns = Rc::clone(&worker.turns);
+    spawn_local(lasting(move || Rc::clone(&turns).give()));
     if worker.index == 0 {
         let of = Rc::clone(&worker);
         spawn_local(lasting(move || Memory::watch(Rc::clone(&of))));
@@ -224,6 +229,7 @@ impl Worker {
         let worker = Rc::new(Self {
             index: setup.index,
             scribe: Scribe::new(&deadlines),
+            turns: Turns::new(&deadlines),
             deadlines,
             stock: Stock::default(),
             names: setup.names,

@@ -1,7 +1,7 @@
 //! Beginning a TLS connection, and saying why one did not come about.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use super::acceptor::Acceptor;
 use super::names::Authority;
 use super::session::Session;
 use super::stream::{Broken, TlsStream};
+use super::turns::Turns;
 
 /// How long a client has to read why its handshake failed. Closing at once could reset the connection
 /// before the alert is read.
@@ -27,25 +28,25 @@ const ALERT_TIME: Duration = Duration::from_secs(1);
 /// What is read and thrown away meanwhile.
 const ALERT_BYTES: usize = 64 * 1024;
 
-/// Has a client shake hands before `deadline`.
+/// Has a client shake hands before `deadline`, when it is its turn.
 pub async fn accept(
     acceptor: &Acceptor,
     tcp: TcpStream,
     deadline: &Deadline,
+    turns: &Turns,
 ) -> Result<(TlsStream, Option<Authority>), HandshakeFailure> {
     let begun = acceptor.begin().and_then(|it| TlsStream::new(tcp, Session::Server(it)));
     let mut stream = begun.map_err(|error| failure_of(&error))?;
     let mut asked = None;
-    let done = poll_fn(|cx| {
-        let polled = stream.poll_handshake(cx);
-        // At once: the next hello that is read here is another client's.
-        asked = acceptor.certificates.take_asked().or(asked.take());
-        match polled {
+    let done = {
+        let mut shaking = pin!(shake(&mut stream, acceptor, turns, &mut asked));
+        poll_fn(|cx| match shaking.as_mut().poll(cx) {
             Poll::Ready(done) => Poll::Ready(Some(done)),
             Poll::Pending => deadline.poll(cx).map(|()| None),
-        }
-    });
-    match done.await {
+        })
+        .await
+    };
+    match done {
         Some(Ok(())) => Ok((stream, asked)),
         None => Err(HandshakeFailure::Timeout),
         Some(Err(Broken::Io(error))) => {
@@ -59,6 +60,30 @@ pub async fn accept(
             Err(failure_of(&error))
         }
     }
+}
+
+/// Answers the hello in its turn; the rest is little work, and done at once.
+async fn shake(
+    stream: &mut TlsStream,
+    acceptor: &Acceptor,
+    turns: &Turns,
+    asked: &mut Option<Authority>,
+) -> Result<(), Broken> {
+    while !stream.is_answered() {
+        // Who has not said anything yet waits for nobody, and has nobody wait.
+        poll_fn(|cx| stream.tcp().poll_read_ready(cx)).await.map_err(Broken::Io)?;
+        turns.wait().await;
+        let turn = poll_fn(|cx| {
+            let polled = turns.take(|| stream.poll_handshake(cx));
+            // At once: the next hello that is read here is another client's.
+            *asked = acceptor.certificates.take_asked().or(asked.take());
+            Poll::Ready(polled)
+        });
+        if let Poll::Ready(done) = turn.await {
+            return done;
+        }
+    }
+    poll_fn(|cx| stream.poll_handshake(cx)).await
 }
 
 /// Calls an endpoint over TLS.

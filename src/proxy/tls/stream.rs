@@ -148,6 +148,16 @@ impl TlsStream {
         false
     }
 
+    /// Whether a client's hello was answered, other than by asking for another one.
+    pub(super) fn is_answered(&self) -> bool {
+        let state = self.session.state();
+        match state.handshake_kind() {
+            None => false,
+            Some(HandshakeKind::FullWithHelloRetryRequest) => state.negotiated_key_exchange_group().is_some(),
+            Some(_) => true,
+        }
+    }
+
     /// Takes the handshake further, until content may pass.
     pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
         while self.session.state().is_handshaking() {
