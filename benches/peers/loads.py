@@ -1,12 +1,19 @@
 """What is asked of a proxy, by whom: wrk for HTTP/1.1, h2load for HTTP/2, gRPC and fresh handshakes."""
 
 import re
+import socket
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 LOAD_CORE = 1
+# From so many connections on, opening them takes long enough to be seen in a percentile.
+MANY = 1000
+WARM_UP_SECONDS = 2
+ASK_EVERY_SECONDS = 0.004
 SIZES = {"/": 128, "/64k": 64 << 10, "/1m": 1 << 20}
 
 
@@ -43,6 +50,19 @@ class Wrk:
             "socket_errors": errors,
             "non_2xx": int(refused[1]) if refused else 0,
         }
+
+    def settled(self, ports, seconds, folder):
+        """How long requests take when all connections are open. wrk cannot tell: a request's time runs while wrk
+        itself is still busy opening the other connections, and it counts what was late several times."""
+        if self.connections < MANY:
+            return {}
+        url = f"http{'s' if self.tls else ''}://127.0.0.1:{ports[self.port]}{self.path}"
+        log = folder / "h2load.log"
+        log.unlink(missing_ok=True)
+        command = ["h2load", "--h1", "-t1", f"-c{self.connections}", "-m1", f"-D{seconds}",
+                   f"--warm-up-time={WARM_UP_SECONDS}", f"--log-file={log}", url]
+        said = h2load_said(generated(command, seconds + WARM_UP_SECONDS), log)
+        return {it: said[it] for it in ("p50_us", "p99_us")}
 
 
 @dataclass(frozen=True)
@@ -85,7 +105,7 @@ class Handshakes:
     def title(self):
         return f"Full TLS handshakes, {self.at_once} clients at once, one request each"
 
-    def run(self, ports, seconds, folder):
+    def run(self, ports, seconds, folder, nice=0):
         url = f"https://127.0.0.1:{ports['tls']}/"
         total = {"requests": 0, "socket_errors": 0, "non_2xx": 0, "seconds": 0.0}
         log = folder / "h2load.log"
@@ -93,7 +113,7 @@ class Handshakes:
             log.unlink(missing_ok=True)
             count = self.at_once
             command = ["h2load", "--h1", "-t1", f"-c{count}", f"-n{count}", "-m1", f"--log-file={log}", url]
-            said = h2load_said(generated(command, seconds), log)
+            said = h2load_said(generated(command, seconds, nice), log)
             for key in ("requests", "socket_errors", "non_2xx"):
                 total[key] += said[key]
             total["seconds"] += max(said["seconds"], 1e-3)
@@ -109,9 +129,52 @@ class Handshakes:
         }
 
 
-def generated(command, seconds):
+@dataclass(frozen=True)
+class Crowd:
+    """Again and again so many clients arrive at once and shake hands, while one that has its connection already goes
+    on asking. The percentiles are that one's."""
+
+    arrivals: int
+    port = "tls"
+
+    def title(self):
+        return f"One client in clear text, while {self.arrivals} at once arrive over TLS (p50, p99: of the one)"
+
+    def run(self, ports, seconds, folder):
+        times, done = [], threading.Event()
+        own = socket.create_connection(("127.0.0.1", ports["plain"]), timeout=10)
+        own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+        def ask():
+            while not done.is_set():
+                begun = time.monotonic()
+                own.sendall(b"GET / HTTP/1.1\r\nhost: bench\r\n\r\n")
+                got = b""
+                while not got.endswith(b"x" * SIZES["/"]):
+                    piece = own.recv(65536)
+                    if not piece:
+                        sys.exit(f"error: a connection was closed: {got[:200]!r}")
+                    got += piece
+                times.append((time.monotonic() - begun) * 1e6)
+                time.sleep(ASK_EVERY_SECONDS)
+
+        asker = threading.Thread(target=ask)
+        asker.start()
+        try:
+            # They yield to the one, with which they share a core: what is measured is the proxy.
+            said = Handshakes(self.arrivals).run(ports, seconds, folder, nice=10)
+        finally:
+            done.set()
+            asker.join()
+            own.close()
+        times.sort()
+        quantile = lambda share: times[min(len(times) - 1, int(share * len(times)))]
+        return said | {"p50_us": quantile(0.5), "p99_us": quantile(0.99)}
+
+
+def generated(command, seconds, nice=0):
     run = subprocess.run(
-        ["taskset", "-c", str(LOAD_CORE), *map(str, command)],
+        ["taskset", "-c", str(LOAD_CORE), "nice", "-n", str(nice), *map(str, command)],
         capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=seconds + 60,
     )
     return run.stdout + run.stderr

@@ -23,7 +23,7 @@ import threading
 import time
 from pathlib import Path
 
-from loads import LOAD_CORE, SIZES, H2load, Handshakes, Wrk
+from loads import LOAD_CORE, SIZES, Crowd, H2load, Handshakes, Wrk
 from processes import cpu_us, family, free_port, process, rss_kib
 from report import markdown, ratios, spread, summarise, verdicts
 from rivals import CANARY_PERCENT, PLAIN_ONLY, RIVALS, Place, version_of
@@ -43,6 +43,7 @@ CELLS = {
     "https-1000": Wrk("/", 1000, tls=True),
     "https-64k-64": Wrk("/64k", 64, tls=True),
     "handshake": Handshakes(200),
+    "crowd": Crowd(1000),
     "h2-1": H2load(1, 32, tls=True),
     "h2-32": H2load(32, 32, tls=True),
     "h2c-1": H2load(1, 32, tls=False),
@@ -117,8 +118,9 @@ def measure(peer, load, seconds):
             break
     done.set()
     watcher.join()
+    settled = getattr(load, "settled", lambda *_: {})(peer["ports"], seconds, peer["folder"])
     took = result["requests"] / max(result["rps"], 1e-3)
-    return result | {
+    return result | settled | {
         "cpu_us_per_request": spent / max(1, result["requests"]),
         "cpu_percent": 100 * spent / max(took * 1e6, 1),
         "rss_kib": max(rss),
@@ -221,6 +223,7 @@ def arguments():
     given = parser.parse_args()
     if given.quick:
         given.rounds, given.seconds = 1, 1
+        IDLE_CONNECTIONS.update(plain=200, tls=100)
     given.peers = [it for it in given.peers.split(",") if it]
     given.cells = [it for it in given.cells.split(",") if it]
     for name, known in [*((it, RIVALS) for it in given.peers), *((it, CELLS) for it in given.cells)]:
