@@ -60,3 +60,8 @@ fn metrics_are_summed_by_labels() {
     assert_eq!(support::admin::sum(text, "a", &[]), 12.0);
     assert_eq!(support::admin::sum(text, "ab", &[]), 9.0);
 }
+
+#[test]
+fn what_a_crowd_says_is_read() {
+    support::crowd::check_reading();
+}

@@ -15,6 +15,8 @@ mod endpoints;
 mod hostile;
 #[path = "http2/slow.rs"]
 mod slow;
+#[path = "http2/waits.rs"]
+mod waits;
 
 use std::time::Duration;
 

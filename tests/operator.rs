@@ -491,7 +491,7 @@ fn bash_completes_services_and_versions() {
             _clap_complete_tidegate tidegate "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
             printf '%s\n' "${COMPREPLY[@]}"
         "#;
-        let program = std::path::Path::new(env!("CARGO_BIN_EXE_tidegate"));
+        let program = std::path::Path::new(support::gate::program());
         let mut path = vec![program.parent().unwrap().to_path_buf()];
         path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
         let output = std::process::Command::new("bash")

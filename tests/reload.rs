@@ -7,13 +7,14 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use support::crowd::Crowd;
 use support::load::Load;
 use support::upstream::{Latch, refusing};
 use support::wait::within;
-use support::{Client, End, Gate, Setup, Upstream, command, until};
+use support::{Client, End, Gate, Setup, Upstream, command, size, until};
 
 fn ms(it: u64) -> Duration {
     Duration::from_millis(it)
@@ -301,32 +302,60 @@ fn included_files_are_watched_too() {
     assert_eq!(gate.get("/").text(), "shop");
 }
 
-/// Reload after reload under traffic: nobody notices, and nothing is left behind.
+/// Row g08: reload after reload under traffic. Nobody notices, what comes too fast is taken together, and nothing is
+/// left behind.
 #[test]
 fn reloads_under_load_fail_no_request() {
-    let upstreams = [Upstream::answering("fine"), Upstream::answering("fine")];
+    let upstreams = [Upstream::quick("fine"), Upstream::quick("fine")];
     let mut gate = Setup::to(&upstreams[0]).workers(2).start();
-    let load = Load::start(gate.address(), 6, ms(1));
-    until("traffic flows", || (load.sent() > 100).then_some(()));
-    let reloads = |gate: &mut Gate, count: u64| {
+    // The whole of it has a time for each; a part goes as fast as it can.
+    let reloads = |gate: &mut Gate, count: u32, seconds: u64| {
+        let began = Instant::now();
         for number in 0..count {
             let endpoints: Vec<_> = upstreams.iter().map(Upstream::address).collect();
             let some = 1 + (number % 2) as usize;
             let setup = gate.setup().version("v1", &endpoints[..some]);
             gate.write(&gate.text_of(&setup.service(format!("timeouts: {{head: {}s}}", 10 + number % 40))));
-            if number % 5 == 0 {
-                let outcome = gate.command("reload");
-                assert_eq!(outcome.code, 0, "{outcome:?}");
+            match number % 10 {
+                0 | 5 => {
+                    let outcome = gate.command("reload");
+                    assert_eq!(outcome.code, 0, "{outcome:?}");
+                }
+                7 => gate.signal(Signal::HUP),
+                _ => {}
             }
+            let due = Duration::from_secs(seconds) * (number + 1) / count;
+            std::thread::sleep(due.saturating_sub(began.elapsed()));
         }
+        eprintln!("{count} reloads asked for in {:?}", began.elapsed());
     };
-    reloads(&mut gate, 40);
+    let under_load = |gate: &mut Gate, count: u32, seconds: u64| {
+        if !size::is_whole() {
+            let load = Load::start(gate.address(), 6, ms(1));
+            until("traffic flows", || (load.sent() > 100).then_some(()));
+            reloads(gate, count, 0);
+            load.stop().assert_all("200 fine");
+            return true;
+        }
+        let Some(crowd) = Crowd::paced(20_000, seconds, gate.address(), 40) else { return false };
+        reloads(gate, count, seconds);
+        let told = crowd.told();
+        assert!(told.answered > 0 && told.failed == 0, "{told:?}");
+        true
+    };
+    if !under_load(&mut gate, size::of(40, 200), 2) {
+        return;
+    }
     let (descriptors, threads, memory) = (gate.descriptors(), gate.threads(), gate.memory());
-    reloads(&mut gate, 160);
-    load.stop().assert_all("200 fine");
+    let before = tried(&gate);
+    let count = size::of(160, 1000);
+    under_load(&mut gate, count, 10);
+    let made = tried(&gate) - before;
+    assert!((1.0..f64::from(count)).contains(&made), "{made} reloads of {count}");
     until("no descriptor is left behind", || (gate.descriptors() <= descriptors + 4).then_some(()));
     assert!(gate.threads() <= threads, "{} threads, {threads} before", gate.threads());
     let grown = gate.memory().saturating_sub(memory);
+    eprintln!("{made} were made, {memory} bytes before, {grown} more after");
     assert!(grown < 8 << 20, "grew by {grown} bytes");
 }
 

@@ -3,18 +3,18 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, BufWriter, Cursor, Read, Write};
 use std::net::Shutdown;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use support::upstream::Latch;
-use support::{Broken, Client, End, Gate, Peer, Setup, Upstream, outside, until};
+use support::{Broken, Client, End, Gate, Peer, Setup, Upstream, outside, size, until};
 
-/// Bytes of the big bodies. `TIDEGATE_TEST_BODY_GIB=10` makes them as large as a user's.
+/// Bytes of the big bodies.
 fn big() -> u64 {
-    std::env::var("TIDEGATE_TEST_BODY_GIB").ok().and_then(|it| it.parse::<u64>().ok()).unwrap_or(1) << 30
+    size::of(1, 10) << 30
 }
 
 /// More than the buffers of one connection, far less than any body that was collected.
@@ -543,38 +543,60 @@ fn a_switch_to_another_protocol_is_refused() {
     assert_eq!(Setup::to(&missing).start().answer_to(UPGRADE).status, 502);
 }
 
-/// Frames of RFC 6455 through the gate: large, split, with a close handshake.
+/// Row e12: frames of RFC 6455 through the gate, very many and one that is large, while it reloads, up to the close
+/// handshake.
 #[test]
 fn websocket_frames_arrive_whole_and_in_order() {
     let upstream = Upstream::start(|peer| {
         if !accept_upgrade(peer) {
             return;
         }
-        loop {
-            let Some((opcode, payload)) = read_frame(peer.wire()) else { return };
-            let frame = frame(opcode, &payload, None);
-            if !peer.send(frame) || opcode == 8 {
+        let mut to = BufWriter::with_capacity(1 << 16, peer.wire().stream().try_clone().unwrap());
+        let left = Cursor::new(peer.wire().left().to_vec());
+        let stream = peer.wire().stream().try_clone().unwrap();
+        let mut from = BufReader::with_capacity(1 << 16, left.chain(stream));
+        while let Some((opcode, payload)) = read_frame(&mut from) {
+            let whole = to.write_all(&frame(opcode, &payload, None)).is_ok();
+            // What has come is answered before more is waited for.
+            if !whole || opcode == 8 || (from.buffer().is_empty() && to.flush().is_err()) {
                 return;
             }
         }
     });
-    let gate = Setup::to(&upstream).start();
+    let mut gate = Setup::to(&upstream).start();
     let mut client = gate.connect();
     client.send(UPGRADE);
     client.wire().head().expect("the switch");
-    for number in 0..2000_u32 {
-        let payload = number.to_be_bytes().repeat(1 + number as usize % 7);
-        client.send(frame(2, &payload, Some([1, 2, 3, 4])));
-        assert_eq!(read_frame(client.wire()), Some((2, payload)));
+    assert!(client.wire().left().is_empty());
+    let mut from = BufReader::with_capacity(1 << 16, client.wire().stream().try_clone().unwrap());
+    let payload = |number: u32| number.to_be_bytes().repeat(1 + number as usize % 7);
+    // One at a time, then as fast as they are taken.
+    let (alone, all) = (1_000_u32, size::of(20_000, 1_000_000));
+    for number in 0..alone {
+        client.send(frame(2, &payload(number), Some([1, 2, 3, 4])));
+        assert_eq!(read_frame(&mut from), Some((2, payload(number))));
     }
-    let large = vec![7; 4 << 20];
+    let mut stream = client.wire().stream().try_clone().unwrap();
+    let writing = std::thread::spawn(move || {
+        let mut to = BufWriter::with_capacity(1 << 16, &mut stream);
+        (alone..all).try_for_each(|number| to.write_all(&frame(2, &payload(number), Some([1, 2, 3, 4]))))?;
+        to.flush()
+    });
+    for number in alone..all {
+        assert_eq!(read_frame(&mut from), Some((2, payload(number))));
+        if number % (all / 4) == 0 {
+            gate.reload(|setup| setup.service(format!("timeouts: {{head: {}s}}", 30 + number / (all / 4))));
+        }
+    }
+    writing.join().unwrap().unwrap();
+    let large = vec![7; size::of(4, 64) << 20];
     let mut stream = client.wire().stream().try_clone().unwrap();
     let bytes = frame(2, &large, Some([9, 8, 7, 6]));
     let writing = std::thread::spawn(move || stream.write_all(&bytes));
-    assert!(read_frame(client.wire()) == Some((2, large)));
+    assert!(read_frame(&mut from) == Some((2, large)));
     writing.join().unwrap().unwrap();
     client.send(frame(8, &[3, 232], Some([0; 4])));
-    assert_eq!(read_frame(client.wire()), Some((8, vec![3, 232])));
+    assert_eq!(read_frame(&mut from), Some((8, vec![3, 232])));
     assert_eq!(client.end(), End::Closed);
 }
 
@@ -600,15 +622,21 @@ fn frame(opcode: u8, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
 }
 
 /// Reads one frame and unmasks it.
-fn read_frame(wire: &mut support::wire::Wire) -> Option<(u8, Vec<u8>)> {
-    let head = wire.exactly(2).ok()?;
+fn read_frame(from: &mut impl Read) -> Option<(u8, Vec<u8>)> {
+    let mut head = [0; 2];
+    from.read_exact(&mut head).ok()?;
+    let mut length = [0; 8];
     let length = match head[1] & 0x7f {
-        126 => u16::from_be_bytes(wire.exactly(2).ok()?.try_into().ok()?) as usize,
-        127 => u64::from_be_bytes(wire.exactly(8).ok()?.try_into().ok()?) as usize,
+        126 => from.read_exact(&mut length[6..]).map(|()| u64::from_be_bytes(length)).ok()? as usize,
+        127 => from.read_exact(&mut length).map(|()| u64::from_be_bytes(length)).ok()? as usize,
         short => short as usize,
     };
-    let key = if head[1] & 0x80 != 0 { wire.exactly(4).ok()? } else { vec![0; 4] };
-    let mut payload = wire.exactly(length).ok()?;
+    let mut key = [0; 4];
+    if head[1] & 0x80 != 0 {
+        from.read_exact(&mut key).ok()?;
+    }
+    let mut payload = vec![0; length];
+    from.read_exact(&mut payload).ok()?;
     payload.iter_mut().enumerate().for_each(|(at, byte)| *byte ^= key[at % 4]);
     Some((head[0] & 0x0f, payload))
 }

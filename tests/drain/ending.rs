@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use super::support::crowd::Crowd;
 use super::support::frames::{Frames, GET, WHOLE, block, kind};
 use super::support::gate::{free_port, own_ip};
 use super::support::load::Load;
 use super::support::upstream::Latch;
-use super::support::{End, Setup, Upstream, admin, command, until};
+use super::support::{Client, End, Setup, Upstream, admin, command, size, until};
 
 fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
@@ -55,6 +56,63 @@ fn nothing_is_cut_under_load() {
         let answer = client.response();
         assert!(answer.status == 200 && answer.closes(), "{answer:?}");
         assert_eq!(client.end(), End::Closed);
+    }
+    assert_eq!(gate.exit_status().code(), Some(0), "{}", gate.log());
+}
+
+/// Row l01: the same with requests of five seconds, begun from before the signal until nobody is let in any more,
+/// and as many short ones as there may be, on connections that end with each answer.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "how long it took is what is tested")]
+fn nothing_is_cut_under_heavy_load() {
+    let (lame_duck, long, connections, more) =
+        size::of((ms(2_000), ms(500), 2, 500), (ms(5_000), ms(5_000), 16, 10_000));
+    let quick = Upstream::quick("fine");
+    let slow = Upstream::start(move |peer| {
+        while peer.head().is_some() {
+            std::thread::sleep(long);
+            peer.answer("200 OK", "late");
+        }
+    });
+    let mut gate = Setup::to(&quick)
+        .version("v2", &[slow.address()])
+        .service("pin: [{when: {header: {x-slow: y}}, to: v2}]")
+        .workers(2)
+        .run_with(&format!("--lame-duck {}ms --drain 30s", lame_duck.as_millis()))
+        .start();
+    let Some(crowd) = Crowd::until_stopped(gate.address(), connections) else { return };
+    let served = || gate.metric("tidegate_requests_total", &[("version", "v1")]);
+    let mut long_ones: Vec<Client> = Vec::new();
+    let mut ask = || {
+        let mut client = Client::try_connect(gate.address()).ok()?;
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nX-Slow: y\r\n\r\n");
+        long_ones.push(client);
+        Some(())
+    };
+    (0..50).for_each(|_| ask().expect("let in"));
+    until("traffic flows", || (served() > f64::from(more)).then_some(()));
+    let began = Instant::now();
+    gate.signal(Signal::TERM);
+    until("it is not ready", || {
+        (admin::try_get(gate.admin_address(), "/readyz")?.status == 503).then_some(())
+    });
+    ask().expect("newcomers are let in while it is not ready");
+    let before = served();
+    until("newcomers are served", || {
+        ask().expect("let in");
+        (served() > before + f64::from(more)).then_some(())
+    });
+    let told = crowd.stop();
+    assert!(told.answered > 0 && told.failed == 0, "{told:?}");
+    assert!(began.elapsed() < lame_duck, "the load lasted too long to say anything: {:?}", began.elapsed());
+    until("newcomers are refused", || {
+        std::thread::sleep(ms(10));
+        ask().is_none().then_some(())
+    });
+    assert!(began.elapsed() >= lame_duck, "after {:?}", began.elapsed());
+    eprintln!("{} long requests", long_ones.len());
+    for mut client in long_ones {
+        assert_eq!(client.response().text(), "late");
     }
     assert_eq!(gate.exit_status().code(), Some(0), "{}", gate.log());
 }

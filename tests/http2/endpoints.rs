@@ -429,7 +429,7 @@ fn websockets_of_others_pass_to_an_http_2_endpoint() {
     };
     let port: u16 = line().parse().expect("a port");
     let gate = gate(SocketAddr::from(([127, 0, 0, 1], port)));
-    for (how, expected) in [("many", "many 1000"), ("leave", "leave gone")] {
+    for (how, expected) in [("some", "some 1000"), ("leave", "leave gone")] {
         let mut client = script("client.py");
         client.arg(gate.address().to_string()).arg(how).stderr(Stdio::inherit());
         let output = client.output().expect("start python");

@@ -12,9 +12,9 @@ use super::support::frames::{
 use super::support::h2client::{ask, get};
 use super::support::upstream::BlackHole;
 use super::support::wait::PATIENCE;
-use super::support::{Client, Gate, Peer, Setup, Upstream, until};
+use super::support::{Client, Gate, Peer, Setup, Upstream, size, until};
 
-const CALM: u32 = 11;
+pub const CALM: u32 = 11;
 
 fn gate(upstream: &Upstream) -> Gate {
     Setup::to(upstream).listener("h2c: true").start()
@@ -49,6 +49,7 @@ fn others_are_served(gate: &Gate) {
     assert!(began.elapsed() < Duration::from_secs(20), "took {:?}", began.elapsed());
 }
 
+/// Row b02.
 #[test]
 fn a_rapid_reset_ends_early() {
     let upstream = Upstream::answering("hello");
@@ -56,7 +57,7 @@ fn a_rapid_reset_ends_early() {
     let mut frames = Frames::connect(gate.address());
     frames.ping();
     let mut bytes = Vec::new();
-    for number in 0..20_000_u32 {
+    for number in 0..size::of(20_000_u32, 100_000) {
         bytes.extend(frame(kind::HEADERS, WHOLE, number * 2 + 1, &block(&GET)));
         bytes.extend(frame(kind::RST_STREAM, 0, number * 2 + 1, &8_u32.to_be_bytes()));
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
@@ -407,9 +408,20 @@ pub fn put(file: &Path, text: &str) {
     fs::rename(&fresh, file).expect("rename the configuration");
 }
 
-/// The program under test.
+/// The program under test: the one that was built with the tests, or the one that `TIDEGATE_TEST_PROGRAM` names.
 pub fn program() -> &'static str {
-    env!("CARGO_BIN_EXE_tidegate")
+    static PROGRAM: LazyLock<String> = LazyLock::new(|| {
+        let Some(named) = std::env::var_os("TIDEGATE_TEST_PROGRAM") else {
+            return env!("CARGO_BIN_EXE_tidegate").to_owned();
+        };
+        let named = Path::new(&named);
+        // Some tests start it from other directories.
+        match named.canonicalize() {
+            Ok(path) => path.into_os_string().into_string().expect("a path in UTF-8"),
+            Err(error) => panic!("TIDEGATE_TEST_PROGRAM is {}: {error}", named.display()),
+        }
+    });
+    &PROGRAM
 }
 
 /// A loopback address that no other gate of this or another test process uses: two programs that both

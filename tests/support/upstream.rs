@@ -1,7 +1,7 @@
 //! Servers behind the gate: each connection is played by a script and every byte is recorded.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -61,6 +61,11 @@ impl Upstream {
     /// Answers every request with this status and body.
     pub fn with_status(status: &'static str, body: &'static str) -> Self {
         Self::start(move |peer| peer.serve(status, body))
+    }
+
+    /// Answers every request 200 with this body, as fast as it comes, and keeps no record of it.
+    pub fn quick(body: &'static str) -> Self {
+        Self::start(move |peer| peer.rush(body))
     }
 
     /// Answers every request with its target.
@@ -297,6 +302,24 @@ impl Peer {
         while let Some(request) = self.request() {
             let body = if request.method() == "HEAD" { "" } else { body };
             if !self.answer(status, body) {
+                return;
+            }
+        }
+    }
+
+    /// Answers every request alike; they have no content.
+    pub fn rush(&mut self, body: &str) {
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let Ok(mut stream) = self.wire().stream().try_clone() else { return };
+        let (mut buffer, mut held) = ([0; 16 * 1024], 0);
+        while let Ok(count @ 1..) = stream.read(&mut buffer[held..]) {
+            held += count;
+            let ends: Vec<usize> = memchr::memmem::find_iter(&buffer[..held], b"\r\n\r\n").collect();
+            if let Some(last) = ends.last() {
+                buffer.copy_within(last + 4..held, 0);
+                held -= last + 4;
+            }
+            if stream.write_all(answer.repeat(ends.len()).as_bytes()).is_err() {
                 return;
             }
         }

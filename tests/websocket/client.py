@@ -15,16 +15,25 @@ def open_one():
     return connect(URL, max_size=None, compression=None, ping_interval=None, open_timeout=60)
 
 
-async def many():
+async def echoed(messages):
     async with open_one() as it:
         async def send():
-            for number in range(20_000):
-                await it.send(str(number))
+            for message in messages:
+                await it.send(message)
         sending = asyncio.create_task(send())
-        for number in range(20_000):
-            assert await it.recv() == str(number)
+        for message in messages:
+            assert await it.recv() == message
         await sending
     return it.close_code
+
+
+async def many():
+    return await echoed([str(number) for number in range(20_000)])
+
+
+async def some():
+    """As many bytes, so that every window is used up, for servers that take their time over each message."""
+    return await echoed([str(number).zfill(200) for number in range(1_000)])
 
 
 async def large():
