@@ -13,6 +13,8 @@ mod conformance;
 mod endpoints;
 #[path = "http2/hostile.rs"]
 mod hostile;
+#[path = "http2/others.rs"]
+mod others;
 #[path = "http2/slow.rs"]
 mod slow;
 #[path = "http2/waits.rs"]
