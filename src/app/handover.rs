@@ -12,7 +12,8 @@
 //! 5. old: `go`. The service manager knows whom to watch. The old one accepts nothing more and finishes.
 //!
 //! If anything but the next word comes, or nothing in time, the old one ends the new one, takes the
-//! journal up again and goes on. Words that are not known are passed over, so that versions that differ
+//! journal up again and goes on. If the old one itself is gone after 1, killed or fallen, the new one does not
+//! wait for words any more: it has the sockets, and the lock on the journal is free. Words that are not known are passed over, so that versions that differ
 //! understand each other as far as they can.
 
 mod giver;

@@ -176,6 +176,9 @@ async fn serve(options: &Options, start: Start<'_>) -> Result<(), RunError> {
     }
     if let Some(taker) = taker {
         taker.ready().map_err(start_error("take over"))?;
+        if taker.is_alone() {
+            manager.main_is(std::process::id());
+        }
         instance.take_charge();
     }
     match refused {

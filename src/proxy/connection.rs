@@ -92,9 +92,9 @@ pub async fn serve(worker: &Rc<Worker>, local: &Rc<Local>, spec: Arc<ListenerSpe
     let mut client = Client::new(worker, local, spec, begun);
     let mut by_h2 = client.stream.protocol() == Some(b"h2");
     if !by_h2 && client.spec.h2c {
-        match client.begins_with_preface(worker).await {
-            None => return client.finish(worker, Next::Close).await,
-            Some(begins) => by_h2 = begins,
+        match worker.leave.unless_over(client.begins_with_preface(worker)).await {
+            None | Some(None) => return client.finish(worker, Next::Close).await,
+            Some(Some(begins)) => by_h2 = begins,
         }
     }
     if by_h2 {

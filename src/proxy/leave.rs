@@ -4,8 +4,14 @@
 //! learns it that way and is never surprised. In the second half of the time connections that still wait
 //! are closed, spread evenly, so that their clients do not all come back to somebody else at once. When
 //! the listeners are closed, connections that never asked anything go too.
+//!
+//! Over HTTP/2 the same moments are when a client is told to go: with the answer to whatever it asks, in the
+//! second half of the time if it asks nothing, and not before it had the time to ask for the first time.
 
 use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::deadline::Deadline;
@@ -28,8 +34,8 @@ pub struct Leave {
 #[derive(Debug)]
 pub struct Farewell {
     waiting: Waiting,
-    /// Whether its moment has been decided.
-    told: bool,
+    /// When it is closed, once that is decided.
+    moment_ms: Option<u64>,
 }
 
 /// What a connection waits for.
@@ -65,6 +71,17 @@ impl Leave {
         self.over.get()
     }
 
+    /// Does what comes before a first request, unless the end comes before that: whoever has asked nothing
+    /// is let go, and is not cut. What is done must be woken with the deadlines.
+    pub async fn unless_over<T>(&self, what: impl Future<Output = T>) -> Option<T> {
+        let mut what = pin!(what);
+        poll_fn(|cx| match what.as_mut().poll(cx) {
+            Poll::Pending if self.over.get() => Poll::Ready(None),
+            polled => polled.map(Some),
+        })
+        .await
+    }
+
     /// What a connection waits for that begins to wait now, after so many requests.
     fn waiting(&self, served: u64) -> Waiting {
         match (served, self.window.get()) {
@@ -89,7 +106,12 @@ impl Leave {
 impl Farewell {
     /// Begins to wait, after so many requests.
     pub fn new(worker: &Worker, served: u64) -> Self {
-        Self { waiting: worker.leave.waiting(served), told: false }
+        Self { waiting: worker.leave.waiting(served), moment_ms: None }
+    }
+
+    /// Has waited since before the leave began, after so many requests.
+    pub fn since_before(served: u64) -> Self {
+        Self { waiting: if served == 0 { Waiting::First } else { Waiting::Before }, moment_ms: None }
     }
 
     /// Whether the connection is to be closed now. If not, its deadline passes when it is; asked again
@@ -98,13 +120,23 @@ impl Farewell {
         if worker.leave.over.get() {
             return true;
         }
-        if !self.told
-            && let Some(moment) = worker.leave.moment(self.waiting, deadline.now_ms(), worker.bits())
+        if self.moment_ms.is_none()
+            && let Some(moment_ms) = self.moment_ms(worker, deadline.now_ms())
         {
-            self.told = true;
-            deadline.bring_forward_ms(moment);
+            deadline.bring_forward_ms(moment_ms);
         }
         false
+    }
+
+    /// When the connection is to be closed; `None` while that is not decided.
+    pub fn moment_ms(&mut self, worker: &Worker, now_ms: u64) -> Option<u64> {
+        if worker.leave.over.get() {
+            return Some(now_ms);
+        }
+        if self.moment_ms.is_none() {
+            self.moment_ms = worker.leave.moment(self.waiting, now_ms, worker.bits());
+        }
+        self.moment_ms
     }
 }
 

@@ -262,18 +262,23 @@ fn begin(worker: &Rc<Worker>, local: &Rc<Local>, stream: TcpStream, peer: Socket
         let mut ends = Ends { from: peer, to: tcp.local_addr().unwrap_or(local.shared.spec.address) };
         if spec.proxy_protocol {
             // On the heap, so that other connections need no room for it.
-            match Box::pin(open.introduce(&spec, &mut tcp, ends)).await {
-                Ok(told) => ends = told,
-                Err(reason) => return local.cells().rejected(reason),
+            let introduced = Box::pin(open.introduce(&spec, &mut tcp, ends));
+            match worker.leave.unless_over(introduced).await {
+                Some(Ok(told)) => ends = told,
+                Some(Err(reason)) => return local.cells().rejected(reason),
+                None => return,
             }
         }
         let (stream, authority) = match local.shared.tls.load_full() {
             None => (Stream::Tcp(tcp), None),
             // On the heap: a connection does not keep the place of its handshake.
-            Some(acceptor) => match Box::pin(shake_hands(&worker, &local, &spec, &acceptor, tcp)).await {
-                Some((stream, authority)) => (Stream::Tls(Box::new(stream)), authority),
-                None => return,
-            },
+            Some(acceptor) => {
+                let shaken = Box::pin(shake_hands(&worker, &local, &spec, &acceptor, tcp));
+                match worker.leave.unless_over(shaken).await {
+                    Some(Some((stream, authority))) => (Stream::Tls(Box::new(stream)), authority),
+                    Some(None) | None => return,
+                }
+            }
         };
         connection::serve(&worker, &local, spec, Begun { stream, ends, authority }).await;
         drop(open);

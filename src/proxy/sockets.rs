@@ -8,7 +8,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::sync::oneshot;
 
 use crate::config::ListenerSpec;
@@ -178,6 +178,12 @@ impl Sockets {
     fn open(&mut self, proxy: &Proxy, spec: Arc<ListenerSpec>, address: SocketAddr, shares: Shares) {
         let series = self.registry.listener(&spec.name);
         let shared = Arc::new(Shared::new(Arc::clone(&spec), series, Arc::clone(&proxy.admission)));
+        for silent in shares.iter().flatten().filter(|it| !SockRef::from(*it).is_listener().unwrap_or(true)) {
+            if let Err(error) = listen(silent) {
+                // The others of its address go on, and its worker is handed connections by theirs.
+                tracing::error!(listener = %spec.name, %error, "a socket does not listen");
+            }
+        }
         // One that cannot be copied is still accepted from; only nobody can take it over.
         let sockets = shares.iter().flatten().filter_map(|it| it.try_clone().ok()).collect();
         for (worker, sockets) in proxy.orders().iter().zip(shares) {
@@ -222,12 +228,23 @@ fn bind_all(address: SocketAddr, workers: usize, ours: bool) -> io::Result<(Sock
     Ok((address, given::shared_out(vec![first], workers)?))
 }
 
+/// Listens on an address.
 fn bind_one(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
+    let socket = bind_silent(address, shared)?;
+    listen(&socket)?;
+    Ok(socket)
+}
+
+/// Has an address without listening yet: nobody is put into a queue that might go away again.
+fn bind_silent(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+fn listen(socket: &TcpListener) -> io::Result<()> {
+    SockRef::from(socket).listen(BACKLOG)
 }

@@ -94,6 +94,22 @@ impl Frames {
         it
     }
 
+    /// The same by a client that takes little at once.
+    #[track_caller]
+    pub fn connect_narrow_with(to: SocketAddr, settings: &[(u16, u32)]) -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::for_address(to), socket2::Type::STREAM, None)
+            .expect("socket");
+        socket.set_recv_buffer_size(64 * 1024).expect("receive buffer");
+        socket.connect(&to.into()).expect("connect");
+        let mut it = Self { stream: socket.into(), read: Vec::new(), polite: true };
+        it.bytes(PREFACE);
+        it.settings(&[&[(1, 0)], settings].concat())
+            .stream
+            .set_write_timeout(Some(PATIENCE))
+            .expect("timeout");
+        it
+    }
+
     /// Connects and says nothing.
     #[track_caller]
     pub fn raw(to: SocketAddr) -> Self {

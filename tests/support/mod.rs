@@ -30,6 +30,7 @@ pub mod message;
 pub mod outside;
 pub mod setup;
 pub mod size;
+pub mod streams;
 pub mod tls;
 pub mod unit;
 pub mod upstream;

@@ -201,6 +201,16 @@ impl Hello {
         self
     }
 
+    /// What it is made of, for clients that others have written.
+    pub fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config)
+    }
+
+    /// Whom it asks for.
+    pub fn name(&self) -> ServerName<'static> {
+        self.name.clone()
+    }
+
     /// A connection that has not begun.
     pub fn begin(&self) -> ClientConnection {
         ClientConnection::new(self.config.clone(), self.name.clone()).unwrap()

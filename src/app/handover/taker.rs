@@ -18,6 +18,8 @@ pub struct Taker {
     way: Passing,
     /// Whether it has taken over.
     done: Cell<bool>,
+    /// Whether the other process is gone.
+    alone: Cell<bool>,
 }
 
 impl Taker {
@@ -25,7 +27,8 @@ impl Taker {
     pub fn from_environment() -> Option<Self> {
         env::var_os(VARIABLE)?;
         // A child of the one that was meant has inherited the variable, and another standard input.
-        Passing::from_stdin().ok().flatten().map(|way| Self { way, done: Cell::new(false) })
+        let taker = |way| Self { way, done: Cell::default(), alone: Cell::default() };
+        Passing::from_stdin().ok().flatten().map(taker)
     }
 
     /// What it is given.
@@ -51,16 +54,19 @@ impl Taker {
 
     /// Says that everything is there but the journal, and waits until that is free.
     pub fn prepared(&self) -> io::Result<()> {
-        self.way.send(PREPARED, &[])?;
-        self.hear(YOURS)
+        self.say(PREPARED, YOURS)
     }
 
     /// Says that this process serves, and waits until it is the one in charge.
     pub fn ready(&self) -> io::Result<()> {
-        self.way.send(READY, &[])?;
-        self.hear(GO)?;
+        self.say(READY, GO)?;
         self.done.set(true);
         Ok(())
+    }
+
+    /// Whether the old process has ended without a last word, so that nobody else has said who is in charge.
+    pub fn is_alone(&self) -> bool {
+        self.alone.get()
     }
 
     /// Says why it cannot take over, unless it has.
@@ -72,10 +78,32 @@ impl Taker {
         let _ = self.way.send(&format!("{FAILED}{}", why.chars().take(WHY_MAX).collect::<String>()), &[]);
     }
 
+    /// Says a word and waits for the next one. An old process that is gone says nothing more, and holds nothing
+    /// any more: ending here as well would leave nobody to serve. One that changes its mind ends this process
+    /// before it closes its end.
+    fn say(&self, word: &str, awaited: &str) -> io::Result<()> {
+        match self.way.send(word, &[]).and_then(|()| self.hear(awaited)) {
+            Err(error) if is_gone(&error) => {
+                if !self.alone.replace(true) {
+                    tracing::warn!(
+                        "the old process ended in the middle of the hand-over: this one takes over"
+                    );
+                }
+                Ok(())
+            }
+            heard => heard,
+        }
+    }
+
     fn hear(&self, wanted: &str) -> io::Result<()> {
         while self.way.receive(WORD_WITHIN)?.0 != wanted {}
         Ok(())
     }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
 /// `tcp NAME ADDRESS` or `unix NAME PATH`.

@@ -34,9 +34,11 @@ impl Instance {
 
     /// Finishes what is under way after another process has taken over: nothing new is begun here.
     pub async fn leave(self, times: Times, signals: &mut Signals) -> Result<(), RunError> {
+        self.turn_away().await;
         self.shutdown.drain();
-        self.reloader.close_listeners().await;
+        // In this order: connections are not to take it for a listener that the file has lost.
         self.proxy.drain(times.lame_duck);
+        self.reloader.close_listeners().await;
         self.proxy.close_silent();
         let finish = async {
             // Whoever asked for the hand-over has its answer by then.

@@ -57,6 +57,16 @@ impl Instance {
         told
     }
 
+    /// Answers those who have asked for another hand-over meanwhile.
+    pub(super) async fn turn_away(&self) {
+        let mut asked = self.asked.lock().await;
+        asked.close();
+        while let Some(reply) = asked.recv().await {
+            // Who asked may have gone.
+            let _ = reply.send(Err("another hand-over has just come first: ask the new process".to_owned()));
+        }
+    }
+
     async fn hand_over(&self) -> Result<u32, String> {
         let program = self.program.as_ref().ok_or("this server was not started by `tidegate run`")?;
         if self.ephemeral {

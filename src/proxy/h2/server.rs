@@ -17,6 +17,7 @@ use super::super::buffer::Buffer;
 use super::super::connection::{Client, Peer};
 use super::super::deadline::Deadline;
 use super::super::forward;
+use super::super::leave::Farewell;
 use super::super::listener::Local;
 use super::super::stream::Stream;
 use super::super::worker::Worker;
@@ -44,6 +45,14 @@ const LINGER_BYTES_MAX: usize = 256 * 1024;
 
 /// How long that may take.
 const LINGER_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// After answers that may be on their way yet, how long nothing may be taken by or heard of the client. One that
+/// reads opens its windows now and then, and a socket that is closed answers that with a reset, which destroys
+/// what the client has not received.
+const UNREAD_SILENCE_MS: u64 = 10_000;
+
+/// How long all of that may take.
+const UNREAD_TIME_MAX_MS: u64 = 60_000;
 
 /// A connection on which HTTP/2 is spoken.
 pub struct Arrived {
@@ -87,6 +96,7 @@ pub async fn serve(worker: &Rc<Worker>, arrived: Arrived) {
         account: Account::new(now_ms),
         until_ms,
         hello_by_ms,
+        farewell: None,
         leaving_since_ms: None,
     };
     let ended = poll_fn(|cx| connection.poll(&deadline, cx)).await;
@@ -118,6 +128,8 @@ struct Connection {
     until_ms: u64,
     /// When the client has to have said hello.
     hello_by_ms: u64,
+    /// Once the worker takes its leave: when this connection is to go, and how many requests it had until then.
+    farewell: Option<(Farewell, u64)>,
     /// Since when the client knows that it has to go.
     leaving_since_ms: Option<u64>,
 }
@@ -180,9 +192,11 @@ impl Connection {
         let idle = self.account.is_idle();
         let Some(since_ms) = self.leaving_since_ms else {
             let idle_ms = self.spec.timeouts.idle.as_millis() as u64;
-            let spent = self.worker.draining.get()
+            // When the whole process goes its listeners do too, and everybody has a time of his own.
+            let closed = self.local.is_leaving() && !self.worker.draining.get();
+            let spent = closed
+                || self.is_dismissed(idle, now_ms)
                 || self.worker.common.memory.closes_waiting()
-                || self.local.is_leaving()
                 || self.account.accepted() >= self.spec.limits.requests
                 || now_ms >= self.until_ms
                 || (idle && now_ms >= self.account.idle_since_ms() + idle_ms);
@@ -201,11 +215,25 @@ impl Connection {
         }
     }
 
+    /// Whether the leave that the worker takes has come to this connection: whoever asks learns it with the
+    /// answer, whoever waits when its moment has come.
+    fn is_dismissed(&mut self, idle: bool, now_ms: u64) -> bool {
+        if !self.worker.draining.get() {
+            return false;
+        }
+        let accepted = self.account.accepted();
+        let (farewell, before) =
+            self.farewell.get_or_insert_with(|| (Farewell::since_before(accepted), accepted));
+        let moment_ms = farewell.moment_ms(&self.worker, now_ms);
+        !idle || accepted > *before || moment_ms.is_some_and(|it| now_ms >= it)
+    }
+
     /// When to look at the time again, if nothing happens before.
-    fn look_at_ms(&self, now_ms: u64) -> u64 {
+    fn look_at_ms(&mut self, now_ms: u64) -> u64 {
         let idle_ms = self.spec.timeouts.idle.as_millis() as u64;
+        let farewell = self.farewell.as_mut().and_then(|it| it.0.moment_ms(&self.worker, now_ms));
         let rest = match self.leaving_since_ms {
-            None => self.until_ms.min(now_ms + idle_ms),
+            None => self.until_ms.min(now_ms + idle_ms).min(farewell.unwrap_or(u64::MAX)),
             Some(_) => now_ms + LEAVE_WITHIN_MS,
         };
         let hello_by_ms = if self.link.session.borrow().is_settled() { u64::MAX } else { self.hello_by_ms };
@@ -257,23 +285,43 @@ async fn exchange(
     live.end(worker.deadlines.recent_ms());
 }
 
-/// Says the last word. After an error, reads on for a while, so that closing with unread bytes does not
-/// destroy it.
+/// Says the last word, and reads on for a while, so that closing with unread bytes does not destroy it: after an
+/// error, and after answers of which the client has not shown that it has read them.
 async fn linger(worker: &Worker, mut link: Link, deadline: &Deadline, ended: Ended) {
     link.session.borrow_mut().attend();
+    let unread = ended == Ended::Over && link.session.borrow().may_be_unread();
+    let until_ms = deadline.now_ms() + UNREAD_TIME_MAX_MS;
+    let go_on = |deadline: &Deadline| {
+        if unread {
+            deadline.set_ms(until_ms.min(deadline.now_ms() + UNREAD_SILENCE_MS));
+        }
+    };
     deadline.set(LINGER_TIME_MAX);
+    go_on(deadline);
+    let mut to_write = link.session.borrow().to_write().len();
     let said = poll_fn(|cx| match link.poll_shutdown(cx) {
         Poll::Ready(said) => Poll::Ready(said.is_ok()),
-        Poll::Pending => deadline.poll(cx).map(|()| false),
+        Poll::Pending => {
+            let left = link.session.borrow().to_write().len();
+            if std::mem::replace(&mut to_write, left) != left {
+                go_on(deadline);
+            }
+            deadline.poll(cx).map(|()| false)
+        }
     })
     .await;
-    let mut left = if said && ended == Ended::Broken { LINGER_BYTES_MAX } else { 0 };
+    let mut left = if said && (ended == Ended::Broken || unread) { LINGER_BYTES_MAX } else { 0 };
     while left > 0 {
         let read = poll_fn(|cx| match link.poll_discard(&worker.stock, cx) {
             Poll::Ready(read) => Poll::Ready(read),
+            // All has left; what becomes of it is not ours to see.
+            Poll::Pending if worker.leave.is_over() || worker.common.memory.closes_waiting() => {
+                Poll::Ready(0)
+            }
             Poll::Pending => deadline.poll(cx).map(|()| 0),
         })
         .await;
         left = if read == 0 { 0 } else { left.saturating_sub(read) };
+        go_on(deadline);
     }
 }

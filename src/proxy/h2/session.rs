@@ -147,6 +147,8 @@ pub struct Session {
     parted: Option<u32>,
     leaving: bool,
     left: bool,
+    /// Whether something was answered since the leave began, and before it while that is not known to be read.
+    unread: [bool; 2],
     failed: Option<Code>,
     ended: bool,
     pong: bool,
@@ -186,6 +188,7 @@ impl Session {
             parted: None,
             leaving: false,
             left: false,
+            unread: [false; 2],
             failed: None,
             ended: false,
             pong: false,

@@ -8,7 +8,7 @@ use socket2::SockRef;
 use crate::config::ListenerSpec;
 use crate::model::ListenerName;
 
-use super::{BindError, bind_one};
+use super::{BindError, bind_silent};
 
 /// A listening socket that was opened for us.
 #[derive(Debug)]
@@ -71,14 +71,15 @@ fn agree(given: SocketAddr, wanted: SocketAddr) -> bool {
 
 /// Gives each worker its sockets. All of them are accepted from, so that no queue is lost; a worker
 /// that would have none gets one more of the same group or, where that cannot be had, a share in
-/// another's.
+/// another's. One more of the group does not listen yet: the kernel would deal it connections at once, which
+/// would be reset if what is being started fails.
 pub(super) fn shared_out(sockets: Vec<TcpListener>, workers: usize) -> io::Result<Vec<Vec<TcpListener>>> {
     let mut all = sockets;
     let count = all.len();
     let group = all.first().is_some_and(|it| SockRef::from(it).reuse_port().unwrap_or(false));
     for worker in count..workers {
         let another = &all[worker % count];
-        let own = if group { bind_one(another.local_addr()?, true).ok() } else { None };
+        let own = if group { bind_silent(another.local_addr()?, true).ok() } else { None };
         let socket = own.map_or_else(|| another.try_clone(), Ok)?;
         all.push(socket);
     }
@@ -109,6 +110,7 @@ impl BindError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::bind_one;
     use super::*;
 
     #[test]
@@ -135,6 +137,8 @@ mod tests {
             let mut sockets = vec![first];
             sockets.extend((1..count).map(|_| bind_one(address, true).unwrap()));
             let shared = shared_out(sockets, workers).unwrap();
+            let listen = shared.iter().flatten().filter(|it| SockRef::from(*it).is_listener().unwrap());
+            assert_eq!(listen.count(), count, "none that was not given takes connections yet");
             assert_eq!(shared.iter().map(Vec::len).collect::<Vec<_>>(), shares, "{count} {workers}");
         }
         // Without the group, a share in another's.

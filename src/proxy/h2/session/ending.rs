@@ -11,7 +11,20 @@ impl Session {
         if !std::mem::replace(&mut self.leaving, true) && !self.is_parted() {
             self.say_goaway(WINDOW_MAX as u32, Code::NO_ERROR);
             frame::write(kind::PING, 0, 0, LEAVE, &mut self.out);
+            // Whoever answers has read everything that was said before.
+            self.unread = [false, self.unread[0]];
         }
+    }
+
+    /// All that was sent before the client knew has arrived, and all that we had said before was read.
+    pub(super) fn leave_is_taken(&mut self) {
+        self.unread[1] = false;
+        self.part();
+    }
+
+    /// Whether answers may still be on their way: there are some that the client has not shown to have read.
+    pub fn may_be_unread(&self) -> bool {
+        self.unread.contains(&true)
     }
 
     /// Takes no further streams.

@@ -203,7 +203,7 @@ impl Session {
         }
         match (head.has(flag::ACK), payload) {
             (false, _) => frame::write(kind::PING, flag::ACK, 0, payload, &mut self.out),
-            (true, LEAVE) if self.leaving => self.part(),
+            (true, LEAVE) if self.leaving => self.leave_is_taken(),
             (true, PULSE) => self.pong = true,
             (true, _) => {}
         }

@@ -79,6 +79,7 @@ impl Session {
         }
         let number = self.open_number(place)?;
         Head { len: 0, kind: kind::DATA, flags: flag::END_STREAM, stream: number }.write(&mut self.out);
+        self.unread[0] = true;
         self.said(place);
         self.call();
         Ok(())
@@ -137,6 +138,7 @@ impl Session {
             self.out[start..start + 3].copy_from_slice(&(head.len as u32).to_be_bytes()[1..]);
             self.out[start + FLAGS_AT] |= flag::END_HEADERS;
         }
+        self.unread[0] = true;
         self.call();
         Ok(())
     }
@@ -173,6 +175,7 @@ impl Session {
         stream.quota -= count;
         stream.window_out -= count as i64;
         self.window_out -= count as i64;
+        self.unread[0] = true;
         let mut parts = content[..count].chunks(PAYLOAD_MAX).peekable();
         while let Some(part) = parts.next() {
             let flags = if ends && parts.peek().is_none() { flag::END_STREAM } else { 0 };
