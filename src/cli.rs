@@ -28,6 +28,7 @@ mod locate;
 mod man;
 mod notify;
 mod pause;
+mod printable;
 mod printed;
 mod promote;
 mod reload;
@@ -69,7 +70,7 @@ pub fn main() -> ExitCode {
     // Wrong usage, `--help` and `--version` end here, with clap's own words.
     let arguments = Arguments::parse();
     let mut terminal = Terminal::of_process(&arguments.global);
-    let code = perform(&arguments, &mut terminal).unwrap_or_else(|failure| failure.report(&mut terminal));
+    let code = perform(&arguments, &mut terminal).unwrap_or_else(|failure| failure.tell(&mut terminal));
     ExitCode::from(code)
 }
 

@@ -79,6 +79,7 @@ pub use tls::{AdminTls, ClientAuth, Identity, ListenerTls, TlsVersion, UnknownNa
 pub use token::{TokenHash, Weak, token_strength};
 pub use trace::{ExportTo, TraceSpec};
 pub use written::{Line, Since, Written};
+pub use yaml::is_invisible;
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ use crate::runtime::Clock;
 
 use super::arguments::Global;
 use super::locate;
+use super::printable;
 use super::terminal::Terminal;
 use super::{Failure, Outcome, exit};
 
@@ -123,7 +124,10 @@ fn print_probed(probed: &[(PathBuf, Probed)], terminal: &mut Terminal) -> Result
             Ok(()) => {
                 format!("{}: {place}: takes connections; it has no `health`", terminal.paint.green("ok"))
             }
-            Err(why) => format!("{}: {place}: {why}", terminal.paint.red("no")),
+            // It may be what the endpoint has answered.
+            Err(why) => {
+                format!("{}: {place}: {}", terminal.paint.red("no"), printable::line(&why.to_string()))
+            }
         };
         terminal.print_line(&line)?;
     }

@@ -4,8 +4,8 @@ use std::io;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Bytes};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
@@ -22,6 +22,7 @@ use super::arguments::Global;
 use super::exit;
 use super::failure::Failure;
 use super::locate::{self, Place};
+use super::printable;
 use super::secure::Secure;
 use super::terminal::Terminal;
 
@@ -34,6 +35,8 @@ pub struct Client {
     token: Option<Token>,
     /// For a place with TLS.
     secure: Option<Secure>,
+    /// Whether answers are printed as they came, and not for people.
+    exact: bool,
 }
 
 /// Runs what a verb has to ask, on this thread.
@@ -60,7 +63,7 @@ impl Client {
                         terminal.note(&format!("server: {place}"));
                     }
                     let vouched = found.vouched;
-                    return Ok(Self { place, vouched, token: found.token, secure });
+                    return Ok(Self { place, vouched, token: found.token, secure, exact: terminal.json });
                 }
                 Err(error) => {
                     if let Some(stranger) = answerer::stranger(&error) {
@@ -95,9 +98,10 @@ impl Client {
         self.exchange(&Method::POST, path, body).await
     }
 
-    /// Reads an answer.
+    /// Reads an answer: with `--json` as it is, else so that its texts can be shown.
     pub fn parse<T: DeserializeOwned>(&self, text: &str) -> Result<T, Failure> {
-        serde_json::from_str(text).map_err(|error| {
+        let read = if self.exact { serde_json::from_str(text) } else { shown(text) };
+        read.map_err(|error| {
             let message = format!("{} answers in a way that is not understood: {error}", self.place);
             Failure::new(exit::FAILED, message).hint("are server and client of the same version?")
         })
@@ -135,9 +139,18 @@ impl Client {
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|it| lost(&it))?;
         let asked = async {
-            let answer = sender.send_request(self.request(method, path, body, token)).await?;
+            let request = self.request(method, path, body, token);
+            let answer = sender.send_request(request).await.map_err(|it| lost(&it))?;
             let status = answer.status();
-            Ok::<_, hyper::Error>((status, answer.into_body().collect().await?.to_bytes()))
+            if answer.body().size_hint().lower() > ANSWER_BYTES_MAX as u64 {
+                return Err(self.too_long());
+            }
+            let whole = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+            let whole = whole.map_err(|it| match it.is::<LengthLimitError>() {
+                true => self.too_long(),
+                false => lost(it.as_ref()),
+            })?;
+            Ok((status, whole.to_bytes()))
         };
         let (mut asked, mut connection) = (std::pin::pin!(asked), std::pin::pin!(connection));
         // The connection has to be driven; when it ends first, the answer may be there all the same.
@@ -146,8 +159,14 @@ impl Client {
             answered = &mut asked => answered,
             _ = &mut connection => asked.await,
         };
-        let (status, bytes) = answered.map_err(|it| lost(&it))?;
+        let (status, bytes) = answered?;
         Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    fn too_long(&self) -> Failure {
+        let most = ANSWER_BYTES_MAX >> 20;
+        let failure = Failure::new(exit::FAILED, format!("{} answers with more than {most} MiB", self.place));
+        failure.hint("no answer of tidegate is as long: is that its admin interface?")
     }
 
     fn request(
@@ -174,6 +193,13 @@ impl Client {
         }
         request.body(Full::new(Bytes::from(body))).expect("paths are made of checked names and numbers")
     }
+}
+
+/// An answer whose texts can be shown.
+fn shown<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    let mut answer = serde_json::from_str(text)?;
+    printable::answer(&mut answer);
+    serde_json::from_value(answer)
 }
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -210,7 +236,7 @@ fn nobody_there(tried: &[(Place, io::Error)]) -> Failure {
 
 /// A refusal of the server, with the exit code that scripts expect.
 fn refusal(status: StatusCode, text: &str, path: &str) -> Failure {
-    let problem: ProblemWire = serde_json::from_str(text).unwrap_or_default();
+    let problem: ProblemWire = shown(text).unwrap_or_default();
     let message =
         if problem.detail.is_empty() { format!("the server answers {status}") } else { problem.detail };
     let code = match (status, problem.code.as_str()) {
@@ -244,7 +270,11 @@ fn refusal(status: StatusCode, text: &str, path: &str) -> Failure {
         ("file_decides", _) => failure.hint("change the file: what is `live` there is released"),
         ("foreign_name", _) => failure.hint("name it by its address, or write its name under admin.names"),
         ("stale", _) => failure.hint("look again: tidegate status"),
-        (_, Some(report)) => Failure { message: format!("{}\n{report}", failure.message), ..failure },
+        (_, Some(report)) => failure.report(report),
         _ => failure,
     }
 }
+
+/// Longest answer that is read. The status of a thousand services, or all events that are kept with what checks have
+/// printed, is some megabytes; more is no answer of this program, and would fill the memory of whoever asks.
+const ANSWER_BYTES_MAX: usize = 64 << 20;

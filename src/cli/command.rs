@@ -9,7 +9,7 @@ use crate::model::ServiceName;
 use super::arguments::Global;
 use super::client::{Client, block_on};
 use super::terminal::Terminal;
-use super::{Failure, Outcome, exit, tree};
+use super::{Failure, Outcome, exit, printable, tree};
 
 /// What a command was decided on.
 #[derive(Args, Clone, Copy, Debug, Default)]
@@ -48,7 +48,7 @@ pub fn send(
             return Ok(exit::DONE);
         }
         let done: CommandDone = client.parse(&text)?;
-        terminal.print_line(&format!("{service}: {}", done.text))?;
+        terminal.print_line(&format!("{service}: {}", printable::line(&done.text)))?;
         warn_unless_durable(&done, terminal);
         if let Some(service) = &done.service {
             terminal.next(&tree::next_commands(service));

@@ -11,7 +11,7 @@ use super::arguments::Global;
 use super::client::{Client, block_on};
 use super::terminal::Terminal;
 use super::text::parse_span;
-use super::{Failure, Outcome, command, exit, live, wait};
+use super::{Failure, Outcome, command, exit, live, printable, wait};
 
 /// Arguments of `deploy`.
 #[derive(Args, Clone, Debug)]
@@ -52,7 +52,7 @@ pub fn deploy(global: &Global, args: &DeployArgs, terminal: &mut Terminal) -> Ou
     block_on(async {
         let client = Client::find(global, terminal).await?;
         let done: CommandDone = client.parse(&client.post(&path, &ask).await?)?;
-        terminal.note(&format!("{}: {}", args.service, done.text));
+        terminal.note(&format!("{}: {}", args.service, printable::line(&done.text)));
         command::warn_unless_durable(&done, terminal);
         wait::wait_for(&client, Some(&args.service), Some(version), args.timeout, terminal).await
     })

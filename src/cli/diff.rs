@@ -63,7 +63,7 @@ fn loaded(path: &Path, terminal: &mut Terminal) -> Result<Config, Failure> {
         return Ok(config);
     }
     let report = loaded.problems.render_human(terminal.colors_err());
-    Err(Failure::new(exit::CONFIG, format!("`{}` is invalid\n{}", path.display(), report.trim_end())))
+    Err(Failure::new(exit::CONFIG, format!("`{}` is invalid", path.display())).report(report))
 }
 
 /// Each subject once, what differs below it, and what comes of it below that.

@@ -2,20 +2,18 @@
 
 mod told;
 
-use std::collections::BTreeMap;
-
 use clap::{Args, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
-use serde::Serialize;
 
 use crate::admin::wire::{EventWire, EventsPage, ServiceWire};
 use crate::runtime::Clock;
 
 use super::arguments::Global;
 use super::client::{Client, block_on};
+use super::printed::EventLineJson;
 use super::terminal::{Paint, Terminal};
 use super::text::{grouped, parse_span, percent};
-use super::{Failure, Outcome, command, exit, live, tree};
+use super::{Failure, Outcome, command, exit, live, printable, tree};
 
 /// Arguments of `events`.
 #[derive(Args, Clone, Debug)]
@@ -133,11 +131,11 @@ impl Seen {
 }
 
 /// Prints events and what became of telling of them, in the order of their moments.
-fn print(page: &EventsPage, which: Which, terminal: &mut Terminal) -> Result<(), Failure> {
+pub(super) fn print(page: &EventsPage, which: Which, terminal: &mut Terminal) -> Result<(), Failure> {
     let mut lines = Vec::new();
     for it in &page.events {
         let text = match terminal.json {
-            true => json(it),
+            true => json(&EventLineJson::Decision(it)),
             false => line(it, terminal.paint),
         };
         lines.push((&it.at, text));
@@ -145,7 +143,7 @@ fn print(page: &EventsPage, which: Which, terminal: &mut Terminal) -> Result<(),
     match terminal.json {
         true => lines.extend(
             told::shown(&page.notifications, which)
-                .map(|it| (&it.at, json(&BTreeMap::from([("notification", it)])))),
+                .map(|it| (&it.at, json(&EventLineJson::Notification { notification: it }))),
         ),
         false => lines.extend(told::lines(&page.notifications, which, terminal.paint)),
     }
@@ -157,7 +155,7 @@ fn print(page: &EventsPage, which: Which, terminal: &mut Terminal) -> Result<(),
     Ok(())
 }
 
-fn json(it: &impl Serialize) -> String {
+fn json(it: &EventLineJson<'_>) -> String {
     serde_json::to_string(it).expect("wire types have string keys and finite depth")
 }
 
@@ -169,7 +167,7 @@ fn line(it: &EventWire, paint: Paint) -> String {
         it.service,
         it.version,
         tree::actor(it),
-        it.text
+        printable::line(&it.text)
     );
     if let Some(evidence) = it.evidence.as_ref().filter(|it| it.canary.requests > 0) {
         let (bad, all) = (grouped(evidence.canary.bad), grouped(evidence.canary.requests));

@@ -14,6 +14,8 @@ pub struct Failure {
     pub code: u8,
     /// One sentence; empty if everything has been said.
     pub message: String,
+    /// Lines below it, as they are to be seen, colours included.
+    pub report: Option<String>,
     /// The way out.
     pub hint: Option<String>,
 }
@@ -21,7 +23,7 @@ pub struct Failure {
 impl Failure {
     /// A failure with that exit code.
     pub fn new(code: u8, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None }
+        Self { code, message: message.into(), report: None, hint: None }
     }
 
     /// Everything has been said already.
@@ -40,6 +42,12 @@ impl Failure {
         Self::new(code, message)
     }
 
+    /// Adds what was drawn for a terminal.
+    pub fn report(mut self, drawn: impl Into<String>) -> Self {
+        self.report = Some(drawn.into());
+        self
+    }
+
     /// Adds the way out.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -47,9 +55,12 @@ impl Failure {
     }
 
     /// Tells the user and returns the exit code.
-    pub fn report(&self, terminal: &mut Terminal) -> u8 {
+    pub fn tell(&self, terminal: &mut Terminal) -> u8 {
         if !self.message.is_empty() {
             terminal.complain("error", &self.message);
+        }
+        if let Some(report) = &self.report {
+            terminal.illustrate(report);
         }
         if let Some(hint) = &self.hint {
             terminal.complain("hint", hint);

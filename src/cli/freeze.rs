@@ -7,7 +7,7 @@ use crate::admin::wire::{CommandDone, FreezeAsk, NothingAsk};
 use super::arguments::Global;
 use super::client::{Client, block_on};
 use super::terminal::Terminal;
-use super::{Outcome, exit};
+use super::{Outcome, exit, printable};
 
 /// Arguments of `freeze`.
 #[derive(Args, Clone, Debug)]
@@ -50,7 +50,7 @@ fn send(
             return Ok(exit::DONE);
         }
         let done: CommandDone = client.parse(&text)?;
-        terminal.print_line(&done.text)?;
+        terminal.print_line(&printable::line(&done.text))?;
         if !done.durable {
             terminal.complain("warning", "the disk does not take records; a restart would not know of this");
         }

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::arguments::Global;
 use super::client::block_on;
+use super::printable;
 use super::printed::NotifiedJson;
 use super::terminal::Terminal;
 use super::{Failure, Outcome, exit, locate};
@@ -28,7 +29,8 @@ pub fn notify(global: &Global, args: &NotifyArgs, terminal: &mut Terminal) -> Ou
     let file = locate::config_file(global).ok_or_else(no_file)?;
     let loaded = config::load(&file, &Disk);
     let Some(config) = loaded.config else {
-        return Err(Failure::new(exit::CONFIG, loaded.problems.render_human(terminal.colors())));
+        let report = loaded.problems.render_human(terminal.colors_err());
+        return Err(Failure::new(exit::CONFIG, format!("`{}` is invalid", file.display())).report(report));
     };
     let chosen = chosen(&config.notify, &args.targets)?;
     let clock = Clock::system();
@@ -45,7 +47,11 @@ pub fn notify(global: &Global, args: &NotifyArgs, terminal: &mut Terminal) -> Ou
         }
         let line = match &answer {
             Ok(()) => format!("{}: {} {place}", terminal.paint.green("ok"), spec.name),
-            Err(why) => format!("{}: {} {place}: {why}", terminal.paint.red("no"), spec.name),
+            Err(why) => {
+                // It may be what the target has answered.
+                let why = printable::line(why);
+                format!("{}: {} {place}: {why}", terminal.paint.red("no"), spec.name)
+            }
         };
         terminal.print_line(&line)?;
     }

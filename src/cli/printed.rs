@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::admin::wire::TallyWire;
+use crate::admin::wire::{EventWire, NotificationWire, TallyWire};
 
 /// `version --json`.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
@@ -23,6 +23,20 @@ pub struct CodeJson {
     pub code: String,
     /// What it checks and why.
     pub text: String,
+}
+
+/// `events --json`: each line is a decision, or, with `--notifications`, what became of telling somebody of one. The
+/// latter has `notification`, and the former has not.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[serde(untagged)]
+pub enum EventLineJson<'a> {
+    /// What became of telling somebody of a decision.
+    Notification {
+        /// That.
+        notification: &'a NotificationWire,
+    },
+    /// A decision.
+    Decision(&'a EventWire),
 }
 
 /// `import --json`.

@@ -8,6 +8,7 @@ use crate::controller::Replay;
 use crate::model::Tally;
 use crate::store::{read_trace, traces_in};
 
+use super::printable;
 use super::printed::ReplayedJson;
 use super::terminal::Terminal;
 use super::text::grouped;
@@ -57,7 +58,11 @@ pub fn replay(args: &ReplayArgs, terminal: &mut Terminal) -> Outcome {
                     continue;
                 }
                 let (canary, stable) = (lane(canary), lane(stable));
-                terminal.print_line(&format!("{}  {line}  [canary {canary}, stable {stable}]", again.at))?;
+                terminal.print_line(&format!(
+                    "{}  {}  [canary {canary}, stable {stable}]",
+                    again.at,
+                    printable::line(&line.to_string())
+                ))?;
             }
         }
         let (seen, made) = replay.end();

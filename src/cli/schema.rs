@@ -6,12 +6,14 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use crate::admin::wire::{
-    CommandDone, ConfigState, DiffReply, EventWire, ExplainReply, HistoryPage, ReloadReply, ServiceWire,
-    StatusWire, UpgradeReply,
+    CommandDone, ConfigState, DiffReply, ExplainReply, HistoryPage, ReloadReply, ServiceWire, StatusWire,
+    UpgradeReply,
 };
 use crate::config;
 
-use super::printed::{CodeJson, ImportJson, NotifiedJson, ReplayedJson, TokenJson, VersionJson};
+use super::printed::{
+    CodeJson, EventLineJson, ImportJson, NotifiedJson, ReplayedJson, TokenJson, VersionJson,
+};
 use super::terminal::Terminal;
 use super::{Outcome, demo, exit, simulate};
 
@@ -37,7 +39,7 @@ pub enum Printed {
     Demo,
     /// `diff --json`.
     Diff,
-    /// `events --json`: each line.
+    /// `events --json`: each line, of both kinds.
     Events,
     /// `explain METHOD URL --json`.
     Explain,
@@ -130,7 +132,7 @@ pub fn of(it: Printed) -> Value {
         Printed::Command => made::<CommandDone>(),
         Printed::Demo => made::<demo::Report>(),
         Printed::Diff => made::<DiffReply>(),
-        Printed::Events => made::<EventWire>(),
+        Printed::Events => made::<EventLineJson<'static>>(),
         Printed::Explain => made::<ExplainReply>(),
         Printed::ExplainCode => made::<CodeJson>(),
         Printed::Export => made::<ConfigState>(),
@@ -187,6 +189,28 @@ mod tests {
             let known = Printed::from_str(verb.get_name(), false).is_ok();
             assert_ne!(known, without.contains(&verb.get_name()), "{}", verb.get_name());
         }
+    }
+
+    /// With `--follow` what becomes of notifications comes as lines of its own.
+    #[test]
+    fn each_line_of_events_is_of_one_kind() {
+        let schema = of(Printed::Events);
+        let lines = super::super::tests::events_and_notifications();
+        let kinds: Vec<bool> = lines
+            .lines()
+            .map(|text| {
+                let value: Value = serde_json::from_str(text).unwrap();
+                let found = validator::violations(&schema, &schema, &value, "");
+                assert!(found.is_empty(), "{text}: {}", found.join("\n"));
+                let all = schema["anyOf"].as_array().unwrap().iter();
+                let fits = all.filter(|it| validator::violations(&schema, it, &value, "").is_empty());
+                assert_eq!(fits.count(), 1, "{text}");
+                value.get("notification").is_some()
+            })
+            .collect();
+        assert!(kinds.contains(&true) && kinds.contains(&false), "{lines}");
+        let neither = serde_json::json!({"id": 1});
+        assert!(!validator::violations(&schema, &schema, &neither, "").is_empty());
     }
 
     #[test]

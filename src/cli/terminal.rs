@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use super::arguments::{ColorChoice, Global};
+use super::printable;
 
 /// Standard output and standard error, or what stands for them in a test.
 pub struct Terminal {
@@ -77,15 +78,19 @@ impl Terminal {
 
     /// Writes progress, unless it is not wanted.
     pub fn note(&mut self, text: &str) {
+        self.say(&printable::lines(text));
+    }
+
+    fn say(&mut self, painted: &str) {
         if !self.quiet {
             // Progress that nobody can see is no reason to fail.
-            let _ = writeln!(self.err, "{text}");
+            let _ = writeln!(self.err, "{painted}");
         }
     }
 
     /// Writes a question, without ending the line.
     pub fn ask(&mut self, text: &str) {
-        let _ = write!(self.err, "{text}");
+        let _ = write!(self.err, "{}", printable::lines(text));
         let _ = self.err.flush();
     }
 
@@ -100,8 +105,8 @@ impl Terminal {
             let whole =
                 |it: &String| if it.contains(" -c ") { it.clone() } else { format!("{it}{}", self.suffix) };
             let line = format!("Next: {}", commands.iter().map(whole).collect::<Vec<_>>().join(" · "));
-            let line = self.paint_err.dim(&line);
-            self.note(&line);
+            let line = self.paint_err.dim(&printable::line(&line));
+            self.say(&line);
         }
     }
 
@@ -111,7 +116,12 @@ impl Terminal {
             "error" => self.paint_err.red(kind),
             _ => self.paint_err.bold(kind),
         };
-        let _ = writeln!(self.err, "{painted}: {text}");
+        let _ = writeln!(self.err, "{painted}: {}", printable::lines(text));
+    }
+
+    /// Writes what belongs to a complaint and was drawn for a terminal, with its colours.
+    pub fn illustrate(&mut self, drawn: &str) {
+        let _ = writeln!(self.err, "{}", drawn.trim_end());
     }
 
     /// Colours of standard error.

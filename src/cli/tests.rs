@@ -2,6 +2,7 @@
 
 mod commands;
 mod files;
+mod hostile;
 mod shown;
 mod steps;
 
@@ -15,7 +16,8 @@ use clap::{CommandFactory, Parser};
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::admin::script::{Running, Scripted};
+use crate::admin::script::{Running, Scripted, advanced, notification};
+use crate::admin::wire::{EventWire, EventsPage};
 use crate::runtime::spawn_thread;
 
 /// A scripted house on a thread of its own, because verbs bring their own runtime.
@@ -91,8 +93,23 @@ pub(super) fn run(line: &str) -> Said {
     let (out, err) = (Paper::default(), Paper::default());
     let mut terminal = Terminal::onto(Box::new(out.clone()), Box::new(err.clone()), &arguments.global);
     let ended = perform(&arguments, &mut terminal);
-    let code = ended.unwrap_or_else(|failure| failure.report(&mut terminal));
+    let code = ended.unwrap_or_else(|failure| failure.tell(&mut terminal));
     Said { code, out: out.text(), err: err.text() }
+}
+
+/// What `events --follow --json --notifications all` prints of a page that has both.
+pub(super) fn events_and_notifications() -> String {
+    let words = ["tidegate", "--json", "events"];
+    let global = Arguments::try_parse_from(words).unwrap().global;
+    let out = Paper::default();
+    let mut terminal = Terminal::onto(Box::new(out.clone()), Box::new(io::sink()), &global);
+    let page = EventsPage {
+        events: vec![EventWire::from(&advanced(7))],
+        notifications: ["delivered", "retried", "failed"].map(|it| notification(9, 7, it)).to_vec(),
+        ..EventsPage::default()
+    };
+    events::print(&page, events::Which::All, &mut terminal).unwrap();
+    out.text()
 }
 
 #[test]

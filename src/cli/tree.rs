@@ -4,6 +4,7 @@ use crate::admin::wire::{
     ActorWire, DriftWire, EndpointWire, EventWire, GuardWire, LaneWire, ServiceWire, TallyWire,
 };
 
+use super::printable;
 use super::terminal::Paint;
 use super::text::{bar, countdown, grouped, latency, padded, percent, points, span, time_of_day};
 
@@ -274,7 +275,8 @@ fn guards(guards: &[GuardWire], paint: Paint) -> Vec<String> {
         let limit = it.limit.map(|it| format!("{}pp", points(it)));
         let limit = Some(it.allowed.clone()).filter(|it| !it.is_empty()).or(limit);
         parts.extend(limit.map(|it| format!("limit {it}")));
-        parts.push(if it.evidence >= 1.0 { paint.red(&it.text) } else { it.text.clone() });
+        let text = printable::line(&it.text).into_owned();
+        parts.push(if it.evidence >= 1.0 { paint.red(&text) } else { text });
         parts.join("  ")
     };
     guards.iter().map(line).collect()
@@ -322,7 +324,13 @@ fn last_line(it: &EventWire) -> String {
     } else {
         format!(" {}→{}", percent(it.from_percent), percent(it.to_percent))
     };
-    format!("{} {}{moved}, by {}: {}", time_of_day(&it.at), it.what.replace('_', " "), actor(it), it.text)
+    format!(
+        "{} {}{moved}, by {}: {}",
+        time_of_day(&it.at),
+        it.what.replace('_', " "),
+        actor(it),
+        printable::line(&it.text)
+    )
 }
 
 /// `live: v1 in the file, v2 since 09:31:04 by ann (cli)`

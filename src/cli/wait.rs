@@ -9,7 +9,7 @@ use crate::runtime::Clock;
 
 use super::client::Client;
 use super::terminal::Terminal;
-use super::{Failure, Outcome, command, exit, tree};
+use super::{Failure, Outcome, command, exit, printable, tree};
 
 /// How a service stands, for somebody who waits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -166,7 +166,9 @@ fn tell(services: &[&ServiceWire], told: &mut Vec<(String, String)>, terminal: &
     for it in services {
         let now = (it.name.clone(), format!("{} {}", it.state, it.why));
         if !told.contains(&now) {
-            terminal.note(&format!("{}: {} · {}", it.name, it.state, it.why));
+            // With `--json` the answer is as it came.
+            let line = format!("{}: {} · {}", it.name, it.state, it.why);
+            terminal.note(&printable::line(&line));
             told.retain(|known| known.0 != it.name);
             told.push(now);
         }

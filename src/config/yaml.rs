@@ -279,6 +279,6 @@ const SHOWN_CHARS_MAX: usize = 60;
 
 /// Control characters, and those that change the direction of what follows: with them a line means
 /// something else than it looks like ("Trojan source", CVE-2021-42574).
-pub(super) fn is_invisible(c: char) -> bool {
+pub fn is_invisible(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -5,6 +5,7 @@
 
 use crate::admin::wire::NotificationWire;
 
+use super::super::printable;
 use super::super::terminal::Paint;
 use super::Which;
 
@@ -42,7 +43,7 @@ fn text(line: &[&NotificationWire], paint: Paint) -> String {
     let (first, last) = (line[0], line[line.len() - 1]);
     let at = last.at.get(..19).map_or_else(|| last.at.clone(), |at| format!("{at}Z"));
     let said = match line {
-        [one] => one.text.clone(),
+        [one] => printable::line(&one.text).into_owned(),
         _ => {
             let these = format!("{} events (#{} to #{})", line.len(), first.event, last.event);
             let why = last.problem.as_deref().map_or(String::new(), |it| format!(": {it}"));
