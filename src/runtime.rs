@@ -6,6 +6,7 @@
 mod accounts;
 mod clock;
 mod directory;
+mod here;
 mod inherited;
 mod limits;
 mod memory;
@@ -21,7 +22,8 @@ mod usage;
 
 pub use accounts::{UserNumbers, group_number, memberships, user_numbers};
 pub use clock::{Clock, ManualClock};
-pub use directory::Directory;
+pub use directory::{Above, Directory, Trespasser};
+pub use here::is_here;
 pub use inherited::{Inherited, InheritedError, InheritedSocket};
 pub use limits::{open_files_max, raise_open_files};
 pub use memory::{memory_max, resident_bytes};

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::runtime::{Directory, user_name};
+use crate::runtime::{Directory, Trespasser, own_user, user_name};
 
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
@@ -33,13 +33,27 @@ pub enum SocketError {
         /// Whose it is.
         owner: String,
     },
-    /// Everybody may write above the directory, and so could put their own in its place.
-    #[error("everybody may write in `{}` (mode {mode:04o}), which leads to the admin socket `{}`: chmod o-w it, or set admin.socket", .path.display(), .socket.display())]
+    /// Others may write above the directory, and so could put their own in its place.
+    #[error("{who} may write in `{}` (mode {mode:04o}), which leads to the admin socket `{}`: chmod {mend} it, or set admin.socket", .path.display(), .socket.display())]
     OpenAbove {
+        /// Who may.
+        who: &'static str,
         /// The directory on the way.
         path: PathBuf,
         /// Its mode.
         mode: u32,
+        /// What to take away.
+        mend: &'static str,
+        /// Where the socket should be.
+        socket: PathBuf,
+    },
+    /// Somebody else owns a directory above, and so could put their own in the place of what lies in it.
+    #[error("`{}` belongs to {owner}, and leads to the admin socket `{}`: they could put their own in its place; chown it, or set admin.socket", .path.display(), .socket.display())]
+    ForeignAbove {
+        /// The directory on the way.
+        path: PathBuf,
+        /// Whose it is.
+        owner: String,
         /// Where the socket should be.
         socket: PathBuf,
     },
@@ -167,13 +181,13 @@ fn prepare_directory(path: &Path) -> Result<(), SocketError> {
     if !found.is_private() {
         return Err(SocketError::OpenDirectory { path: directory.to_owned(), mode: found.mode });
     }
-    // Whose those above are is not looked at: who owns one is trusted with what lies in it, as everywhere.
-    match found.lawless() {
-        Some((above, mode)) => {
-            Err(SocketError::OpenAbove { path: above.clone(), mode: *mode, socket: path.to_owned() })
-        }
-        None => Ok(()),
-    }
+    let Some((above, trespasser)) = found.trespassed(&[own_user()]) else { return Ok(()) };
+    let (path, mode, socket) = (above.path.clone(), above.mode, path.to_owned());
+    Err(match trespasser {
+        Trespasser::Everybody => SocketError::OpenAbove { who: "everybody", path, mode, mend: "o-w", socket },
+        Trespasser::Group => SocketError::OpenAbove { who: "a group", path, mode, mend: "g-w", socket },
+        Trespasser::Owner(owner) => SocketError::ForeignAbove { path, owner: user_name(owner), socket },
+    })
 }
 
 fn refuse_what_is_there(path: &Path) -> Result<(), SocketError> {
@@ -246,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_everybody_can_exchange_is_refused() {
+    fn a_directory_that_others_can_exchange_is_refused() {
         let directory = private();
         let mode = |it| fs::set_permissions(directory.path(), Permissions::from_mode(it)).unwrap();
         let path = directory.path().join("deep/admin.sock");
@@ -254,6 +268,20 @@ mod tests {
         let error = OwnSocket::bind(&path, Arc::default()).unwrap_err();
         assert!(matches!(error, SocketError::OpenAbove { mode: 0o777, .. }), "{error}");
         mode(0o1777);
+        drop(OwnSocket::bind(&path, Arc::default()).unwrap());
+        // Only root can give something away.
+        if std::os::unix::fs::chown(directory.path(), Some(65_533), Some(65_533)).is_err() {
+            return;
+        }
+        let error = OwnSocket::bind(&path, Arc::default()).unwrap_err();
+        let said = format!("`{}` belongs to uid 65533, and leads to", directory.path().display());
+        assert!(error.to_string().starts_with(&said), "{error}");
+        std::os::unix::fs::chown(directory.path(), Some(0), None).unwrap();
+        mode(0o770);
+        let error = OwnSocket::bind(&path, Arc::default()).unwrap_err();
+        let said = format!("a group may write in `{}` (mode 0770)", directory.path().display());
+        assert!(error.to_string().starts_with(&said) && error.to_string().contains("chmod g-w"), "{error}");
+        mode(0o750);
         drop(OwnSocket::bind(&path, Arc::default()).unwrap());
     }
 

@@ -1,12 +1,13 @@
 //! The files of a configuration as they are on the disk.
 
 use std::io::{self, Read};
+use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::config::{Account, Files, NoAccount, name_matches};
 use crate::model::Timestamp;
-use crate::runtime::{Clock, group_number, memberships, user_numbers};
+use crate::runtime::{Clock, group_number, is_here, memberships, user_numbers};
 
 /// Largest file that is read. A larger one is a mistake, and reading it would hold up everything else.
 const FILE_BYTES_MAX: u64 = 8 * 1024 * 1024;
@@ -56,6 +57,10 @@ impl Files for Disk {
             None => vec![group],
         };
         Ok(Account { name: user.to_owned(), user: number, group, groups })
+    }
+
+    fn is_here(&self, address: IpAddr) -> bool {
+        is_here(address)
     }
 
     fn now(&self) -> Timestamp {

@@ -45,23 +45,30 @@ fn is_expected(peer: u32, me: u32, directory: impl FnOnce() -> Option<Directory>
     // Root could be anybody, and so needs not pretend.
     peer == 0
         || peer == me
-        || directory().is_some_and(|it| it.owner == peer && it.is_private() && it.open.is_empty())
+        || directory().is_some_and(|it| it.owner == peer && it.is_private() && it.is_reserved_to(&[me, peer]))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::Above;
 
     #[test]
     fn root_oneself_and_the_owner_of_the_place() {
-        let directory = |owner, mode, open: &[&str]| {
-            let open = open.iter().map(|it| (PathBuf::from(it), 0o1777)).collect();
-            Some(Directory { owner, mode, open })
+        let directory = |owner, mode, above: &[(u32, u32)]| {
+            let above = above.iter().map(|it| Above {
+                path: "/x".into(),
+                owner: Some(it.0),
+                mode: it.1,
+                group_of_one: false,
+            });
+            Some(Directory { owner, mode, above: above.collect() })
         };
+        let tmp = (0, 0o1777);
         for (peer, me, place, expected) in [
             (0, 7, None, true),
             (7, 7, None, true),
-            (7, 7, directory(8, 0o777, &["/tmp"]), true),
+            (7, 7, directory(8, 0o777, &[tmp]), true),
             (8, 7, directory(8, 0o750, &[]), true),
             (8, 0, directory(8, 0o750, &[]), true),
             (8, 7, directory(0, 0o755, &[]), false),
@@ -69,8 +76,11 @@ mod tests {
             (8, 7, directory(8, 0o770, &[]), false),
             (8, 7, directory(8, 0o757, &[]), false),
             // In `/tmp` everybody may make a directory of their own.
-            (8, 7, directory(8, 0o700, &["/tmp"]), false),
-            (8, 0, directory(8, 0o700, &["/tmp"]), false),
+            (8, 7, directory(8, 0o700, &[tmp]), false),
+            (8, 0, directory(8, 0o700, &[tmp]), false),
+            (8, 7, directory(8, 0o700, &[(0, 0o755), (8, 0o755), (7, 0o755)]), true),
+            (8, 7, directory(8, 0o700, &[(9, 0o755)]), false),
+            (8, 7, directory(8, 0o700, &[(0, 0o775)]), false),
             (8, 7, None, false),
             (8, 0, None, false),
         ] {

@@ -93,7 +93,7 @@ pub fn addition(
     let specs = found.and_then(|versions| Scope { service: service.clone(), versions }.into_specs());
     let spec = specs.and_then(|it| it.into_iter().next()).filter(|_| !problems.has_errors());
     let Some(spec) = spec else { return Err(problems) };
-    if let Some(endpoint) = spec.endpoints.iter().find(|it| is_door(it, &config.admin)) {
+    if let Some(endpoint) = spec.endpoints.iter().find(|it| is_door(it, &config.admin, files)) {
         let message = format!("version `{name}` leads to the admin interface: {endpoint}");
         problems.push(Report::error(Code::AdminExposed, at, message));
         return Err(problems);
@@ -149,10 +149,33 @@ mod tests {
     }
 
     fn means(definition: &str) -> Result<Addition, String> {
+        means_where(&config(), definition)
+    }
+
+    fn means_where(config: &Config, definition: &str) -> Result<Addition, String> {
         let (service, name) = ("shop".parse().unwrap(), "v3".parse().unwrap());
         let files = MemoryFiles::new();
-        addition(&config(), Path::new("/etc/t.yaml"), (&service, &name), definition, &files)
+        addition(config, Path::new("/etc/t.yaml"), (&service, &name), definition, &files)
             .map_err(|it| it.iter().next().unwrap().message.clone())
+    }
+
+    #[test]
+    fn no_version_is_the_door_of_operators() {
+        let mut config = config();
+        // This machine is 192.0.2.1.
+        for (door, endpoint, refused) in [
+            ("0.0.0.0:9900", "http://192.0.2.1:9900", true),
+            ("[::]:9900", "http://192.0.2.1:9900", true),
+            ("0.0.0.0:9900", "http://127.0.0.1:9900", true),
+            ("0.0.0.0:9900", "http://192.0.2.1:9901", false),
+            ("0.0.0.0:9900", "http://192.0.2.2:9900", false),
+            ("127.0.0.1:9900", "http://192.0.2.1:9900", false),
+        ] {
+            config.admin.listen = Some(door.parse().unwrap());
+            let said = means_where(&config, endpoint).map(drop);
+            let message = format!("version `v3` leads to the admin interface: {}", &endpoint[7..]);
+            assert_eq!(said, if refused { Err(message) } else { Ok(()) }, "{door} {endpoint}");
+        }
     }
 
     #[test]

@@ -332,7 +332,7 @@ impl Loader<'_> {
         let notify = fields.read("notify", problems, |node, problems| {
             notifications(node, &merged.services, credentials, problems)
         });
-        admin::exposed(&services, &admin, problems);
+        admin::exposed(&services, &admin, self.files, problems);
         let names = Names::new(merged.services.iter().map(|it| it.key.text.as_str()).collect());
         let routes: Vec<Option<PlacedRoute>> =
             merged.routes.iter().map(|it| route::route(it, &names, problems)).collect();

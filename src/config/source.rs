@@ -4,6 +4,7 @@
 //! cheap to copy, and turned into line and column only when somebody is told about it.
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,6 +43,11 @@ pub trait Files {
         self.beneath().map_or(Err(NoAccount::User), |it| it.account(user, group))
     }
 
+    /// Whether an address is one of this machine's.
+    fn is_here(&self, address: IpAddr) -> bool {
+        self.beneath().is_some_and(|it| it.is_here(address))
+    }
+
     /// When they are read: a certificate is good for a time.
     fn now(&self) -> Timestamp {
         self.beneath().map_or(MEMORY_NOW, Files::now)
@@ -57,6 +63,9 @@ const MEMORY_NOW: Timestamp = Timestamp(1_767_225_600_000_000);
 
 /// Number of `tidegate` where files are in memory.
 const MEMORY_ACCOUNT: u32 = 990;
+
+/// The address of the machine where files are in memory: one that is for books (RFC 5737).
+const MEMORY_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 /// Files that exist only in memory.
 #[derive(Clone, Debug, Default)]
@@ -102,6 +111,11 @@ impl Files for MemoryFiles {
             None => return Err(NoAccount::GroupOfNumber),
         };
         Ok(Account { name: user.to_owned(), user: id, group, groups: vec![group] })
+    }
+
+    /// Beside those that every machine has there is one.
+    fn is_here(&self, address: IpAddr) -> bool {
+        address.is_loopback() || address == MEMORY_ADDRESS
     }
 
     fn list(&self, pattern: &Path) -> io::Result<Vec<PathBuf>> {

@@ -2,6 +2,7 @@
 //! listener for users.
 
 use std::fs;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
 
 use crate::support::command::{Outcome, run, run_with};
@@ -233,6 +234,33 @@ fn users_never_reach_the_admin_interface() {
     }
     assert!(gate.log().contains("its endpoint leads here"), "{}", gate.log());
     assert_eq!(gate.ask("GET", "/readyz", "").status, 200);
+}
+
+/// A door at every address of this machine is at each of them, and a backend beside it is none.
+#[test]
+fn an_address_of_this_machine_leads_to_a_door_at_all_of_them() {
+    // From where the world would be called; nothing is sent. A machine without a network has loopback alone.
+    let own = UdpSocket::bind("0.0.0.0:0").and_then(|it| {
+        it.connect("192.0.2.1:9")?;
+        it.local_addr()
+    });
+    let dir = tempfile::tempdir().unwrap();
+    give(dir.path(), "own", &token("own"));
+    let file = dir.path().join("tidegate.yaml");
+    let own = own.map_or(Ipv4Addr::LOCALHOST.into(), |it| it.ip());
+    for (endpoint, code) in [
+        (format!("{own}:9900"), 3),
+        (format!("[::ffff:{own}]:9900"), 3),
+        (format!("{own}:9901"), 0),
+        ("192.0.2.1:9900".to_owned(), 0),
+    ] {
+        let admin = "admin: {listen: '0.0.0.0:9900', token: file:own.token, unsafe_without_tls: true}";
+        let service = format!("services: {{shop: {{live: a, versions: {{a: 'http://{endpoint}'}}}}}}");
+        fs::write(&file, format!("listen: 8080\n{admin}\n{service}\n")).unwrap();
+        let said = run(&["check", file.to_str().unwrap()]);
+        assert_eq!(said.code, code, "{endpoint}: {said:?}");
+        assert!(code == 0 || format!("{}{}", said.out, said.err).contains("TG0508"), "{said:?}");
+    }
 }
 
 fn request_of_user(line: &str) -> String {

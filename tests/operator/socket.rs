@@ -141,7 +141,16 @@ fn a_server_does_not_start_where_others_could_take_its_place() {
     let said = starts();
     assert!(said.code == 20 && said.err.contains("everybody may write in"), "{said:?}");
     mode(0o700);
-    if chown(deep.parent().expect("a directory"), Some(OTHER), None).is_ok() {
+    if chown(gate.dir(), Some(OTHER), Some(OTHER)).is_ok() {
+        let said = starts();
+        let theirs = format!("`{}` belongs to ", gate.dir().display());
+        assert!(said.code == 20 && said.err.contains(&theirs), "{said:?}");
+        chown(gate.dir(), Some(0), None).expect("root's");
+        mode(0o770);
+        let said = starts();
+        assert!(said.code == 20 && said.err.contains("a group may write in"), "{said:?}");
+        mode(0o700);
+        chown(deep.parent().expect("a directory"), Some(OTHER), None).expect("root's");
         let said = starts();
         assert!(said.code == 20 && said.err.contains(" belongs to "), "{said:?}");
     }

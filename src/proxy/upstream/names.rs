@@ -8,13 +8,14 @@ mod registrar;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 
 use crate::routing::{EndpointHost, EndpointSpec, leads_to};
+use crate::runtime::is_here;
 
 use super::site::Site;
 
@@ -129,11 +130,6 @@ impl Names {
         // A panic elsewhere leaves the map as good as it was.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether an address is one of this machine's: nothing can be opened at another's.
-fn is_here(address: IpAddr) -> bool {
-    UdpSocket::bind((address, 0)).is_ok()
 }
 
 #[cfg(test)]

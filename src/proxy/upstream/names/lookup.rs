@@ -14,8 +14,7 @@ use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::{Hosts, Resolver, TokioResolver};
 
 use crate::routing::{Dns, leads_to};
-
-use super::is_here;
+use crate::runtime::is_here;
 
 /// An answer that can be used.
 #[derive(Debug, Eq, PartialEq)]
