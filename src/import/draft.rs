@@ -2,6 +2,7 @@
 
 mod route;
 mod service;
+mod shares;
 mod words;
 
 use crate::config::Written;
@@ -11,6 +12,7 @@ use super::remark::{At, Remarks};
 pub(super) use route::{Path, Route};
 use service::settle_versions;
 pub(super) use service::{Service, Version};
+pub(super) use shares::{Peers, by_weight, why_several};
 use words::line;
 pub(super) use words::{is_authority, is_host, is_path, list, map, name, quoted, text, word};
 

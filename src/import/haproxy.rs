@@ -1,7 +1,6 @@
 //! HAProxy: servers of a backend with other weights become versions of a service, frontends hosts and routes.
 //!
-//! HAProxy gives weights to servers, and tidegate to versions. Servers of one weight are taken for one
-//! version, named after the first of them; its share is what they have together.
+//! A version is named after the first of its servers.
 
 mod backend;
 mod frontend;

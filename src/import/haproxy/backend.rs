@@ -2,7 +2,9 @@
 
 use crate::config::Written;
 
-use super::super::draft::{Draft, Version, is_authority, map, name, text, word};
+use super::super::draft::{
+    Draft, Peers, Version, by_weight, is_authority, map, name, text, why_several, word,
+};
 use super::super::remark::{At, Remarks};
 use super::super::units;
 use super::{Section, Statement};
@@ -65,8 +67,7 @@ pub(super) fn take(section: &Section, defaults: &[Statement], draft: &mut Draft,
     let versions = versions(&servers, &check);
     if versions.len() > 1 {
         let names: Vec<&str> = versions.iter().map(|it| it.name.as_str()).collect();
-        let why = format!("servers of one weight are one version: {}", names.join(", "));
-        remarks.differs(section.at, &format!("{} {}", section.kind, section.name), why);
+        remarks.differs(section.at, &format!("{} {}", section.kind, section.name), why_several(&names));
     }
     let service = draft.service(&service_name, section.at);
     service.versions = versions;
@@ -253,27 +254,19 @@ fn counts(text: &str) -> bool {
 }
 
 fn versions(servers: &[Server], check: &Check) -> Vec<Version> {
-    let whole: u64 = servers.iter().map(|it| it.weight).fold(0, u64::saturating_add);
-    let mut weights: Vec<u64> = Vec::new();
-    for it in servers {
-        if !weights.contains(&it.weight) {
-            weights.push(it.weight);
-        }
-    }
-    let version = |weight: &u64| {
-        let of: Vec<&Server> = servers.iter().filter(|it| it.weight == *weight).collect();
-        let together = of.iter().map(|it| it.weight).fold(0, u64::saturating_add);
-        let mut endpoints: Vec<String> = of.iter().map(|it| it.url.clone()).collect();
+    let groups = by_weight(servers, |it| it.weight).into_iter();
+    let version = |peers: Peers<'_, Server>| {
+        let mut endpoints: Vec<String> = peers.servers.iter().map(|it| it.url.clone()).collect();
         endpoints.dedup();
-        let checked = of.iter().find(|it| it.checked);
+        let checked = peers.servers.iter().find(|it| it.checked);
         Version {
-            name: name(&of[0].name),
-            share: units::basis_points(together, whole),
+            name: name(&peers.servers[0].name),
+            share: peers.share,
             endpoints,
             health: checked.map(|it| check.written(it)),
         }
     };
-    weights.iter().map(version).collect()
+    groups.map(version).collect()
 }
 
 /// What `option httpchk` and `http-check` say.

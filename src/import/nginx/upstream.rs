@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::super::draft::{Draft, Version, is_authority, map, name, text, word};
+use super::super::draft::{
+    Draft, Peers, Version, by_weight, is_authority, map, name, text, why_several, word,
+};
 use super::super::remark::{At, Remarks};
 use super::super::units;
 use super::directive::Directive;
@@ -17,10 +19,17 @@ pub(super) struct Upstreams {
 #[derive(Debug)]
 struct Group {
     at: At,
-    /// Without a scheme.
-    endpoints: Vec<String>,
+    servers: Vec<Server>,
     balance: Option<&'static str>,
     used: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Server {
+    /// As it is written, or a URL once it is known how it is spoken to.
+    address: String,
+    weight: u64,
+    at: At,
 }
 
 #[derive(Debug)]
@@ -37,7 +46,7 @@ struct Split {
 impl Upstreams {
     pub fn take_upstream(&mut self, it: &Directive, remarks: &mut Remarks) {
         let Some(name) = it.word() else { return remarks.refused(it.at, &it.shown(), "it has no name") };
-        let mut group = Group { at: it.at, endpoints: Vec::new(), balance: None, used: false };
+        let mut group = Group { at: it.at, servers: Vec::new(), balance: None, used: false };
         for inner in it.children.iter().flatten() {
             match inner.name.as_str() {
                 "server" => take_server(inner, &mut group, remarks),
@@ -106,10 +115,15 @@ impl Upstreams {
         }
         let service = name(target.split(':').next().unwrap_or(target));
         let service = if target.parse::<std::net::SocketAddr>().is_ok() { name(target) } else { service };
-        let (endpoints, balance) = self.endpoints(scheme, target, at, remarks)?;
+        let (servers, balance) = self.servers(scheme, target, at, remarks)?;
         let made = draft.service(&service, at);
         if made.versions.is_empty() {
-            made.versions.push(Version { name: "v1".into(), share: 10_000, endpoints, health: None });
+            made.versions = versions(&servers);
+            if made.versions.len() > 1 {
+                let names: Vec<&str> = made.versions.iter().map(|it| it.name.as_str()).collect();
+                let group = self.groups.get(target).map_or(at, |it| it.at);
+                remarks.differs(group, &format!("upstream {target}"), why_several(&names));
+            }
         }
         if let Some(balance) = balance {
             made.set("balance", word(balance));
@@ -151,8 +165,14 @@ impl Upstreams {
                 twice.share += share;
                 continue;
             }
-            let Some((endpoints, how)) = self.endpoints(scheme, &to, split_at, remarks) else { continue };
+            let Some((servers, how)) = self.servers(scheme, &to, split_at, remarks) else { continue };
             balance = balance.or(how);
+            for it in servers.iter().filter(|it| it.weight != servers[0].weight) {
+                let why = "the endpoints of a version count alike, and this is one by its share: \
+                           `balance: least_request` gives less to those that are slower";
+                remarks.refused(it.at, &format!("weight={}", it.weight), why);
+            }
+            let endpoints = servers.into_iter().map(|it| it.address).collect();
             versions.push(Version { name: name(&to), share, endpoints, health: None });
         }
         if versions.is_empty() {
@@ -179,24 +199,24 @@ impl Upstreams {
         Some(service)
     }
 
-    /// URLs of an upstream, or of an address that is none.
-    fn endpoints(
+    /// The servers of an upstream, or of an address that is none, with their URLs.
+    fn servers(
         &mut self,
         scheme: &str,
         target: &str,
         at: At,
         remarks: &mut Remarks,
-    ) -> Option<(Vec<String>, Option<&'static str>)> {
-        let url = |it: &String| match it.strip_prefix("unix:") {
+    ) -> Option<(Vec<Server>, Option<&'static str>)> {
+        let with_url = |it: &Server| match it.address.strip_prefix("unix:") {
             Some(_) => it.clone(),
-            None => format!("{scheme}://{it}"),
+            None => Server { address: format!("{scheme}://{}", it.address), ..it.clone() },
         };
         if let Some(group) = self.groups.get_mut(target) {
             group.used = true;
-            return Some((group.endpoints.iter().map(url).collect(), group.balance));
+            return Some((group.servers.iter().map(with_url).collect(), group.balance));
         }
         if is_authority(target) {
-            return Some((vec![format!("{scheme}://{target}")], None));
+            return Some((vec![Server { address: format!("{scheme}://{target}"), weight: 1, at }], None));
         }
         remarks.refused(at, target, "there is no such upstream, and it is no address");
         None
@@ -204,7 +224,8 @@ impl Upstreams {
 
     /// A Unix socket that a location leads to without an upstream.
     pub fn add_socket(&mut self, target: &str, at: At) {
-        let group = Group { at, endpoints: vec![target.to_owned()], balance: None, used: true };
+        let servers = vec![Server { address: target.to_owned(), weight: 1, at }];
+        let group = Group { at, servers, balance: None, used: true };
         self.groups.entry(target.to_owned()).or_insert(group);
     }
 
@@ -234,18 +255,38 @@ fn take_server(it: &Directive, group: &mut Group, remarks: &mut Remarks) {
         _ if is_authority(address) => address.clone(),
         _ => return remarks.refused(it.at, &it.shown(), "this is no address of an endpoint"),
     };
+    let mut weight = 1;
     for option in options {
+        if let Some(number) = option.strip_prefix("weight=") {
+            match number.parse() {
+                Ok(number) if number > 0 => weight = number,
+                // With another weight it would be another share.
+                _ => return remarks.refused(it.at, &it.shown(), "its weight is no number above 0"),
+            }
+            continue;
+        }
         let why = match option.split('=').next().unwrap_or_default() {
-            "weight" if option == "weight=1" => continue,
-            "weight" => "endpoints of a version count alike; shares are those of versions",
             "max_fails" | "fail_timeout" => "see `eject` and `health`, which look after endpoints",
             _ => "an endpoint has no such option",
         };
         remarks.refused(it.at, option, why);
     }
-    if !group.endpoints.contains(&address) {
-        group.endpoints.push(address);
+    match group.servers.iter_mut().find(|it| it.address == address) {
+        Some(twice) => twice.weight = u64::saturating_add(twice.weight, weight),
+        None => group.servers.push(Server { address, weight, at: it.at }),
     }
+}
+
+/// Servers of one weight as one version.
+fn versions(servers: &[Server]) -> Vec<Version> {
+    let groups = by_weight(servers, |it| it.weight).into_iter().enumerate();
+    let version = |(index, peers): (usize, Peers<'_, Server>)| Version {
+        name: format!("v{}", index + 1),
+        share: peers.share,
+        endpoints: peers.servers.iter().map(|it| it.address.clone()).collect(),
+        health: None,
+    };
+    groups.map(version).collect()
 }
 
 enum Sticky {
