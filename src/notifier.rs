@@ -309,3 +309,54 @@ const REST_WITHIN: Duration = Duration::from_millis(500);
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::config::{MemoryFiles, load};
+    use crate::model::Timestamp;
+    use crate::runtime::ManualClock;
+
+    #[derive(Default)]
+    struct Dropped(AtomicU64);
+
+    impl Ear for Dropped {
+        fn told(&self, _target: &TargetName, told: Told, count: u64) {
+            if told == Told::Dropped {
+                self.0.fetch_add(count, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// As many as are kept of events at all can wait for a target that is away.
+    #[test]
+    fn a_burst_loses_none_and_what_is_more_loses_the_oldest_and_is_counted() {
+        let text = "listen: 1\nnotify: [{webhook: 'http://127.0.0.1:1/', local: allow}]\n\
+                    services: {a: {live: v, versions: {v: http://h}}}\n";
+        let loaded = load(Path::new("t.yaml"), &MemoryFiles::new().with("t.yaml", text));
+        let targets = loaded.config.map(|it| it.notify).unwrap_or_else(|| panic!("{:?}", loaded.problems));
+        let ear = Arc::new(Dropped::default());
+        let clock = ManualClock::new(Timestamp(1_767_225_600_125_000)).clock();
+        let parts = Parts { clock, seed: 1, memory: None, book: None, ear: Arc::clone(&ear) as Arc<dyn Ear> };
+        let notifier = Notifier::start(parts).unwrap();
+        notifier.apply(&targets, 0);
+        let burst = |ids: std::ops::RangeInclusive<u64>| {
+            notifier.tell(&ids.map(|it| Arc::new(news::tests::rollback(it))).collect::<Vec<_>>());
+            let state = notifier.states().remove(0);
+            (state.waiting, state.dropped, ear.0.load(Ordering::Relaxed))
+        };
+        assert_eq!(burst(1..=2_000), (2_000, 0, 0));
+        assert_eq!(burst(2_001..=2_010), (2_000, 10, 10));
+        // The first is on its way; of the others the oldest went.
+        let lost: Vec<u64> = notifier
+            .about(|_| true)
+            .iter()
+            .filter(|it| it.told == Told::Dropped)
+            .map(|it| it.event)
+            .collect();
+        assert_eq!(lost, Vec::from_iter(2..=11));
+    }
+}

@@ -9,6 +9,8 @@ mod github;
 mod secrets;
 #[path = "notify/told.rs"]
 mod told;
+#[path = "config/validator.rs"]
+mod validator;
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -262,28 +264,29 @@ fn given_up_after_a_time() {
     assert!(gate.log().contains("not notified: answered 500; given up after"), "{}", gate.log());
 }
 
+/// How many may wait, and what becomes of more, is tested where it is decided.
 #[test]
-fn a_queue_that_is_full_loses_its_oldest_and_says_so() {
-    let latch = Latch::default();
-    let gone_by = latch.clone();
-    let receiver = Upstream::start(move |peer| {
-        if peer.request().is_some() && gone_by.pass() {
-            peer.answer("200 OK", "");
-        }
-    });
-    let (gate, _upstreams) = gate(&webhook(&receiver, ""));
-    for _ in 0..150 {
-        assert_eq!(gate.ask("POST", "/api/v1/freeze", "{}").status, 200);
-        assert_eq!(gate.ask("POST", "/api/v1/unfreeze", "{}").status, 200);
+fn a_burst_loses_none() {
+    let receiver = answering(&["200 OK"]);
+    let one = Upstream::answering("one");
+    let mut setup = Setup::to(&one).top(format!("notify: [{}]", webhook(&receiver, ", events: adopted")));
+    for n in 1..600 {
+        let versions = format!("{{v1: 'http://{}'}}", one.address());
+        setup = setup.add_service(format!("s{n}: {{hosts: s{n}.test, live: v1, versions: {versions}}}"));
     }
-    // One was told first, and 300 more came.
-    until("some are dropped", || (count(&gate, "webhook", "dropped") == 45.0).then_some(()));
-    assert_eq!(gate.metric("tidegate_events_dropped_total", &[]), 45.0);
-    let target = target(&gate, "webhook");
-    assert_eq!((&target["waiting"], &target["dropped"]), (&json!(256), &json!(45)));
-    latch.open();
-    until("the others are told", || (count(&gate, "webhook", "delivered") == 256.0).then_some(()));
-    assert_eq!(told(&receiver).last().map(String::as_str), Some("unfrozen"));
+    let gate = setup.start();
+    let mut told = 0;
+    while told < 600 {
+        told = until("more is told", || Some(receiver.count()).filter(|it| *it > told));
+    }
+    until("and counted", || (target(&gate, "webhook")["delivered"] == 600).then_some(()));
+    assert_eq!(target(&gate, "webhook")["dropped"], 0);
+    let ids: std::collections::BTreeSet<String> = receiver
+        .requests()
+        .iter()
+        .map(|it| body(it)["data"]["service"].as_str().expect("a name").to_owned())
+        .collect();
+    assert_eq!(ids.len(), 600, "each of them once");
 }
 
 #[test]

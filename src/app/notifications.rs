@@ -57,7 +57,7 @@ impl Notifications {
             book: state.map(|it| it.join(BOOK)),
             ear: Arc::new(Counter(Arc::clone(registry))),
         })?;
-        let feed = tokio::task::spawn(feed(controller.clone(), notifier.clone()));
+        let feed = tokio::task::spawn(feed(controller.clone(), notifier.clone(), Arc::clone(registry)));
         Ok(Self { controller, notifier, feed, given_away: AtomicBool::new(false) })
     }
 
@@ -115,13 +115,27 @@ impl Notify for Notifications {
     }
 }
 
-async fn feed(controller: Handle, notifier: Notifier) {
+async fn feed(controller: Handle, notifier: Notifier, registry: Arc<Registry>) {
     let mut last = 0;
+    // What is older was told by whoever was here before, or is read from the journal.
+    let mut seen = controller.newest_event();
     loop {
         let events = controller.next_events(last).await;
         last = events.last().map_or(last, |it| it.id);
-        notifier.tell(&news(events));
+        let news = news(events);
+        let missed = missed(seen, &news);
+        if missed > 0 {
+            tracing::warn!(missed, "more happened at once than is kept: nobody is notified of the oldest");
+            registry.events_dropped(missed);
+        }
+        seen = seen.max(last);
+        notifier.tell(&news);
     }
+}
+
+/// How many events after `seen` have been forgotten before the oldest of these: their numbers rise by one.
+fn missed(seen: u64, news: &[Arc<News>]) -> u64 {
+    news.first().map_or(0, |it| it.id.saturating_sub(seen + 1))
 }
 
 fn news(mut events: Vec<News>) -> Vec<Arc<News>> {
@@ -175,3 +189,19 @@ const BOOK: &str = "notifications.log";
 
 /// An end waits no longer for whoever does not answer.
 const FINISH_WITHIN: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::script::advanced;
+
+    #[test]
+    fn what_was_forgotten_before_it_could_be_told_is_counted() {
+        for (seen, ids, expected) in
+            [(0, 1..4, 0), (4, 5..6, 0), (4, 3..6, 0), (4, 4..4, 0), (4, 8..9, 3), (0, 3..4, 2)]
+        {
+            let news: Vec<_> = ids.clone().map(|id| Arc::new(advanced(id))).collect();
+            assert_eq!(missed(seen, &news), expected, "{seen} {ids:?}");
+        }
+    }
+}

@@ -166,8 +166,10 @@ fn pause(attempts: u32, chance: f64) -> Duration {
     whole / 2 + (whole / 2).mul_f64(chance.clamp(0.0, 1.0))
 }
 
-/// Most that wait for a target: a day of a busy house. A target that takes none of them is away.
-const WAITING_MAX: usize = 256;
+/// Most that wait for a target: as many as are kept of events at all, so that no burst that can still be read is
+/// lost to one that only needs time. They are the same in every mailbox, some megabytes together. A target that takes
+/// none of them is away.
+const WAITING_MAX: usize = 2_000;
 /// News from before a long stop are told no more.
 const AGE_MAX: Duration = Duration::from_secs(24 * 3600);
 const PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -276,7 +278,7 @@ mod tests {
         for id in 1..=WAITING_MAX as u64 {
             assert_eq!(it.put(&news(id), true, AT), Put::Waits);
         }
-        assert_eq!(it.put(&news(1000), true, AT), Put::Full(news(2)));
+        assert_eq!(it.put(&news(5000), true, AT), Put::Full(news(2)));
         assert_eq!(it.len(), WAITING_MAX);
         it.settle(Outcome::Delivered, HOUR, AT, 0.0);
         assert_eq!(it.first().unwrap().1.id, 3, "2 was dropped");
