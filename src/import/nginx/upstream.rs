@@ -167,8 +167,9 @@ impl Upstreams {
             }
             let Some((servers, how)) = self.servers(scheme, &to, split_at, remarks) else { continue };
             balance = balance.or(how);
-            for it in servers.iter().filter(|it| it.weight != servers[0].weight) {
-                let why = "the endpoints of a version count alike, and this is one by its share: \
+            let unequal = servers.iter().any(|it| it.weight != servers[0].weight);
+            for it in servers.iter().filter(|it| unequal && it.weight != 1) {
+                let why = "this upstream is a version by its share, and the endpoints of one count alike: \
                            `balance: least_request` gives less to those that are slower";
                 remarks.refused(it.at, &format!("weight={}", it.weight), why);
             }
