@@ -265,8 +265,8 @@ hash instead: sha256: and 64 hexadecimal digits. Every token is somebody's, so n
 has expired opens nothing."
 
     AdminExposed "TG0508" "a service leads to the admin interface"
-"An endpoint of a service is the address or the socket where this server answers operators. Whoever may call the
-service could then read everything, and through the socket change it. The admin interface is never reached
+"An endpoint of a service is the address or the socket where this server answers operators; if that is `0.0.0.0` or
+`[::]`, every address of this machine is one. Whoever may call the service could then read everything, and through the socket change it. The admin interface is never reached
 through a listener; `admin: {listen: …, tls: …, tokens: …}` opens it to others."
 
     Account "TG0509" "an account that cannot be used"
