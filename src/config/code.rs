@@ -266,8 +266,9 @@ has expired opens nothing."
 
     AdminExposed "TG0508" "a service leads to the admin interface"
 "An endpoint of a service is the address or the socket where this server answers operators; if that is `0.0.0.0` or
-`[::]`, every address of this machine is one. Whoever may call the service could then read everything, and through the socket change it. The admin interface is never reached
-through a listener; `admin: {listen: …, tls: …, tokens: …}` opens it to others."
+`[::]`, every address of this machine is one. Whoever may call the service could then read everything, and through
+the socket change it. The admin interface is never reached through a listener; `admin: {listen: …, tls: …,
+tokens: …}` opens it to others."
 
     Account "TG0509" "an account that cannot be used"
 "`user` names an account of this system, other than root, whose rights the process has from before it opens
