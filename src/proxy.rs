@@ -57,7 +57,7 @@ use crossbeam_utils::CachePadded;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::model::MacKey;
-use crate::routing::Publisher;
+use crate::routing::{Publisher, Table};
 use crate::runtime::{Clock, open_files_max, spawn_thread};
 use crate::telemetry::{Outlet, Registry};
 
@@ -134,6 +134,11 @@ impl Proxy {
     /// What is known of their names.
     pub fn names(&self) -> Names {
         self.names.clone()
+    }
+
+    /// Waits until checkups have told of `table` which endpoints are well, or this time has passed.
+    pub async fn acquainted(&self, table: &Table, within: Duration) {
+        upstream::acquainted(table, (&self.board, &self.names), within).await;
     }
 
     /// The order books of the workers, for [`Sockets`].

@@ -10,6 +10,7 @@ mod opening;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -164,7 +165,8 @@ impl Instance {
             notifications: Arc::clone(&notifications),
         };
         let reloader = Arc::new(Reloader::new(path, sockets, followed, parts));
-        let began = reloader.begin(loaded, deployed, bound).await;
+        let patience = taker.map_or(Duration::ZERO, |_| CHECKUPS_WITHIN);
+        let began = reloader.begin(loaded, deployed, bound, patience).await;
         began.map_err(|why| start_error("serve the configuration")(why.report))?;
         let (shutdown, admin_address, doorman) = (Shutdown::new(), admin.address(), admin.doorman());
         let copies = admin.copies().map_err(start_error("copy the admin doors"))?;
@@ -272,6 +274,11 @@ async fn changed(watch: &mut Option<Watch>) {
         None => std::future::pending().await,
     }
 }
+
+/// While somebody else still serves, the first connections can wait for the first checkups: endpoints that the old
+/// process knows to be ill are not tried by users once more. Nobody decides about releases meanwhile, so it is
+/// short.
+const CHECKUPS_WITHIN: Duration = Duration::from_secs(1);
 
 /// The controller has a thread of its own: a slow scrape or a large file never delays a look at the
 /// canary.

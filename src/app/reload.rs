@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
@@ -154,16 +155,18 @@ impl Reloader {
     }
 
     /// Makes `loaded` serve, the first time, on the sockets that were opened for it, with the versions of run
-    /// time that the journal knows.
+    /// time that the journal knows. Before the first connection is taken, checkups have so much time to say which
+    /// endpoints are well.
     pub async fn begin(
         &self,
         loaded: Loaded,
         deployed: Vec<Deployment>,
         bound: Bound,
+        patience: Duration,
     ) -> Result<ReloadDone, ReloadFailed> {
         let mut inner = self.inner.lock().await;
         let additions = additions(&self.path, &loaded, deployed);
-        self.take(&mut inner, loaded, additions, Some(bound), "start").await
+        self.take(&mut inner, loaded, additions, Some((bound, patience)), "start").await
     }
 
     /// Reads the files and makes them serve. `source` says who asked.
@@ -223,7 +226,7 @@ impl Reloader {
         inner: &mut Inner,
         loaded: Loaded,
         additions: Vec<Addition>,
-        bound: Option<Bound>,
+        first: Option<(Bound, Duration)>,
         source: &str,
     ) -> Result<ReloadDone, ReloadFailed> {
         // Nobody watches with `--no-watch`.
@@ -250,9 +253,12 @@ impl Reloader {
             return Err(failed(text));
         }
         let certificates = certificates(&config);
-        let bound = match bound {
+        let (bound, patience) = match first {
             Some(it) => it,
-            None => inner.sockets.bind(&config.listeners).map_err(|error| failed(chain(&error)))?,
+            None => {
+                let bound = inner.sockets.bind(&config.listeners).map_err(|error| failed(chain(&error)))?;
+                (bound, Duration::ZERO)
+            }
         };
         let logging = inner.logging.prepare(config.access_log.as_ref());
         let logging = logging.map_err(|error| failed(chain(&error)))?;
@@ -277,6 +283,10 @@ impl Reloader {
         inner.logging.apply(logging, &self.parts.proxy);
         inner.traces.apply(trace.as_ref(), &self.parts.proxy, &self.parts.registry);
         self.parts.proxy.set_memory_max(memory);
+        if !patience.is_zero() {
+            let table = Arc::clone(self.publisher.reader().current());
+            self.parts.proxy.acquainted(&table, patience).await;
+        }
         inner.sockets.apply(&self.parts.proxy, bound).await;
         let listening: Vec<_> = serving.listeners.iter().map(|it| it.name.clone()).collect();
         self.parts.registry.retain_listeners(&listening, self.parts.clock.now());

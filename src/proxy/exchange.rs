@@ -204,7 +204,14 @@ impl<'a> Exchange<'a> {
         if self.upload_done && !self.tunnel {
             client.rest(self.worker);
         }
-        self.download(client, cx)
+        let was_open = self.tunnel;
+        self.download(client, cx)?;
+        if self.tunnel && !was_open {
+            // What the client has said ahead of the switch was read by whoever watched it, and nothing else will
+            // bring it up.
+            self.upload(client, cx)?;
+        }
+        Ok(())
     }
 
     fn poll_patience(&mut self, client: &mut Client, cx: &mut Context<'_>) -> Poll<Verdict> {

@@ -17,7 +17,7 @@ mod site;
 mod ward;
 
 pub use connect::ConnectError;
-pub use doctor::Doctor;
+pub use doctor::{Doctor, acquainted};
 pub use endpoint::{Checkout, Endpoint};
 pub use health::{Board, Health, Word};
 pub use link::Link;

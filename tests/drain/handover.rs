@@ -1,5 +1,9 @@
 //! From a running process to a new one.
 
+#[path = "handover/calls.rs"]
+mod calls;
+#[path = "handover/doors.rs"]
+mod doors;
 #[path = "handover/failing.rs"]
 mod failing;
 #[path = "handover/hostile.rs"]
@@ -20,6 +24,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::support::gate::{free_port, program};
 use super::support::load::Load;
+use super::support::streams::Streams;
+use super::support::tls::{Ca, Hello};
 use super::support::{Client, Setup, Unit, Upstream, command, until};
 
 fn ms(count: u64) -> Duration {
@@ -75,15 +81,23 @@ pub fn ended(process: Pid) -> Option<()> {
     status.is_none_or(|it| it.contains(") Z ")).then_some(())
 }
 
-/// Fresh and kept connections, and a process after the other: nobody notices.
+/// Fresh and kept connections, streams of HTTP/2 over TLS, and a process after the other: nobody notices.
 #[test]
 fn no_request_fails_under_load() {
     let upstream = Upstream::answering("fine");
     let setup = Setup::to(&upstream).workers(2).run_with("--lame-duck 500ms --drain 10s");
-    let mut unit = Unit::start(setup);
+    let mut unit = Unit::new(setup);
+    let (ca, port) = (Ca::new("ca"), free_port(unit.ip()));
+    let certs = ca.issue(&["shop.test"]).put(unit.dir(), "shop");
+    let line = format!("secure: {{port: {port}, bind: {}, tls: {{certs: [{certs}]}}}}", unit.ip());
+    unit.edit(|it| it.add_listener(line));
+    let command = unit.command(program().as_ref());
+    unit.spawn(command);
+    unit.hear("READY=1");
     let kept = Load::start(unit.address(), 3, Duration::ZERO);
     let fresh = Load::start_fresh(unit.address(), 3, Duration::ZERO);
-    let sent = || kept.sent() + fresh.sent();
+    let streams = Streams::start((unit.ip(), port).into(), &Hello::to("shop.test", &ca), 3, 4);
+    let sent = || kept.sent() + fresh.sent() + streams.sent();
     until("traffic flows", || (sent() > 500).then_some(()));
     let (total, mut processes) = (requests(), vec![unit.pid()]);
     let rounds = (total / 50_000).max(4);
@@ -99,13 +113,17 @@ fn no_request_fails_under_load() {
             std::thread::sleep(ms(5));
         }
     }
-    let (kept, fresh) = (kept.stop(), fresh.stop());
+    let (kept, fresh, streams) = (kept.stop(), fresh.stop(), streams.stop());
     kept.assert_all("200 fine");
     fresh.assert_all("200 fine");
+    streams.tally.assert_all("200 fine");
     println!(
-        "{} requests kept alive, {} on fresh connections, {rounds} hand-overs",
+        "{} requests kept alive, {} on fresh connections, {} over HTTP/2 and TLS on {} connections, {rounds} \
+         hand-overs",
         kept.total(),
-        fresh.total()
+        fresh.total(),
+        streams.tally.total(),
+        streams.opened
     );
     processes.dedup();
     assert_eq!(processes.len() as u64, rounds + 1);

@@ -69,6 +69,55 @@ for name in sys.argv[2:]:
     elif name == "many":
         calls = [method("unary_unary", "Unary").future(str(it).encode(), timeout=10) for it in range(200)]
         say("many", sum(int(it.result()) for it in calls))
+    elif name == "steady":
+        # A stream that is told to go on and to end, and calls beside it; each line that is read asks for more of them.
+        ends, failed, got = threading.Event(), 0, []
+
+        def asks():
+            number = 0
+            while not ends.is_set():
+                yield str(number).encode()
+                number += 1
+                time.sleep(0.005)
+
+        def reads(stream=method("stream_stream", "Chat")(asks(), timeout=60)):
+            try:
+                got.extend(answer.decode() for answer in stream)
+            except grpc.RpcError as error:
+                got.append(error.code().name)
+
+        reader = threading.Thread(target=reads)
+        reader.start()
+        said = status(lambda: method("unary_unary", "Unary")(b"hello", timeout=10))
+        say("steady", "begun" if said == "OK" else said)
+        for number in range(3):
+            sys.stdin.readline()
+            for _ in range(50):
+                said = status(lambda: method("unary_unary", "Unary")(b"hello", timeout=10))
+                failed += said != "OK"
+                if said != "OK":
+                    print(said, file=sys.stderr)
+            if number < 2:
+                say("steady on")
+        ends.set()
+        reader.join()
+        missed = sum(1 for number, it in enumerate(got) if it != f"heard {number}") + (not got)
+        say("steady", "failed", failed, "missed", missed)
+    elif name == "endless":
+        waits = threading.Event()
+
+        def never():
+            yield b"first"
+            waits.wait(60)
+
+        stream = method("stream_stream", "Chat")(never(), timeout=60)
+        next(stream)
+        say("endless begun")
+        said = status(lambda: next(stream))
+        say("endless", said.split()[0])
+        waits.set()
+        said = status(lambda: method("unary_unary", "Unary")(b"hello", timeout=10))
+        say("endless", "again" if said == "OK" else said)
     elif name == "down":
         say("down", status(lambda: method("unary_unary", "Unary")(b"", timeout=10)))
 channel.close()

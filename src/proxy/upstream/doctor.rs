@@ -61,6 +61,24 @@ impl Doctor {
     }
 }
 
+/// Waits until enough is known of the endpoints of `table` to choose among them, or this time has passed.
+pub async fn acquainted(table: &Table, (board, names): (&Board, &Names), within: Duration) {
+    for it in arrivals(table, names) {
+        // Those that nobody has met are waited for, too.
+        board.health(&it.place, it.checkup.is_some());
+    }
+    let known = async {
+        while !board.knows_enough() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    // Endpoints that never answer keep nobody.
+    let _ = tokio::time::timeout(within, known).await;
+}
+
+/// Between looks at what is known of endpoints.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
 impl Drop for Doctor {
     fn drop(&mut self) {
         drop(self.stop.take());

@@ -4,7 +4,7 @@
 //! Workers look and report; only the [`super::doctor`] changes what they see. What is the same for each
 //! request (an endpoint that is well) is one relaxed load of a byte that nobody writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -268,6 +268,14 @@ impl Board {
     /// Forgets places.
     pub(super) fn retain(&self, keep: impl Fn(&Place) -> bool) {
         locked(&self.known).retain(|place, _| keep(place));
+    }
+
+    /// Whether of every version somebody is known to be well, or nobody's first checkups are still awaited.
+    pub fn knows_enough(&self) -> bool {
+        let known = locked(&self.known);
+        let version = |it: &Place| (it.service.clone(), it.version.clone());
+        let well: BTreeSet<_> = known.iter().filter(|it| it.1.is_ready()).map(|it| version(it.0)).collect();
+        known.iter().all(|(place, health)| !health.is_unknown() || well.contains(&version(place)))
     }
 
     /// The endpoints of a version.

@@ -100,3 +100,36 @@ fn sticky_callers_stay_where_they_are() {
         assert!(answer.head.one("set-cookie").is_none(), "the cookie is good: {answer:?}");
     }
 }
+
+/// What a release was judged on so far still counts in the new process: the requests of its step, and the evidence
+/// for and against it.
+#[test]
+fn a_release_goes_on_with_its_numbers() {
+    let (stable, fresh) = (Upstream::answering("old"), Upstream::answering("new"));
+    let setup = canary(&stable, &fresh).service("rollout: {steps: [50% for 1h, 60% for 1h]}");
+    let mut unit = Unit::start(setup);
+    unit.edit(|it| it.live("v2"));
+    unit.reaches("CANARY");
+    let load = Load::start_fresh(unit.address(), 2, ms(1));
+    let seen = |unit: &Unit| {
+        let release = unit.release();
+        let numbers = ["canary", "stable"].map(|it| release["guards"][0][it]["requests"].as_u64().unwrap());
+        (numbers, release)
+    };
+    until("enough to be judged on", || (seen(&unit).0.iter().min()? >= &300).then_some(()));
+    let tally = load.stop();
+    tally.assert_all("200 ");
+    let before = until("all are counted", || {
+        let now = seen(&unit);
+        (now.0.iter().sum::<u64>() == tally.total()).then_some(now)
+    });
+    for _ in 0..2 {
+        unit.hand_over();
+        let after = until("it is judged again", || {
+            let now = seen(&unit);
+            (now.1["guards"][0]["text"] != "").then_some(now)
+        });
+        assert_eq!(after.0, before.0, "{:#}", after.1);
+        assert_eq!(after.1["guards"][0]["evidence"], before.1["guards"][0]["evidence"]);
+    }
+}

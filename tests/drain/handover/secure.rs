@@ -2,12 +2,13 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::super::support::streams::Streams;
-use super::super::support::tls::{Ca, Hello};
+use super::super::support::tls::{Ca, Hello, put};
 use super::super::support::wire::Wire;
-use super::super::support::{Client, Setup, Unit, Upstream, until};
+use super::super::support::{Client, Setup, Unit, Upstream, outside, until};
 use super::ended;
 
 /// A unit with a certificate for `shop.test`, and who issued it.
@@ -176,4 +177,35 @@ fn introductions_go_on() {
     assert!(told && upstream.requests().len() == 3, "{:?}", upstream.requests());
     assert_eq!(unit.exit_status().code(), Some(0), "who is stuck is not cut: {}", unit.log());
     drop(stuck);
+}
+
+/// A download by a client of others that takes its time, begun before the hand-over and over long after.
+#[test]
+fn a_slow_download_of_others_is_whole() {
+    let Some(curl) = outside::program("curl") else { return };
+    let content = "0123456789abcdef".repeat(512 * 1024);
+    let len = content.len();
+    let upstream = Upstream::start(move |peer| peer.serve("200 OK", &content));
+    let (mut unit, ca, dir) = secured(Setup::to(&upstream).run_with("--lame-duck 200ms --drain 60s"));
+    let file = put(&dir.path().join("ca.pem"), ca.pem(), 0o644);
+    let (ip, port) = (unit.ip(), unit.address().port());
+    let mut children: Vec<_> = ["--http1.1", "--http2"]
+        .into_iter()
+        .map(|version| {
+            let mut command = Command::new(&curl);
+            command.args([version, "-sS", "-o", "/dev/null", "--limit-rate", "3M", "--max-time", "60"]);
+            command.arg("--cacert").arg(&file).args(["--resolve", &format!("shop.test:{port}:{ip}")]);
+            command.args(["-w", "%{http_code} %{size_download}", &format!("https://shop.test:{port}/")]);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start curl")
+        })
+        .collect();
+    until("both are under way", || (upstream.count() == 2).then_some(()));
+    unit.hand_over();
+    for child in children.drain(..) {
+        let output = child.wait_with_output().expect("curl ends");
+        let (said, wrong) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!((said.as_ref(), wrong.as_ref()), (format!("200 {len}").as_str(), ""));
+    }
+    assert_eq!(unit.exit_status().code(), Some(0), "{}", unit.log());
 }
