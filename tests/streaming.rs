@@ -12,9 +12,9 @@ use std::time::Duration;
 use support::upstream::Latch;
 use support::{Broken, Client, End, Gate, Peer, Setup, Upstream, outside, size, until};
 
-/// Bytes of the big bodies.
+/// Bytes of the big bodies: many times what they may add to the memory.
 fn big() -> u64 {
-    size::of(1, 10) << 30
+    size::of(1 << 28, 10 << 30)
 }
 
 /// More than the buffers of one connection, far less than any body that was collected.
