@@ -15,6 +15,8 @@ mod endpoints;
 mod hostile;
 #[path = "http2/others.rs"]
 mod others;
+#[path = "http2/others_endpoints.rs"]
+mod others_endpoints;
 #[path = "http2/slow.rs"]
 mod slow;
 #[path = "http2/waits.rs"]

@@ -48,6 +48,9 @@ const SETTLE_MS: u64 = 2_000;
 /// How long a connection rests on which a request was refused.
 const REST_MS: u64 = 1_000;
 
+/// So many connections may rest before one of them is used again: as many as one request is tried on.
+const RESTING_MAX: usize = 4;
+
 /// Somebody on another worker who waits for a connection for so long gets one that is in use here, once what
 /// is under way on it has ended: nothing new is sent on it.
 const YIELD_AFTER_US: u64 = 100_000;
@@ -116,8 +119,20 @@ impl Shared {
     }
 
     fn has_place(&self) -> bool {
-        let rested = self.deadlines.recent_ms() >= self.rests_until_ms.get();
-        self.live.get() < self.streams_max() && rested && !self.leaving.get()
+        !self.rests() && self.has_room()
+    }
+
+    fn has_room(&self) -> bool {
+        self.live.get() < self.streams_max() && !self.leaving.get()
+    }
+
+    fn rests(&self) -> bool {
+        self.deadlines.recent_ms() < self.rests_until_ms.get()
+    }
+
+    /// Whether its endpoint takes nothing on it, and nothing is under way.
+    fn is_useless(&self) -> bool {
+        self.live.get() == 0 && self.settled.get() && self.streams_max() == 0
     }
 
     /// Requests under way at once; one before the endpoint has said how many it takes.
@@ -165,6 +180,16 @@ impl Pool {
         open.iter().find(|it| it.has_place()).map(|it| Stream::Outbound(Box::new(it.take())))
     }
 
+    /// A place on a connection that rests, if many do: an endpoint that refuses what it is asked is not run over
+    /// with connections. Those on which it takes nothing at all make room for the next.
+    fn take_resting(&self) -> Option<Stream> {
+        let mut open = self.open.borrow_mut();
+        open.retain(|it| !it.is_useless());
+        let resting = || open.iter().filter(|it| it.rests() && it.has_room());
+        let longest = resting().min_by_key(|it| it.rests_until_ms.get())?;
+        (resting().count() >= RESTING_MAX).then(|| Stream::Outbound(Box::new(longest.take())))
+    }
+
     /// A place on a connection, which `connect` opens if need be, once `permit` allows it. Whether the
     /// connection was there before.
     pub async fn take_or_open<E>(
@@ -175,7 +200,7 @@ impl Pool {
         failed: impl Fn(io::Error) -> E,
     ) -> Result<(Stream, bool), E> {
         loop {
-            if let Some(stream) = self.take() {
+            if let Some(stream) = self.take().or_else(|| self.take_resting()) {
                 return Ok((stream, true));
             }
             if let Turn::Open = self.turn() {
