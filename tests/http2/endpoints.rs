@@ -282,14 +282,15 @@ fn what_is_refused_for_good_is_said() {
                     let more = u32::try_from(it.payload.len()).expect("a frame").max(1);
                     frames.window(0, more).window(it.stream, more);
                 }
-                if it.kind == kind::HEADERS && !gone || (100_000..200_000).contains(&bytes) {
+                // So much is more than what is kept and what waits behind it.
+                if it.kind == kind::HEADERS && !gone || (150_000..300_000).contains(&bytes) {
                     bytes = 0;
                     frames.send(kind::RST_STREAM, 0, it.stream, &7_u32.to_be_bytes());
                 }
             }
         });
         let gate = gate(endpoint);
-        let answer = ask(gate.address(), post("/"), &[&[b'x'; 200_000]]).unwrap();
+        let answer = ask(gate.address(), post("/"), &[&[b'x'; 300_000]]).unwrap();
         assert_eq!((answer.status, answer.only("x-tidegate-error")), (502, "upstream_reset"));
         assert_eq!(asked.load(Ordering::SeqCst), if gone { 1 } else { 4 });
     }
