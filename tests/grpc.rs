@@ -74,7 +74,7 @@ fn calls_of_every_kind_pass_with_their_status() {
     let Some(python) = outside::python(&["grpc"]) else { return };
     let server = Server::start(&python);
     let gate = server.gate();
-    let names = ["unary", "large", "count", "collect", "chat", "many", "fail", "unknown"];
+    let names = ["unary", "large", "count", "collect", "chat", "many", "fail", "unknown", "metadata"];
     let expected = [
         "unary hello OK 5",
         "large 3000000",
@@ -84,9 +84,10 @@ fn calls_of_every_kind_pass_with_their_status() {
         "many 19900",
         "fail FAILED_PRECONDITION not now",
         "unknown UNIMPLEMENTED Method not found!",
+        "metadata 4 True True",
     ];
     assert_eq!(calls(&python, &gate, &names), expected);
-    assert_eq!(sum(&gate, "tidegate_requests_total", &[]), 207.0);
+    assert_eq!(sum(&gate, "tidegate_requests_total", &[]), 208.0);
 }
 
 #[test]

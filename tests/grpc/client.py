@@ -118,6 +118,13 @@ for name in sys.argv[2:]:
         waits.set()
         said = status(lambda: method("unary_unary", "Unary")(b"hello", timeout=10))
         say("endless", "again" if said == "OK" else said)
+    elif name == "metadata":
+        # Bytes are carried in base64, and a name may come several times.
+        sent = [("x-long", "m" * 6_000), ("x-raw-bin", bytes(range(256))), ("x-many", "a"), ("x-many", "b")]
+        answer, call = method("unary_unary", "Metadata").with_call(b"", metadata=sent, timeout=10)
+        first, last = call.initial_metadata(), call.trailing_metadata()
+        same = [[it for it in came if it[0] in dict(sent)] == sent for came in (first, last)]
+        say("metadata", answer.decode(), *same)
     elif name == "down":
         say("down", status(lambda: method("unary_unary", "Unary")(b"", timeout=10)))
 channel.close()

@@ -13,6 +13,14 @@ def unary(request, context):
     return request
 
 
+def metadata(request, context):
+    """Sends back what it was sent, before the answer and behind it."""
+    own = [it for it in context.invocation_metadata() if it.key in ("x-long", "x-raw-bin", "x-many")]
+    context.send_initial_metadata(own)
+    context.set_trailing_metadata(own)
+    return str(len(own)).encode()
+
+
 def count(request, context):
     for number in range(int(request)):
         yield str(number).encode()
@@ -41,6 +49,7 @@ def slow(request, context):
 
 HANDLERS = {
     "Unary": grpc.unary_unary_rpc_method_handler(unary),
+    "Metadata": grpc.unary_unary_rpc_method_handler(metadata),
     "Count": grpc.unary_stream_rpc_method_handler(count),
     "Collect": grpc.stream_unary_rpc_method_handler(collect),
     "Chat": grpc.stream_stream_rpc_method_handler(chat),
