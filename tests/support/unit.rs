@@ -77,7 +77,12 @@ impl Unit {
     /// Starts a command that becomes the process.
     pub fn spawn(&mut self, mut command: Command) {
         assert!(self.child.is_none(), "still running");
-        self.child = Some(command.spawn().expect("start tidegate"));
+        // A copy of the program may still be open for writing in a child that another test has just forked.
+        let started = until("a program that nobody writes", || match command.spawn() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => None,
+            started => Some(started),
+        });
+        self.child = Some(started.expect("start tidegate"));
     }
 
     /// Waits for a report that holds `wanted`; those before it are kept in [`Unit::told`].

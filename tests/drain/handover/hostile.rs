@@ -50,8 +50,8 @@ fn a_full_queue_is_handed_over_too() {
         return;
     }
     let upstream = Upstream::answering("fine");
-    let setup = Setup::to(&upstream).workers(1).run_with("--lame-duck 200ms --drain 30s");
-    let mut unit = Unit::start(setup);
+    let setup = Setup::to(&upstream).workers(1).listener("timeouts: {head: 1m}");
+    let mut unit = Unit::start(setup.run_with("--lame-duck 200ms --drain 60s"));
     let SocketAddr::V4(to) = unit.address() else { panic!("of version 4") };
     kill_process(unit.pid(), Signal::STOP).unwrap();
     let connect = |number: usize| {
@@ -65,28 +65,34 @@ fn a_full_queue_is_handed_over_too() {
         socket
     };
     // The queue holds one more than its length; the rest knocks again and again.
-    let sockets: Vec<socket2::Socket> = (0..queue + 200).map(connect).collect();
+    let mut knocking: Vec<socket2::Socket> = (0..queue + 200).map(connect).collect();
+    let mut clients: Vec<Client> = Vec::new();
+    // Whoever is in begins with its request: one that keeps silent is not waited for.
+    let mut let_in = |clients: &mut Vec<Client>| {
+        for at in (0..knocking.len()).rev().filter(|it| knocking[*it].peer_addr().is_ok()).collect::<Vec<_>>()
+        {
+            let socket = knocking.swap_remove(at);
+            socket.set_nonblocking(false).unwrap();
+            let mut client = Client::over(Wire::new(socket.into()));
+            client.send("GET / HTTP/1.1\r\n");
+            clients.push(client);
+        }
+        knocking.len()
+    };
     until("the queue is full", || {
-        let open = sockets.iter().filter(|it| it.peer_addr().is_ok()).count();
-        (open >= queue).then_some(())
+        let_in(&mut clients);
+        (clients.len() >= queue).then_some(())
     });
     unit.signal(Signal::USR2);
     kill_process(unit.pid(), Signal::CONT).unwrap();
+    until("a place for everybody", || (let_in(&mut clients) == 0).then_some(()));
     unit.hear("MAINPID=");
     unit.hear("READY=1");
-    let mut clients: Vec<Client> = sockets
-        .into_iter()
-        .map(|socket| {
-            until("a place in the queue", || socket.peer_addr().ok());
-            socket.set_nonblocking(false).unwrap();
-            Client::over(Wire::new(socket.into()))
-        })
-        .collect();
-    for client in &mut clients {
-        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    }
-    for client in &mut clients {
-        assert_eq!(client.try_response("GET").unwrap().text(), "fine");
+    for some in clients.chunks_mut(100) {
+        some.iter_mut().for_each(|it| _ = it.send("Host: a\r\n\r\n"));
+        for client in some {
+            assert_eq!(client.try_response("GET").unwrap().text(), "fine");
+        }
     }
     drop(clients);
     assert_eq!(unit.exit_status().code(), Some(0), "{}", unit.log());

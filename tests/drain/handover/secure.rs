@@ -209,3 +209,26 @@ fn a_slow_download_of_others_is_whole() {
     }
     assert_eq!(unit.exit_status().code(), Some(0), "{}", unit.log());
 }
+
+/// A client of others that opens no second connection: what it has asked before it was told to go is answered, to the
+/// last request that anybody has begun with.
+#[test]
+fn what_others_have_asked_is_answered() {
+    let Some(h2load) = outside::program("h2load") else { return };
+    let upstream = Upstream::answering("fine");
+    let (mut unit, _ca, _dir) =
+        secured(Setup::to(&upstream).workers(2).run_with("--lame-duck 500ms --drain 10s"));
+    let mut command = Command::new(&h2load);
+    // More than it gets to ask.
+    command.args(["-n", "10000000", "-c", "4", "-m", "10", &format!("https://{}/", unit.address())]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("start h2load");
+    until("traffic flows", || (upstream.count() > 500).then_some(()));
+    unit.hand_over();
+    let output = child.wait_with_output().expect("h2load ends");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let codes = said.lines().find_map(|it| it.strip_prefix("status codes: ")).expect("codes");
+    let good: usize = codes.split_once(" 2xx").and_then(|it| it.0.parse().ok()).expect("a number");
+    assert!(codes.ends_with("0 3xx, 0 4xx, 0 5xx"), "{codes}");
+    assert_eq!(good, upstream.count(), "{said}");
+    assert_eq!(unit.exit_status().code(), Some(0), "{}", unit.log());
+}
