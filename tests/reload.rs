@@ -315,7 +315,8 @@ fn reloads_under_load_fail_no_request() {
             let endpoints: Vec<_> = upstreams.iter().map(Upstream::address).collect();
             let some = 1 + (number % 2) as usize;
             let setup = gate.setup().version("v1", &endpoints[..some]);
-            gate.write(&gate.text_of(&setup.service(format!("timeouts: {{head: {}s}}", 10 + number % 40))));
+            let timeouts = format!("timeouts: {{head: {}s, keep_alive: 2s}}", 10 + number % 40);
+            gate.write(&gate.text_of(&setup.service(timeouts)));
             match number % 10 {
                 0 | 5 => {
                     let outcome = gate.command("reload");
@@ -356,7 +357,8 @@ fn reloads_under_load_fail_no_request() {
     assert!(gate.threads() <= threads, "{} threads, {threads} before", gate.threads());
     let grown = gate.memory().saturating_sub(memory);
     eprintln!("{made} were made, {memory} bytes before, {grown} more after");
-    assert!(grown < 8 << 20, "grew by {grown} bytes");
+    // The last events are kept, and the allocator takes several megabytes at a time.
+    assert!(grown < size::of(8, 12) << 20, "grew by {grown} bytes");
 }
 
 /// What survives is known by what it is: an unchanged endpoint keeps its connections.
