@@ -228,7 +228,7 @@ fn bombs_of_others_are_held_for_little_and_not_for_long() {
         (false, "small_bomb", "200"),
         (true, "small_bomb", "200"),
     ] {
-        let door = Door::open(tls, "timeouts: {write: 2s, idle: 2s}");
+        let door = Door::open(tls, "timeouts: {write: 4s, idle: 2s}");
         let before = door.gate.memory();
         door.gate.forget_peak();
         let mut script = door.script(&python, "attacks.py", &[name]);

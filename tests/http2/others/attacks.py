@@ -182,11 +182,15 @@ def bomb(value, count):
         start = b"\x82" + (b"\x87" if CA else b"\x86") + b"\x04\x06/large\x01\x09shop.test"
         frames = [indexed(stream, count, start) for stream in range(3, 201, 2)]
         it.send(*frames)
-        it.until(lambda came: len(came.fields) + len(came.resets) >= 100)
+        # On a busy machine the first may have been given up before the last is answered.
+        it.until(lambda came: len({*came.fields, *came.resets}) >= 100)
         statuses = {it.came.status(stream) for stream in it.came.fields}
-        assert not it.came.closed and len(it.came.fields) + len(it.came.resets) == 100, it.came
+        assert not it.came.closed and len({*it.came.fields, *it.came.resets}) == 100, it.came
         held.append(it)
-    say(statuses=",".join(sorted(statuses)), streams=sum(len(it.came.fields) for it in held))
+    say(
+        statuses=",".join(sorted(statuses)),
+        streams=sum(len({*it.came.fields, *it.came.resets}) for it in held),
+    )
     print("held", flush=True)
     wait()
     # A byte at a time keeps nothing alive.
