@@ -66,7 +66,7 @@ fn nothing_is_cut_under_load() {
 #[expect(clippy::disallowed_methods, reason = "how long it took is what is tested")]
 fn nothing_is_cut_under_heavy_load() {
     let (lame_duck, long, connections, more) =
-        size::of((ms(2_000), ms(500), 2, 500), (ms(5_000), ms(5_000), 16, 10_000));
+        size::of((ms(4_000), ms(500), 2, 100), (ms(5_000), ms(5_000), 16, 10_000));
     let quick = Upstream::quick("fine");
     let slow = Upstream::start(move |peer| {
         while peer.head().is_some() {
