@@ -27,7 +27,7 @@ mod write;
 pub use answer::{Answer, CONTINUE, write_answer};
 pub use body::{BodyError, BodyReader, Piece, Snippet};
 pub use date::http_date;
-pub use forwarded::ForwardedInfo;
+pub use forwarded::{ForwardedInfo, Said, said_client};
 pub use limits::{Asked, RequestLimits, ResponseLimits, Underscores};
 pub use request::parse_request;
 pub use response::parse_response;

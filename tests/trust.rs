@@ -61,6 +61,44 @@ fn a_trusted_peer_speaks_for_its_clients() {
     assert_eq!(head.one("x-forwarded-port"), Some("81"), "{head:?}");
 }
 
+/// Behind a load balancer, sticky by address means the address of who asks it.
+#[test]
+fn a_trusted_peers_clients_are_told_apart() {
+    let (one, two) = (Upstream::answering("one"), Upstream::answering("two"));
+    let start = |listener: &str| {
+        let setup = Setup::to(&one)
+            .version("v2", &[two.address()])
+            .service("sticky: {by: address}")
+            .service("split: {v2: 50%}");
+        if listener.is_empty() { setup.start() } else { setup.listener(listener).start() }
+    };
+    let get =
+        |gate: &Gate, lines: &str| gate.answer_to(format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n")).text();
+    let gate = start(BELIEVED);
+    let own = get(&gate, "");
+    let mut seen = std::collections::BTreeSet::new();
+    for it in 1..=24 {
+        let by = get(&gate, &format!("X-Forwarded-For: 198.51.100.{it}\r\n"));
+        // However it is written, and whatever others say before.
+        for lines in [
+            format!("X-Forwarded-For: 6.6.6.6, 198.51.100.{it}:4711\r\n"),
+            format!("X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: ::ffff:198.51.100.{it}\r\n"),
+            format!("X-Forwarded-For: [::ffff:198.51.100.{it}]:4711\r\nX-Real-IP: 6.6.6.6\r\n"),
+            format!("X-Real-IP: 198.51.100.{it}\r\n"),
+        ] {
+            assert_eq!(get(&gate, &lines), by, "{lines}");
+        }
+        // What is no address speaks for nobody.
+        assert_eq!(get(&gate, &format!("X-Forwarded-For: 198.51.100.{it}, unknown\r\n")), own);
+        seen.insert(by);
+    }
+    assert_eq!(seen.len(), 2, "{seen:?}");
+    let gate = start("");
+    for it in 1..=24 {
+        assert_eq!(get(&gate, &format!("X-Forwarded-For: 198.51.100.{it}\r\n")), own, "a stranger");
+    }
+}
+
 #[test]
 fn a_trusted_chain_is_cleaned_and_cut() {
     let chain: Vec<String> = (1..=60).map(|it| format!("10.0.0.{it}")).collect();

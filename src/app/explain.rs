@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::admin::wire::{EndpointChoice, ExplainAsk, ExplainReply, RouteWire, ShareWire};
 use crate::config::{Config, ListenerSpec};
-use crate::h1::{RequestLimits, parse_request};
+use crate::h1::{RequestLimits, parse_request, said_client};
 use crate::message::{RequestHead, Target as Asked, TargetRules};
 use crate::model::{Generation, MacKey, Salt};
 use crate::routing::{
@@ -44,7 +44,10 @@ pub fn table_of(config: &Config) -> Table {
 pub fn explain(scene: Scene<'_>, asked: &ExplainAsk) -> Result<ExplainReply, String> {
     let url = Url::read(&asked.url)?;
     let from = asked.from.as_deref().map(|it| it.parse::<IpAddr>());
-    let from = from.transpose().map_err(|_| "`from` is an IP address: 203.0.113.7".to_owned())?;
+    let from = from
+        .map(|it| it.map(|it| it.to_canonical()))
+        .transpose()
+        .map_err(|_| "`from` is an IP address: 203.0.113.7".to_owned())?;
     let listener = scene.listener(&url);
     let mut told = ExplainReply { generation: scene.table.generation.0, ..ExplainReply::default() };
     told.listener = listener.map(|it| format!("{} ({})", it.name, it.address));
@@ -75,7 +78,10 @@ pub fn explain(scene: Scene<'_>, asked: &ExplainAsk) -> Result<ExplainReply, Str
         told.answer = Some(format!("this listener sends everybody to {location}"));
         return Ok(told);
     }
-    scene.routed(&facts, target.port(), from, &mut told);
+    // A peer that is believed asks for somebody else.
+    let trusted = |it: &IpAddr| listener.is_some_and(|on| on.trust.iter().any(|net| net.contains(*it)));
+    let said = from.filter(trusted).and_then(|_| said_client(&head, buf));
+    scene.routed(&facts, target.port(), said.map(|it| it.address).or(from), &mut told);
     Ok(told)
 }
 
@@ -354,7 +360,11 @@ routes:
 "#;
 
     fn ask(line: &str) -> ExplainReply {
-        let loaded = load(Path::new("t.yaml"), &MemoryFiles::new().with("t.yaml", FILE));
+        ask_from(FILE, line, None)
+    }
+
+    fn ask_from(file: &str, line: &str, from: Option<&str>) -> ExplainReply {
+        let loaded = load(Path::new("t.yaml"), &MemoryFiles::new().with("t.yaml", file));
         let config = loaded.config.unwrap_or_else(|| panic!("{}", loaded.problems.render_human(false)));
         let table = table_of(&config);
         let scene = Scene { table: &table, listeners: &config.listeners, key: None };
@@ -363,9 +373,25 @@ routes:
             method: words.next().unwrap().into(),
             url: words.next().unwrap().into(),
             headers: words.map(str::to_owned).collect(),
-            from: None,
+            from: from.map(str::to_owned),
         };
         explain(scene, &asked).unwrap()
+    }
+
+    /// Whoever a peer that is believed speaks for is the one whose version is told.
+    #[test]
+    fn an_address_is_the_one_that_decides() {
+        let file = "listen: {http: {port: 8080, trust: [10.0.0.0/8]}}\nservices:\n  shop: {live: a, sticky: {by: \
+                    address}, split: {b: 50%}, versions: {a: http://127.0.0.1:1, b: http://127.0.0.1:2}}\n";
+        let (plain, said) =
+            ("GET http://shop.test/", "GET http://shop.test/ x-forwarded-for:6.6.6.6,203.0.113.7");
+        let bucket = |line: &str, from: &str| ask_from(file, line, Some(from)).bucket.unwrap();
+        let own = bucket(plain, "203.0.113.7");
+        assert_eq!(bucket(said, "10.1.2.3"), own);
+        assert_eq!(bucket(plain, "::ffff:203.0.113.7"), own);
+        assert_ne!(bucket(plain, "10.1.2.3"), own);
+        let stranger = ask_from(file, said, Some("192.0.2.1"));
+        assert!(stranger.why.unwrap().contains("address 192.0.2.1"));
     }
 
     #[test]

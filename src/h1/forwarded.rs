@@ -24,6 +24,28 @@ pub struct ForwardedInfo<'a> {
     pub trusted_peer: bool,
 }
 
+/// Somebody for whom a trusted peer says that it asks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Said<'a> {
+    /// Address.
+    pub address: IpAddr,
+    /// The same as the peer wrote it, without port and brackets.
+    pub text: &'a [u8],
+}
+
+/// For whom a trusted peer says that it asks: the last entry of `X-Forwarded-For`, which is the one that the peer
+/// itself has appended; all before it is hearsay. `X-Real-IP` is asked only where there is no such line, because
+/// who appends to the one often passes the other on as some client wrote it. What is no address says nothing.
+pub fn said_client<'a>(head: &'a RequestHead, buf: &'a [u8]) -> Option<Said<'a>> {
+    let entry = match head.values(buf, "x-forwarded-for").last() {
+        Some(chain) => trim(chain.rsplit(|byte| *byte == b',').next()?),
+        None => head.values(buf, "x-real-ip").last()?,
+    };
+    let text = without_port(entry);
+    let address: IpAddr = std::str::from_utf8(text).ok()?.parse().ok()?;
+    Some(Said { address: address.to_canonical(), text })
+}
+
 /// Most entries of a chain, ours included. The oldest are dropped: they are the least certain.
 const CHAIN_MAX: usize = 50;
 
@@ -147,7 +169,7 @@ fn is_address(entry: &[u8]) -> bool {
     parses(entry) || authority(entry).is_some_and(|(name, _)| entry[0] == b'[' || parses(&entry[..name]))
 }
 
-/// The address of an entry for which [`is_address`] holds.
+/// The address of an entry, if [`is_address`] holds for it.
 fn without_port(entry: &[u8]) -> &[u8] {
     match authority(entry) {
         Some((name, _)) if entry[0] == b'[' => &entry[1..name - 1],

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::h1::Said;
 use crate::message::{HeaderEdit, RequestHead};
 use crate::model::ClientShard;
 use crate::routing::{HashBy, HeaderEdits, Key, StickyBy, unit};
@@ -20,9 +21,21 @@ pub struct Caller<'a> {
     pub head: &'a RequestHead,
     /// What it was parsed from.
     pub buf: &'a [u8],
+    /// Who asks, by address. Whatever goes by that goes by this one.
+    pub asker: Said<'a>,
 }
 
-impl Caller<'_> {
+impl<'a> Caller<'a> {
+    /// Knows who it is.
+    pub fn new(worker: &'a Worker, client: &'a Client, head: &'a RequestHead, buf: &'a [u8]) -> Self {
+        Self { worker, client, head, buf, asker: client.asker(head, buf) }
+    }
+
+    /// What stands for who asks.
+    fn address(&self) -> [u8; 16] {
+        unit::address(self.asker.address)
+    }
+
     /// Says who the caller is. One that should have a cookie and has none is given one: `issued` is
     /// then what the answer sets.
     pub fn with_unit<T>(
@@ -31,9 +44,9 @@ impl Caller<'_> {
         issued: &mut Option<String>,
         then: impl FnOnce(Option<&[u8]>) -> T,
     ) -> T {
-        let Self { worker, client, head, buf } = self;
+        let Self { worker, head, buf, .. } = self;
         match by {
-            StickyBy::Address => then(Some(&unit::address(client.peer.address))),
+            StickyBy::Address => then(Some(&self.address())),
             StickyBy::Header(name) => then(head.values(buf, name).next().filter(|it| !it.is_empty())),
             StickyBy::Cookie(name) => then(
                 head.values(buf, "cookie").find_map(|it| unit::cookie(it, name)).filter(|it| !it.is_empty()),
@@ -53,7 +66,7 @@ impl Caller<'_> {
 
     /// What the endpoint is chosen by where equal requests go the same way.
     pub fn key(&self, by: &HashBy, path: &str) -> Key {
-        let Self { client, head, buf, .. } = self;
+        let Self { head, buf, .. } = self;
         let named = match by {
             HashBy::Unit | HashBy::Address => None,
             HashBy::Header(name) => head.values(buf, name).next(),
@@ -62,20 +75,13 @@ impl Caller<'_> {
         };
         match named.filter(|it| !it.is_empty()) {
             Some(it) => Key::of(it),
-            None => match client.said_address(head, buf) {
-                Some(said) => match str::from_utf8(said).ok().and_then(|it| it.parse().ok()) {
-                    Some(address) => Key::of(&unit::address(address)),
-                    // Whatever it is, the peer that says it is trusted.
-                    None => Key::of(said),
-                },
-                None => Key::of(&unit::address(client.peer.address)),
-            },
+            None => Key::of(&self.address()),
         }
     }
 
     /// The group of clients that the request counts for; without the key the address decides.
     pub fn shard(&self, key: &StickyBy) -> ClientShard {
-        let by_address = || self.client.shard_of(self.head, self.buf);
+        let by_address = || ClientShard::of(&self.address());
         match key {
             StickyBy::Address => by_address(),
             key => self.with_unit(key, &mut None, |it| it.map_or_else(by_address, ClientShard::of)),

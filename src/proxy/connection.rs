@@ -17,9 +17,8 @@ use std::time::Duration;
 use tokio::io::AsyncWrite;
 
 use crate::config::ListenerSpec;
-use crate::h1::{HeadScanner, RequestLimits};
+use crate::h1::{HeadScanner, RequestLimits, Said, said_client};
 use crate::message::{Refusal, RequestHead};
-use crate::model::ClientShard;
 
 use super::buffer::{BUFFER_BYTES, Buffer};
 use super::deadline::Deadline;
@@ -256,17 +255,10 @@ impl Client {
         .await
     }
 
-    /// The shard that a request counts for: the client's, which behind a trusted peer is whoever that
-    /// peer says it asks for.
-    pub fn shard_of(&self, head: &RequestHead, buf: &[u8]) -> ClientShard {
-        self.said_address(head, buf).map_or(self.peer.shard, ClientShard::of)
-    }
-
-    /// For whom a trusted peer says that it asks.
-    pub fn said_address<'a>(&self, head: &'a RequestHead, buf: &'a [u8]) -> Option<&'a [u8]> {
-        let chain = head.values(buf, "x-forwarded-for").last().filter(|_| self.peer.trusted)?;
-        let nearest = chain.rsplit(|byte| *byte == b',').next().map(<[u8]>::trim_ascii);
-        nearest.filter(|it| !it.is_empty())
+    /// Who asks: whom a trusted peer speaks for, else the peer.
+    pub fn asker<'a>(&'a self, head: &'a RequestHead, buf: &'a [u8]) -> Said<'a> {
+        let peer = Said { address: self.peer.address, text: self.peer.text.as_bytes() };
+        if self.peer.trusted { said_client(head, buf).unwrap_or(peer) } else { peer }
     }
 
     /// The listener's bounds. A head must fit the buffer.

@@ -61,7 +61,7 @@ pub fn plan(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client, len: us
         return Planned::Refused(why);
     }
     let Scratch { request: head, target, path, .. } = scratch;
-    let caller = Caller { worker, client, head, buf: head_bytes(client, len) };
+    let caller = Caller::new(worker, client, head, head_bytes(client, len));
     let planned = match choose(&caller, target, path, &view) {
         Ok(job) => Planned::Forward(job),
         Err(stop) => {
@@ -96,9 +96,9 @@ fn head_bytes(client: &Client, len: usize) -> &[u8] {
 /// anything first, what is charged to the caller before what is charged to a version. `path` is room for a
 /// path that the route rewrites.
 fn choose(caller: &Caller<'_>, target: &Target, path: &mut String, view: &View) -> Result<Box<Job>, Stop> {
-    let Caller { worker, client, head, buf } = *caller;
+    let Caller { worker, client, head, buf, asker } = *caller;
     if client.trail.is_followed() {
-        client.trail.asked(head, buf, client.said_address(head, buf));
+        client.trail.asked(head, buf, asker.text);
     }
     stop::if_for_the_proxy(head)?;
     stop::if_memory_is_short(worker)?;

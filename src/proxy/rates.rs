@@ -42,7 +42,7 @@ impl Rates {
 impl Caller<'_> {
     /// Counts a request. If it is one too many, says when the next one will not be.
     pub fn pay(&self, rate: &Rate) -> Result<(), Duration> {
-        let Self { worker, client, head, buf } = self;
+        let Self { worker, head, buf, .. } = self;
         let cells = rate.cells(|| worker.common.rates.of(rate));
         let now = worker.deadlines.recent_timestamp();
         let named = match &rate.limit.by {
@@ -52,14 +52,7 @@ impl Caller<'_> {
         if let Some(value) = named {
             return cells.take(value, now);
         }
-        let said = client.said_address(head, buf);
-        let address = said.map(|it| str::from_utf8(it).ok().and_then(|it| it.parse().ok()));
-        match (address, said) {
-            (None, _) => cells.take(&unit::address(network_of(client.peer.address)), now),
-            (Some(Some(address)), _) => cells.take(&unit::address(network_of(address)), now),
-            // Whatever it is, the peer that says it is trusted.
-            (Some(None), said) => cells.take(said.unwrap_or_default(), now),
-        }
+        cells.take(&unit::address(network_of(self.asker.address)), now)
     }
 }
 

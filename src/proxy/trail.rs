@@ -178,12 +178,10 @@ impl Trail {
         }
     }
 
-    /// What the request asks. `asker` is who asks, if the peer speaks for somebody.
-    pub fn asked(&self, head: &RequestHead, buf: &[u8], asker: Option<&[u8]>) {
+    /// What the request asks, and the address of who asks: the peer, or whom it speaks for.
+    pub fn asked(&self, head: &RequestHead, buf: &[u8], asker: &[u8]) {
         self.note(|record| {
-            if let Some(asker) = asker {
-                record.put(Part::Client, asker);
-            }
+            record.put(Part::Client, asker);
             if record.facts.protocol.is_empty() {
                 record.facts.protocol = if head.http10 { "HTTP/1.0" } else { "HTTP/1.1" };
             }

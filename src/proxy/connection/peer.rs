@@ -5,7 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::{Rc, Weak};
 
 use crate::config::IpNetwork;
-use crate::model::ClientShard;
 
 use super::super::stream::Stream;
 use super::super::tls::Authority;
@@ -40,8 +39,6 @@ pub struct Peer {
     pub scheme: &'static str,
     /// Whether it may say for whom it asks.
     pub trusted: bool,
-    /// The shard its requests count for.
-    pub shard: ClientShard,
     /// What endpoints are told that want to know for whom they are called.
     pub ends: Ends,
     /// Which hosts it may ask for; `None`: all.
@@ -61,22 +58,9 @@ impl Peer {
         let plain = |it: SocketAddr| SocketAddr::new(it.ip().to_canonical(), it.port());
         let ends = Ends { from: plain(ends.from), to: plain(ends.to) };
         let address = ends.from.ip();
-        let shard = match address {
-            IpAddr::V4(it) => ClientShard::of(&it.octets()),
-            IpAddr::V6(it) => ClientShard::of(&it.octets()),
-        };
         let trusted = trust.iter().any(|it| it.contains(address));
         let text = address.to_string().into();
-        Self {
-            address,
-            text,
-            scheme: stream.scheme(),
-            trusted,
-            shard,
-            ends,
-            authority,
-            shelves: RefCell::default(),
-        }
+        Self { address, text, scheme: stream.scheme(), trusted, ends, authority, shelves: RefCell::default() }
     }
 
     /// What lies on this shelf speaks for this client.

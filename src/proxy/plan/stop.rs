@@ -110,7 +110,7 @@ pub fn if_memory_is_short(worker: &Worker) -> Result<(), Stop> {
 
 /// What the request carries, unless that says that it goes in a circle.
 pub fn if_circling<'a>(caller: &Caller<'a>) -> Result<Marks<'a>, Stop> {
-    let Caller { worker, client, head, buf } = *caller;
+    let Caller { worker, client, head, buf, .. } = *caller;
     let (ids, trusted) = (client.spec.request_id, client.peer.trusted);
     let rules = MarkRules { ids, trusted, trace: worker.scribe.trace_rule() };
     Marks::of(head, buf, rules, || worker.bits()).map_err(|_| Stop::Circling)
