@@ -446,6 +446,75 @@ fn a_whole_exchange_may_have_a_limit() {
     assert!(got.is_err(), "{got:?}");
 }
 
+/// Anybody can be slow: that ejects no endpoint, fails no canary, and is not what the version is charged with.
+#[test]
+fn the_time_for_a_whole_exchange_is_not_held_against_the_version_when_the_client_takes_it() {
+    let version = || {
+        Upstream::start(|peer| {
+            while let Some(head) = peer.head() {
+                if head.start.starts_with("GET /much") {
+                    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 67108864\r\n\r\n");
+                    let piece = vec![b'm'; 1 << 16];
+                    while peer.send(&piece) {}
+                    return;
+                }
+                if peer.rest_of(head).is_none() {
+                    return;
+                }
+                peer.answer("200 OK", "fine");
+            }
+        })
+    };
+    let (one, two) = (version(), version());
+    let gate = Setup::default()
+        .version("v1", &[one.address(), two.address()])
+        .service("timeouts: {request: 700ms}")
+        .service("eject: {failures: 3}")
+        .start();
+    let uploads: Vec<_> = (0..8)
+        .map(|_| {
+            let mut client = gate.connect();
+            client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf");
+            client
+        })
+        .collect();
+    let downloads: Vec<_> = (0..8)
+        .map(|_| {
+            let mut client = Client::connect_narrow(gate.address());
+            client.send("GET /much HTTP/1.1\r\nHost: a\r\n\r\n");
+            client
+        })
+        .collect();
+    for mut client in uploads {
+        let answer = client.response();
+        assert_eq!((answer.status, answer.error(), client.end()), (408, Some("limit"), End::Closed));
+    }
+    let rejected = |why| gate.metric("tidegate_rejected_total", &[("reason", why)]);
+    until("the downloads are cut", || (rejected("write_timeout") >= 8.0).then_some(()));
+    drop(downloads);
+    assert_eq!(rejected("body_timeout"), 8.0);
+    assert_eq!(gate.metric("tidegate_upstream_errors_total", &[]), 0.0);
+    assert_eq!(gate.metric("tidegate_ejections_total", &[]), 0.0);
+    assert_eq!(gate.get("/").status, 200);
+}
+
+/// A client that takes most of the time leaves the version too little to be charged with the rest.
+#[test]
+fn a_version_that_has_had_no_time_is_not_late() {
+    let upstream = Upstream::start(|peer| drop((peer.request(), peer.hold())));
+    let gate = Setup::to(&upstream).service("timeouts: {request: 1500ms}").start();
+    let mut client = gate.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf");
+    assert_eq!(client.end_within(ms(1100)), End::Open);
+    client.send("half");
+    assert_eq!(client.response().status, 408);
+    let errors = || gate.metric("tidegate_upstream_errors_total", &[]);
+    assert_eq!(errors(), 0.0);
+    // With all of the time it is.
+    assert_eq!(gate.get("/").status, 504);
+    assert_eq!(errors(), 1.0);
+}
+
 /// An unused connection is closed by us before the upstream closes it on us.
 #[test]
 fn an_unused_upstream_connection_is_closed() {

@@ -113,6 +113,11 @@ impl Attempt {
         self.queued_us += us;
     }
 
+    /// How long it has gone on by now, but for what it has waited for places.
+    pub fn busy_us(&self, now_us: u64) -> u64 {
+        now_us.saturating_sub(self.began_us + self.queued_us)
+    }
+
     /// Counts the limits of age that a request without an answer has passed by now; when it will pass the
     /// next one, if ever.
     pub fn aged(&mut self, now_us: u64) -> Option<u64> {

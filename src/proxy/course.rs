@@ -91,6 +91,7 @@ impl Exchange<'_> {
             if let Some(failure) = self.suffer(client).await {
                 return Verdict::Failed(failure);
             }
+            let before_us = self.attempt.busy_us(self.worker.deadlines.recent_us());
             match self.connect(client, course).await {
                 Ok((endpoint, mut checkout)) => {
                     if self.job.request.upgrade
@@ -101,7 +102,7 @@ impl Exchange<'_> {
                     }
                     self.attempt.trail.sent_to(&endpoint.name);
                     course.at = Some(InFlight::at(endpoint));
-                    self.start(checkout);
+                    self.start(checkout, before_us);
                 }
                 Err(failure) => return Verdict::Failed(failure),
             }
@@ -124,7 +125,7 @@ impl Exchange<'_> {
             if lost.await {
                 return Some(Failure::ClientGone);
             }
-            self.attempt.lag(delay);
+            self.lag(delay);
         }
         self.job.fault.abort.map(Failure::Injected)
     }

@@ -11,6 +11,7 @@ pub use again::{Aside, Spared};
 
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::h1::{self, HeadScanner};
 use crate::message::Framing;
@@ -152,11 +153,12 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// Has a connection now.
-    pub fn start(&mut self, checkout: Checkout) {
+    /// Has a connection now, which was looked for when it had [gone on](Attempt::busy_us) for `before_us`.
+    pub fn start(&mut self, checkout: Checkout, before_us: u64) {
         if !checkout.reused {
             // Opening it took its time.
-            self.worker.deadlines.now_us();
+            let busy_us = self.attempt.busy_us(self.worker.deadlines.now_us());
+            self.patience.version_took(busy_us.saturating_sub(before_us) / 1000);
         }
         self.reused = checkout.reused;
         let framing = self.job.request.framing;
@@ -171,6 +173,13 @@ impl<'a> Exchange<'a> {
         self.first_pass = true;
         self.attempt.sent(self.now_us);
         self.patience.sent(self.now_ms());
+        self.patience.quiet(self.now_ms());
+    }
+
+    /// The version is made to take so much longer.
+    pub fn lag(&mut self, lag: Duration) {
+        self.attempt.lag(lag);
+        self.patience.version_took(lag.as_millis() as u64);
     }
 
     fn now_ms(&self) -> u64 {
@@ -193,7 +202,7 @@ impl<'a> Exchange<'a> {
     }
 
     fn advance(&mut self, client: &mut Client, cx: &mut Context<'_>) -> Step {
-        self.patience.quiet();
+        self.patience.quiet(self.now_ms());
         if self.upload_done || self.upload_lost || (self.job.upload.held && self.held_since_ms.is_some()) {
             self.watch_client(client, cx)?;
         } else if client.stream.poll_gone(cx).is_ready() {
@@ -239,7 +248,11 @@ impl<'a> Exchange<'a> {
             until_ms = until_ms.min(since_ms + EXPECT_MS_MAX);
         }
         client.deadline.set_ms(until_ms);
-        client.deadline.poll(cx).map(|()| Verdict::Failed(Failure::Timeout))
+        if client.deadline.poll(cx).is_ready() {
+            // The next pass sees what has passed, and whose it was.
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
     }
 
     /// When nothing may go on any more with a version that has no traffic. What began after it had lost it,
@@ -252,6 +265,7 @@ impl<'a> Exchange<'a> {
     /// The upstream keeps silent about the body, and the client would wait for ever.
     fn stop_holding(&mut self) {
         (self.job.upload.held, self.held_since_ms) = (false, None);
+        self.patience.held_for_nobody();
         if !self.job.request.http10 {
             self.download.front.extend_from_slice(h1::CONTINUE);
             self.download.load_front();

@@ -29,6 +29,8 @@ pub enum Failure {
     Protocol,
     /// The version was silent for too long.
     Timeout,
+    /// The exchange took longer than it may, and neither side kept it waiting for most of that.
+    Late,
     /// The endpoint does not change the protocol where the client counts on it.
     NoUpgrade,
     /// The client's body breaks the rules of its framing.
@@ -64,7 +66,7 @@ impl Failure {
             Self::Unbegun => (502, "upstream_reset", "the endpoint did not take the request\n"),
             Self::Protocol => (502, "upstream_reset", "the answer was malformed\n"),
             Self::NoUpgrade => (502, "no_upgrade", "the endpoint does not change the protocol\n"),
-            Self::Timeout => (504, "upstream_timeout", "there was no answer in time\n"),
+            Self::Timeout | Self::Late => (504, "upstream_timeout", "there was no answer in time\n"),
             Self::BadBody => (400, "client_abort", "the body is malformed or incomplete\n"),
             Self::BodyTooLarge => (413, "limit", "the body is larger than this service takes\n"),
             Self::BodyTimeout | Self::BodyRate => (408, "limit", "the body did not arrive in time\n"),

@@ -210,6 +210,7 @@ impl Exchange<'_> {
             Failure::Race | Failure::Unbegun => self.attempt.excused(ErrorKind::Reset),
             Failure::Protocol => self.attempt.failed(ErrorKind::Protocol),
             Failure::Timeout => self.attempt.failed(ErrorKind::Timeout),
+            Failure::Late => self.attempt.excused(ErrorKind::Timeout),
             Failure::BadBody | Failure::ClientGone | Failure::Retired | Failure::Limited => {
                 self.attempt.not_judged();
             }

@@ -37,6 +37,7 @@ impl Loss {
                 Failure::Race
                 | Failure::NoDescriptor
                 | Failure::NoUpgrade
+                | Failure::Late
                 | Failure::BadBody
                 | Failure::BodyTooLarge
                 | Failure::BodyTimeout

@@ -76,6 +76,7 @@ impl Exchange<'_> {
         (self.upload_done, self.upload_lost, self.heard) = (false, false, false);
         (self.interim, self.reads, self.held_since_ms) = (0, 0, None);
         self.job.upload.rewind();
+        self.patience.again();
     }
 
     /// Puts the answer by whose head was just looked at.

@@ -184,7 +184,10 @@ pub(in super::super) struct Timeouts {
     connect: Option<Duration>,
     /// From the end of the request to the last byte of the response head. Default: `60s`.
     head: Option<Duration>,
-    /// For the whole exchange, or `off`. Default: `off`, so that downloads and event streams may last.
+    /// For the whole exchange, or `off`. It counts against the version (`504`) if that is waited for in the end
+    /// and was for at least half of the time; a client that is slow to send or to take gets `408`, or a cut
+    /// answer, and what was lost otherwise (in a queue, with another endpoint) counts against nobody. Default:
+    /// `off`, so that downloads and event streams may last.
     request: Option<DurationOrOff>,
     /// For silence of the version in the middle of a body, and of both sides of a tunnel. Default: `60s`.
     idle: Option<Duration>,
