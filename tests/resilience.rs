@@ -272,15 +272,44 @@ fn the_time_of_a_request_is_not_given_twice() {
 fn an_answer_that_has_begun_is_not_begun_again() {
     let bad = Upstream::start(|peer| {
         peer.request();
-        peer.send("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
-        std::thread::sleep(ms(50));
-        peer.reset();
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+        peer.finish();
     });
     let good = Upstream::answering("fine");
     let gate = Setup::default().version("v1", &[good.address(), bad.address()]).start();
     let mut client = gate.connect();
-    let answer = client.send(GET).response();
-    assert_eq!((answer.status, answer.interim.len(), good.count()), (502, 1, 0));
+    let answer = client.send(GET).try_response("GET");
+    assert!(answer.is_err() && good.count() == 0, "{answer:?}");
+}
+
+/// Sends an interim answer, and resets when the client may have it.
+fn hinting() -> Upstream {
+    Upstream::start(|peer| {
+        peer.request();
+        peer.send("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
+        std::thread::sleep(ms(50));
+        peer.reset();
+    })
+}
+
+/// An interim answer is none, and there may be more than one.
+#[test]
+fn an_interim_answer_does_not_keep_a_request_from_another_try() {
+    let (bad, good) = (hinting(), Upstream::answering("fine"));
+    let gate = Setup::default().version("v1", &[good.address(), bad.address()]).start();
+    let answer = gate.connect().send(GET).response();
+    assert_eq!((answer.status, answer.interim.len(), good.count()), (200, 1, 1));
+    let bad = hinting();
+    let trial = Trial::of(&bad, "30% for 1h", &[]);
+    let mut client = trial.gate.connect();
+    for _ in 0..200 {
+        let answer = client.send(GET).response();
+        assert_eq!((answer.status, answer.text().as_str()), (200, "one"));
+        if !answer.interim.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(bad.count(), 1, "the shield covers it");
 }
 
 /// A version that fails everything is not given twice the work (the budget is 20 %).
@@ -366,6 +395,36 @@ fn kept_connections_that_close_under_requests() {
     assert_eq!(posts.load(Ordering::SeqCst), answered + races, "each was sent once");
     assert!(races > 10);
     assert_eq!(client.end_within(ms(10)), End::Open);
+}
+
+const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// Before a handshake is answered there is nothing to lose: it goes again as any GET.
+#[test]
+fn a_handshake_on_a_connection_that_was_closed_is_sent_again() {
+    let upstream = Upstream::start(|peer| {
+        for round in 0.. {
+            let Some(request) = peer.request() else { return };
+            if round > 0 {
+                return;
+            }
+            if request.head.has("upgrade") {
+                peer.send(
+                    "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+                );
+                drop(peer.hold());
+                return;
+            }
+            peer.answer("200 OK", "fine");
+        }
+    });
+    let gate = Setup::to(&upstream).workers(1).start();
+    assert_eq!(gate.get("/").status, 200);
+    let mut client = gate.connect();
+    client.send(UPGRADE);
+    assert_eq!(client.wire().head().expect("an answer").status(), Some(101));
+    assert_eq!((upstream.count(), retries(&gate, "closed")), (3, 1.0));
 }
 
 /// A release of `bad` at this weight, with what it costs users until it is out, or until `enough`.
@@ -525,7 +584,11 @@ fn a_canary_that_is_not_there_is_charged_and_nobody_notices() {
         let mut client = trial.gate.connect();
         let mut out = false;
         for _ in 0..2_000 {
-            let answers = [client.get("/"), client.send(request("POST", "four")).response()];
+            let answers = [
+                client.get("/"),
+                client.send(request("POST", "four")).response(),
+                client.send(UPGRADE).response(),
+            ];
             for answer in answers {
                 // A POST on a connection that was kept may be lost with it.
                 assert!(answer.text() == "one" || answer.error() == Some("upstream_reset"), "{answer:?}");

@@ -280,10 +280,16 @@ fn a_client_is_not_left_waiting_for_a_word_that_never_comes() {
 fn a_client_that_does_not_wait_for_the_word_is_served() {
     let upstream = Upstream::answering("fine");
     let gate = Setup::to(&upstream).start();
-    let answer =
-        gate.answer_to("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 4\r\n\r\nbody");
-    assert_eq!(answer.status, 200);
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 4\r\n\r\n";
+    let answer = gate.answer_to(format!("{head}body"));
+    // The endpoint says nothing of the kind, and there is no need for our own word.
+    assert_eq!((answer.status, answer.interim.len()), (200, 0));
     assert_eq!(upstream.only_request().body, b"body");
+    let mut client = gate.connect();
+    client.send(head);
+    assert_eq!(client.end_within(ms(100)), End::Open);
+    let answer = client.send("body").response();
+    assert_eq!(answer.status, 200);
 }
 
 #[test]
@@ -500,13 +506,54 @@ fn a_silent_tunnel_is_closed() {
         accept_upgrade(peer);
         peer.hold();
     });
-    let gate = Setup::to(&upstream).service("timeouts: {idle: 500ms}").start();
-    let mut client = gate.connect();
-    client.send(UPGRADE);
-    client.wire().head().expect("the switch");
-    let end = support::wait::took(ms(400), Duration::from_secs(10), || client.end());
-    assert!(matches!(end, End::Closed | End::Reset));
-    until("the upstream is let go", || upstream.end_of(0));
+    let gate = Setup::default()
+        .version("v1", &[upstream.address(), upstream.address()])
+        .service("timeouts: {idle: 500ms}")
+        .service("eject: {failures: 2}")
+        .top("access_log: {to: ../access.log}")
+        .start();
+    for number in 0..3 {
+        let mut client = gate.connect();
+        client.send(UPGRADE);
+        client.wire().head().expect("the switch");
+        let end = support::wait::took(ms(400), Duration::from_secs(10), || client.end());
+        assert_eq!(end, End::Closed, "nobody has gone wrong");
+        assert_eq!(until("the upstream is let go", || upstream.end_of(number)), End::Closed);
+    }
+    let log = until("the log has all", || {
+        let log = std::fs::read_to_string(gate.dir().join("access.log")).unwrap_or_default();
+        (log.lines().count() == 3).then_some(log)
+    });
+    assert_eq!(log.matches("\"status\":101,\"error\":\"tunnel_idle\"").count(), 3, "{log}");
+    nobody_is_to_blame(&gate);
+}
+
+/// What has changed the protocol has answered: what comes of the tunnel fails no endpoint.
+#[test]
+fn a_tunnel_that_breaks_is_no_failed_answer() {
+    let upstream = Upstream::start(|peer| {
+        if accept_upgrade(peer) && peer.wire().exactly(1).is_ok() {
+            peer.reset();
+        }
+    });
+    let gate = Setup::default()
+        .version("v1", &[upstream.address(), upstream.address()])
+        .service("eject: {failures: 2}")
+        .start();
+    for _ in 0..5 {
+        let mut client = gate.connect();
+        client.send(UPGRADE);
+        client.wire().head().expect("the switch");
+        client.send("r");
+        assert_eq!(client.end(), End::Reset);
+    }
+    nobody_is_to_blame(&gate);
+}
+
+#[track_caller]
+fn nobody_is_to_blame(gate: &Gate) {
+    assert_eq!(gate.metric("tidegate_upstream_errors_total", &[]), 0.0);
+    assert_eq!(gate.metric("tidegate_ejections_total", &[]), 0.0);
 }
 
 /// Until the upstream has switched, what follows is HTTP: it passes routing as a request of its own.

@@ -107,11 +107,26 @@ impl Exchange<'_> {
                 Err(failure) => return Verdict::Failed(failure),
             }
         }
-        let verdict = poll_fn(|cx| self.poll(client, cx)).await;
-        if let (Some(good), Some(at)) = (self.was_good(&verdict), &course.at) {
-            at.0.health.answered(self.worker.index, good);
+        let verdict = poll_fn(|cx| {
+            let was_tunnel = self.is_tunnel();
+            let polled = self.poll(client, cx);
+            if self.is_tunnel() && !was_tunnel {
+                self.heard_of(course, true);
+            }
+            polled
+        })
+        .await;
+        if let Some(good) = self.was_good(&verdict) {
+            self.heard_of(course, good);
         }
         verdict
+    }
+
+    /// The endpoint has answered, or should have.
+    fn heard_of(&self, course: &Course, good: bool) {
+        if let Some(at) = &course.at {
+            at.0.health.answered(self.worker.index, good);
+        }
     }
 
     /// Lets what the route asks for befall the request: a wait, a failure.
@@ -149,9 +164,10 @@ impl Exchange<'_> {
         Ok(())
     }
 
-    /// What an attempt says about its endpoint, if anything.
+    /// What an attempt says about its endpoint, if anything. A tunnel has said it when it was opened.
     fn was_good(&self, verdict: &Verdict) -> Option<bool> {
         match verdict {
+            _ if self.is_tunnel() => None,
             Verdict::Ended(_) => self.attempt.status.map(|it| it < 500),
             Verdict::Spared(status) => Some(*status < 500),
             Verdict::Failed(Failure::Reset | Failure::Protocol | Failure::Timeout) => Some(false),
@@ -237,7 +253,7 @@ impl Exchange<'_> {
     /// What is done about a try that came to nothing.
     pub fn recourse(&self, course: &Course, loss: Loss) -> Recourse {
         let Job { request, spec, version, cover, upload, .. } = &self.job;
-        if course.last || request.upgrade {
+        if course.last || (request.upgrade && !upload.is_untouched()) {
             return Recourse::None;
         }
         let unbegun = loss == Loss::Failed(Failure::Unbegun);

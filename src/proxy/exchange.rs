@@ -94,6 +94,8 @@ pub struct Exchange<'a> {
     upload_lost: bool,
     heard: bool,
     interim: u32,
+    /// Bytes of interim answers that went out whole.
+    interim_bytes: u64,
     close_client: bool,
     keep_upstream: bool,
     tunnel: bool,
@@ -145,6 +147,7 @@ impl<'a> Exchange<'a> {
             upload_lost: false,
             heard: false,
             interim: 0,
+            interim_bytes: 0,
             close_client: true,
             keep_upstream: false,
             tunnel: false,
@@ -186,6 +189,11 @@ impl<'a> Exchange<'a> {
         self.now_us / 1000
     }
 
+    /// Whether the answer was a change of protocol, and what follows is none of an answer.
+    pub fn is_tunnel(&self) -> bool {
+        self.tunnel
+    }
+
     /// Moves what can be moved.
     pub fn poll(&mut self, client: &mut Client, cx: &mut Context<'_>) -> Poll<Verdict> {
         if !std::mem::take(&mut self.first_pass) {
@@ -205,6 +213,10 @@ impl<'a> Exchange<'a> {
         self.patience.quiet(self.now_ms());
         if self.upload_done || self.upload_lost || (self.job.upload.held && self.held_since_ms.is_some()) {
             self.watch_client(client, cx)?;
+            if self.held_since_ms.is_some() && client.has_unread() {
+                self.let_go_on();
+                self.upload(client, cx)?;
+            }
         } else if client.stream.poll_gone(cx).is_ready() {
             return Err(Verdict::Failed(Failure::ClientGone));
         } else {
@@ -226,7 +238,10 @@ impl<'a> Exchange<'a> {
     fn poll_patience(&mut self, client: &mut Client, cx: &mut Context<'_>) -> Poll<Verdict> {
         let now_ms = self.now_ms();
         if let Some(failure) = self.patience.exhausted(now_ms) {
-            return Poll::Ready(Verdict::Failed(failure));
+            return Poll::Ready(match failure {
+                Failure::Idle => self.end_idle(client, cx),
+                _ => Verdict::Failed(failure),
+            });
         }
         let retired_ms = self.job.version.budgets.left_ms(self.job.evidence.is_some());
         let leave_ms = if retired_ms == Budgets::IN_USE { u64::MAX } else { self.leave_ms(retired_ms) };
@@ -255,6 +270,16 @@ impl<'a> Exchange<'a> {
         Poll::Pending
     }
 
+    /// Ends a tunnel in which nothing is said, as either of its ends would.
+    fn end_idle(&mut self, client: &mut Client, cx: &mut Context<'_>) -> Verdict {
+        self.attempt.trail.failed(Failure::Idle.answer().1);
+        shut(&mut client.stream, cx);
+        if let Some(upstream) = &mut self.upstream {
+            shut(upstream, cx);
+        }
+        Verdict::Ended(Next::Close)
+    }
+
     /// When nothing may go on any more with a version that has no traffic. What began after it had lost it,
     /// by a pin, has as long from there.
     fn leave_ms(&self, retired_ms: u64) -> u64 {
@@ -262,10 +287,16 @@ impl<'a> Exchange<'a> {
         self.job.spec.timeouts.drain.map_or(u64::MAX, |it| since_ms.saturating_add(it.as_millis() as u64))
     }
 
-    /// The upstream keeps silent about the body, and the client would wait for ever.
-    fn stop_holding(&mut self) {
+    /// The body waits for nobody's word any more. What was waited so far is nothing that the version has to
+    /// answer for.
+    fn let_go_on(&mut self) {
         (self.job.upload.held, self.held_since_ms) = (false, None);
         self.patience.held_for_nobody();
+    }
+
+    /// The upstream keeps silent about the body, and the client would wait for ever.
+    fn stop_holding(&mut self) {
+        self.let_go_on();
         if !self.job.request.http10 {
             self.download.front.extend_from_slice(h1::CONTINUE);
             self.download.load_front();

@@ -31,6 +31,8 @@ pub enum Failure {
     Timeout,
     /// The exchange took longer than it may, and neither side kept it waiting for most of that.
     Late,
+    /// Neither side of a tunnel has said anything for too long.
+    Idle,
     /// The endpoint does not change the protocol where the client counts on it.
     NoUpgrade,
     /// The client's body breaks the rules of its framing.
@@ -67,6 +69,8 @@ impl Failure {
             Self::Protocol => (502, "upstream_reset", "the answer was malformed\n"),
             Self::NoUpgrade => (502, "no_upgrade", "the endpoint does not change the protocol\n"),
             Self::Timeout | Self::Late => (504, "upstream_timeout", "there was no answer in time\n"),
+            // Nobody is told but the log: what both sides see is an end.
+            Self::Idle => (504, "tunnel_idle", "the tunnel was silent for too long\n"),
             Self::BadBody => (400, "client_abort", "the body is malformed or incomplete\n"),
             Self::BodyTooLarge => (413, "limit", "the body is larger than this service takes\n"),
             Self::BodyTimeout | Self::BodyRate => (408, "limit", "the body did not arrive in time\n"),

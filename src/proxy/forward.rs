@@ -46,9 +46,10 @@ pub struct Request {
 }
 
 impl Request {
-    /// Whether it makes no difference how often it is sent.
+    /// Whether it makes no difference how often it is sent. That goes for a handshake too: before it is answered
+    /// there is nothing that could be lost.
     pub fn is_idempotent(&self) -> bool {
-        retry::is_idempotent(self.kind) && !self.upgrade
+        retry::is_idempotent(self.kind) && (!self.upgrade || self.framing.is_empty())
     }
 }
 
@@ -198,6 +199,10 @@ impl Exchange<'_> {
     /// Counts a failure where it belongs.
     pub(super) fn blame(&mut self, failure: Failure) {
         match failure {
+            // The answer was the change of protocol. What comes of the tunnel is between its ends.
+            Failure::Reset | Failure::Protocol | Failure::Timeout if self.is_tunnel() => {
+                self.attempt.not_judged()
+            }
             Failure::Connect | Failure::ConnectTimeout | Failure::NoneReady => {
                 self.attempt.failed(ErrorKind::Connect);
             }
@@ -211,7 +216,7 @@ impl Exchange<'_> {
             Failure::Protocol => self.attempt.failed(ErrorKind::Protocol),
             Failure::Timeout => self.attempt.failed(ErrorKind::Timeout),
             Failure::Late => self.attempt.excused(ErrorKind::Timeout),
-            Failure::BadBody | Failure::ClientGone | Failure::Retired | Failure::Limited => {
+            Failure::Idle | Failure::BadBody | Failure::ClientGone | Failure::Retired | Failure::Limited => {
                 self.attempt.not_judged();
             }
             Failure::NoPort => self.reject(RejectReason::Ports),

@@ -242,7 +242,7 @@ impl Patience {
             (Wait::Head, self.sent_ms.saturating_add(self.head_ms), Failure::Timeout),
             (Wait::Body, self.answer_ms.saturating_add(self.idle_ms), Failure::Timeout),
             (Wait::ClientTakes, self.answer_ms.saturating_add(self.client_takes_ms), Failure::WriteTimeout),
-            (Wait::Tunnel, tunnel_ms.saturating_add(self.idle_ms), Failure::Timeout),
+            (Wait::Tunnel, tunnel_ms.saturating_add(self.idle_ms), Failure::Idle),
             (Wait::Talk, tunnel_ms.saturating_add(self.idle_ms), Failure::BodyTimeout),
         ]
     }
@@ -280,7 +280,7 @@ mod tests {
             (Wait::Head, 60_000, Failure::Timeout),
             (Wait::Body, 60_000, Failure::Timeout),
             (Wait::ClientTakes, 30_000, Failure::WriteTimeout),
-            (Wait::Tunnel, 60_000, Failure::Timeout),
+            (Wait::Tunnel, 60_000, Failure::Idle),
             (Wait::Talk, 60_000, Failure::BodyTimeout),
         ] {
             let mut it = patience();

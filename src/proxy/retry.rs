@@ -38,6 +38,7 @@ impl Loss {
                 | Failure::NoDescriptor
                 | Failure::NoUpgrade
                 | Failure::Late
+                | Failure::Idle
                 | Failure::BadBody
                 | Failure::BodyTooLarge
                 | Failure::BodyTimeout

@@ -32,6 +32,11 @@ impl Client {
         Poll::Pending
     }
 
+    /// Whether it has sent more than was read.
+    pub fn has_unread(&self) -> bool {
+        self.buffer.as_ref().is_some_and(|it| !it.is_empty())
+    }
+
     /// Waits for `what` as long as the client does. What is there at once costs no look at the client.
     pub async fn while_it_waits<T>(
         &mut self,

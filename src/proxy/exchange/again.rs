@@ -47,11 +47,12 @@ pub struct Aside {
 }
 
 impl Exchange<'_> {
-    /// Whether the client would not notice another try, and has time for one.
+    /// Whether the client would not notice another try, and has time for one. Interim answers are no answer, and
+    /// there may be any number of them.
     pub fn still_waits(&self) -> bool {
         !self.response_begun
             && self.answer == Answer::Head
-            && self.download.moved == 0
+            && self.download.moved == self.interim_bytes
             && !self.patience.is_over(self.now_ms())
     }
 

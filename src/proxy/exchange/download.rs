@@ -104,6 +104,7 @@ impl Exchange<'_> {
             Flow::Sink => Err(Verdict::Failed(Failure::ClientGone)),
             Flow::Done | Flow::Hungry | Flow::Source | Flow::TooLarge => {
                 self.download.restart();
+                self.interim_bytes = self.download.moved;
                 Ok(true)
             }
         }

@@ -37,9 +37,15 @@ impl Exchange<'_> {
                     return self.watch_client(client, cx);
                 }
                 Flow::Hungry if self.job.upload.held => {
+                    self.watch_client(client, cx)?;
+                    if client.has_unread() {
+                        // Whoever has begun with its body does not wait for a 100 (RFC 9110 section 10.1.1).
+                        self.let_go_on();
+                        continue;
+                    }
                     self.held_since_ms = Some(self.now_ms());
                     self.patience.sent(self.now_ms());
-                    return self.watch_client(client, cx);
+                    return Ok(());
                 }
                 Flow::Hungry => {
                     if !self.read_body(client, cx)? {

@@ -97,6 +97,10 @@ pub fn write_request(
             put(&[b"sec-websocket-key: ", &websocket_key(bits), b"\r\n"], out);
         }
         None if !ends && lengths == 0 => put(&[b"transfer-encoding: chunked\r\n"], out),
+        // What anticipates content says that there is none (RFC 9110 section 8.6).
+        None if lengths == 0 && matches!(method, b"POST" | b"PUT" | b"PATCH") => {
+            put(&[b"content-length: 0\r\n"], out);
+        }
         None => {}
     }
     put(&[b"\r\n"], out);

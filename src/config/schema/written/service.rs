@@ -189,7 +189,8 @@ pub(in super::super) struct Timeouts {
     /// answer, and what was lost otherwise (in a queue, with another endpoint) counts against nobody. Default:
     /// `off`, so that downloads and event streams may last.
     request: Option<DurationOrOff>,
-    /// For silence of the version in the middle of a body, and of both sides of a tunnel. Default: `60s`.
+    /// For silence of the version in the middle of a body, and of both sides of a tunnel, which then ends towards
+    /// both and counts against nobody. Default: `60s`.
     idle: Option<Duration>,
     /// How long an unused connection to an endpoint is kept. Default: `55s`, below the 60 s after which
     /// many servers close.

@@ -54,6 +54,20 @@ fn a_request_becomes_the_text_of_its_twin() {
         written(&request("PUT", "/", &[("content-length", "3")]), false).unwrap().unwrap(),
         "PUT / HTTP/1.1\r\nhost: shop.test\r\ncontent-length: 3\r\n\r\n"
     );
+    for method in ["POST", "PUT", "PATCH"] {
+        assert_eq!(
+            written(&request(method, "/", &[]), true).unwrap().unwrap(),
+            format!("{method} / HTTP/1.1\r\nhost: shop.test\r\ncontent-length: 0\r\n\r\n")
+        );
+    }
+    assert_eq!(
+        written(&request("DELETE", "/", &[]), true).unwrap().unwrap(),
+        "DELETE / HTTP/1.1\r\nhost: shop.test\r\n\r\n"
+    );
+    assert_eq!(
+        written(&request("POST", "/", &[("content-length", "0")]), true).unwrap().unwrap(),
+        "POST / HTTP/1.1\r\nhost: shop.test\r\ncontent-length: 0\r\n\r\n"
+    );
     assert_eq!(
         written(&request("OPTIONS", "*", &[]), true).unwrap().unwrap(),
         "OPTIONS * HTTP/1.1\r\nhost: shop.test\r\n\r\n"
