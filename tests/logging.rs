@@ -212,6 +212,24 @@ fn whoever_a_trusted_peer_speaks_for_is_the_client() {
     );
     let line = &lines(&gate, 1)[0];
     assert_eq!((&line["client"], &line["request_id"]), (&"7.7.7.7".into(), &"mine".into()), "{line}");
+    gate.answer_to("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 7.7.7.7, [2001:db8::7]:99\r\n\r\n");
+    assert_eq!(lines(&gate, 2)[1]["client"], "2001:db8::7");
+    gate.answer_to("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 7.7.7.7, somebody\r\n\r\n");
+    assert_eq!(lines(&gate, 3)[2]["client"], "127.0.0.1");
+}
+
+/// A client's words that a trusted peer passes on as they are.
+#[test]
+fn nobody_writes_a_line_of_the_log() {
+    let upstream = Upstream::answering("fine");
+    let gate = Setup::to(&upstream)
+        .listener("trust: [127.0.0.0/8]")
+        .top("access_log: {to: ../access.log, format: combined}")
+        .start();
+    let forged = "1.1.1.1 - admin [01/Jan/2000:00:00:00 +0000] x";
+    gate.answer_to(format!("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {forged}\r\n\r\n"));
+    let text = until("the line", || fs::read_to_string(file(&gate)).ok().filter(|it| it.ends_with('\n')));
+    assert!(text.starts_with("127.0.0.1 - - [") && !text.contains("admin"), "{text}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! From a peer that is not trusted nothing of the kind is believed: its lines are dropped and ours say what
 //! we saw. A trusted peer's chain is kept, without the entries that are no addresses, and the peer is
-//! appended to it.
+//! appended to it. `X-Real-IP` is always the one address that everything here goes by ([`said_client`]).
 
 use std::net::IpAddr;
 
@@ -49,15 +49,15 @@ pub fn said_client<'a>(head: &'a RequestHead, buf: &'a [u8]) -> Option<Said<'a>>
 /// Most entries of a chain, ours included. The oldest are dropped: they are the least certain.
 const CHAIN_MAX: usize = 50;
 
-/// Whether the line may be copied as it is. Chains may not: they are joined and appended to.
+/// Whether the line may be copied as it is. Chains may not: they are joined and appended to. Nor may
+/// `X-Real-IP`, which says who asks as we take it.
 pub(super) fn passes(field: Field, value: &[u8], info: &ForwardedInfo<'_>) -> bool {
     info.trusted_peer
         && match field {
-            Field::XForwardedFor | Field::Forwarded => false,
+            Field::XForwardedFor | Field::Forwarded | Field::XRealIp => false,
             Field::XForwardedProto => is_proto(value),
             Field::XForwardedHost => authority(value).is_some(),
             Field::XForwardedPort => decimal(value).is_some_and(|it| (1..=65_535).contains(&it)),
-            Field::XRealIp => is_address(value),
             _ => true,
         }
 }
@@ -104,13 +104,10 @@ pub(super) fn write(
         push_decimal(out, head.host.port.unwrap_or(usual_port(info.proto)).into());
         out.extend_from_slice(b"\r\n");
     }
-    if wanted("x-real-ip") && !told(Field::XRealIp) {
+    if wanted("x-real-ip") {
         out.extend_from_slice(b"x-real-ip: ");
-        let mut nearest = info.peer.as_bytes();
-        if info.trusted_peer {
-            addresses(head, buf, &mut |it| nearest = it);
-        }
-        out.extend_from_slice(without_port(nearest));
+        let said = if info.trusted_peer { said_client(head, buf) } else { None };
+        out.extend_from_slice(said.map_or(info.peer.as_bytes(), |it| it.text));
         out.extend_from_slice(b"\r\n");
     }
     if wanted("forwarded") {

@@ -166,8 +166,11 @@ pub(super) struct Listener {
     /// `https`: answers every request with a redirect to the same URL over TLS, at port 443; `https:8443`
     /// names another port. Default: requests are served.
     redirect: Option<String>,
-    /// Networks (`10.0.0.0/8`) whose `X-Forwarded-*`, `X-Real-IP` and `Forwarded` are believed. Default: none,
-    /// and what clients send in them is replaced.
+    /// Networks (`10.0.0.0/8`) whose `X-Forwarded-*`, `X-Real-IP` and `Forwarded` are believed. For whom such a
+    /// peer asks is the last entry of its `X-Forwarded-For`, which it must append or set itself; where it sends
+    /// none, its `X-Real-IP`; and the peer itself where that is no address. Whatever goes by the client's address
+    /// goes by this one, and the version gets it as `X-Real-IP`. Default: none, and what clients send in them is
+    /// replaced.
     trust: Option<OneOrMany<String>>,
     /// Time limits of its connections.
     timeouts: Option<ListenerTimeouts>,

@@ -133,10 +133,37 @@ fn an_untrusted_peer_is_believed_nothing() {
 fn a_trusted_peers_chain_is_appended_to() {
     assert_eq!(
         told(TRUSTED, SPOOFED),
-        "X-Real-IP: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\n\
-         x-forwarded-for: 1.1.1.1, 2001:db8::1, 9.9.9.9:1, 192.0.2.7\r\n\
+        "X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\n\
+         x-forwarded-for: 1.1.1.1, 2001:db8::1, 9.9.9.9:1, 192.0.2.7\r\nx-real-ip: 9.9.9.9\r\n\
          forwarded: for=x, for=\"a,b\", for=192.0.2.7;host=\"a:81\";proto=http\r\n"
     );
+}
+
+/// One address for the version and for all that goes by an address here.
+#[test]
+fn the_real_address_is_the_one_that_the_trusted_peer_vouches_for() {
+    for (lines, client) in [
+        ("", "192.0.2.7"),
+        ("X-Forwarded-For: 6.6.6.6, 9.9.9.9\r\nX-Real-IP: 1.1.1.1\r\n", "9.9.9.9"),
+        ("X-Real-IP: 1.1.1.1\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 9.9.9.9:80\r\n", "9.9.9.9"),
+        ("X-Real-IP: 1.1.1.1\r\n", "1.1.1.1"),
+        ("X-Real-IP: 1.1.1.1\r\nX-Real-IP: me\r\n", "192.0.2.7"),
+        ("Forwarded: for=6.6.6.6\r\n", "192.0.2.7"),
+        ("X-Forwarded-For: [2001:db8::1]:443\r\n", "2001:db8::1"),
+        ("X-Forwarded-For: [2001:db8::1]\r\n", "2001:db8::1"),
+        ("X-Forwarded-For: 2001:db8::1\r\n", "2001:db8::1"),
+        // Nobody vouches for what stands before.
+        ("X-Forwarded-For: 6.6.6.6, unknown\r\nX-Real-IP: 1.1.1.1\r\n", "192.0.2.7"),
+        ("X-Forwarded-For: 6.6.6.6, \r\n", "192.0.2.7"),
+        ("X-Forwarded-For: 6.6.6.6:70000\r\n", "192.0.2.7"),
+        ("X-Forwarded-For: fe80::1%eth0\r\n", "192.0.2.7"),
+        ("X-Forwarded-For: 1.1.1.1 - admin [01/Jan/2000:00:00:00 +0000] x\r\n", "192.0.2.7"),
+        ("X-Forwarded-For:\r\n", "192.0.2.7"),
+    ] {
+        let out = told(TRUSTED, lines);
+        assert_eq!(out.matches("eal-").count(), 1, "{lines}: {out}");
+        assert!(out.contains(&format!("\r\nx-real-ip: {client}\r\n")), "{lines}: {out}");
+    }
 }
 
 #[test]
