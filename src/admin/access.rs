@@ -10,6 +10,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::config::{AdminAccess, Role, TokenHash};
 use crate::model::Timestamp;
+use crate::runtime::Clock;
 
 use super::door::Caller;
 use super::guesses::{Counted, Guesses};
@@ -82,8 +83,9 @@ impl Keys {
         needed: Role,
         headers: &HeaderMap,
         from: IpAddr,
-        now: Timestamp,
+        clock: &Clock,
     ) -> Result<Caller, Problem> {
+        let now = clock.now();
         let access = self.access.load();
         let Some(shown) = shown(headers) else {
             return match access.anonymous {
@@ -100,7 +102,8 @@ impl Keys {
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "locked_out", detail);
             return Err(problem.header(RETRY_AFTER, HeaderValue::from(seconds)));
         }
-        match access.holder(shown, now) {
+        // The end of a token is a day of the calendar.
+        match access.holder(shown, clock.wall()) {
             Some(it) if it.role >= needed => Ok(Caller::Token(it.name.clone())),
             Some(it) => {
                 let (role, needed) = (it.role.as_str(), needed.as_str());
@@ -143,6 +146,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::runtime::ManualClock;
 
     pub(super) const ANN: &str = "0123456789abcdef0123456789abcdef";
     pub(super) const NOW: Timestamp = Timestamp(1_000_000_000);
@@ -166,11 +170,15 @@ mod tests {
 
     /// `Scheme token` lines separated by `|`; answers with who it is, or with the code of the refusal.
     fn asked(keys: &Keys, needed: Role, shown: &str, from: IpAddr) -> String {
+        asked_at(keys, needed, shown, from, &ManualClock::new(NOW).clock())
+    }
+
+    fn asked_at(keys: &Keys, needed: Role, shown: &str, from: IpAddr, clock: &Clock) -> String {
         let mut headers = HeaderMap::new();
         for line in shown.split('|').filter(|it| !it.is_empty()) {
             headers.append(AUTHORIZATION, line.parse().unwrap());
         }
-        match keys.caller(needed, &headers, from, NOW) {
+        match keys.caller(needed, &headers, from, clock) {
             Ok(Caller::Token(name)) => name.into(),
             Ok(it) => format!("{it:?}"),
             Err(problem) => problem.code.to_owned(),
@@ -194,6 +202,19 @@ mod tests {
         ] {
             assert_eq!(asked(&keys(None), needed, &shown, PEER), said, "{shown}");
         }
+    }
+
+    /// The machine's clock was slow, or it slept.
+    #[test]
+    fn a_token_ends_by_the_calendar() {
+        let (keys, manual) = (keys(None), ManualClock::new(Timestamp(NOW.0 - 3_600_000_000)));
+        let clock = manual.clock();
+        let old = || asked_at(&keys, Role::Metrics, "Bearer expired", PEER, &clock);
+        assert_eq!(old(), "old");
+        manual.correct(3600);
+        assert_eq!(old(), "token_needed");
+        manual.correct(-1);
+        assert_eq!(old(), "old");
     }
 
     #[test]

@@ -7,8 +7,7 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
 use crate::controller::{Actor, Via};
-use crate::model::Timestamp;
-use crate::runtime::user_name;
+use crate::runtime::{Clock, user_name};
 
 use super::access::Keys;
 use super::names::OwnNames;
@@ -48,7 +47,7 @@ pub(super) enum Caller {
 impl Door {
     /// Lets a request in, or says why not. What is asked for, and by which name, comes before who asks: neither
     /// tells anything, and a page of another site does not get to try tokens.
-    pub(super) fn admit(&self, request: &Parts, keys: &Keys, now: Timestamp) -> Result<Caller, Problem> {
+    pub(super) fn admit(&self, request: &Parts, keys: &Keys, clock: &Clock) -> Result<Caller, Problem> {
         let path = paths::find(request.uri.path())?;
         if let Self::Tcp { own, secure, .. } = self {
             let access = keys.access.load();
@@ -59,7 +58,7 @@ impl Door {
         let caller = match (self, path.needs) {
             (Self::Socket { user }, _) => Caller::User(*user),
             (Self::Tcp { .. }, None) => Caller::Nobody,
-            (Self::Tcp { peer, .. }, Some(role)) => keys.caller(role, &request.headers, *peer, now)?,
+            (Self::Tcp { peer, .. }, Some(role)) => keys.caller(role, &request.headers, *peer, clock)?,
         };
         if path.writes {
             demand_json(&request.headers)?;
@@ -110,6 +109,8 @@ mod tests {
     use super::*;
     use crate::admin::Token;
     use crate::config::AdminAccess;
+    use crate::model::Timestamp;
+    use crate::runtime::ManualClock;
 
     const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -134,7 +135,7 @@ mod tests {
             request = request.header(name, value);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        match door.admit(&parts, &keys(), Timestamp(0)) {
+        match door.admit(&parts, &keys(), &ManualClock::new(Timestamp(0)).clock()) {
             Ok(caller) => {
                 let actor = caller.actor(&parts.headers);
                 format!("{} via {}", actor.name, actor.via.as_str())

@@ -47,7 +47,7 @@ async fn try_answer(
     head: &Arc<Parts>,
     body: Incoming,
 ) -> Result<Reply, Problem> {
-    let caller = door.admit(head, &house.keys, house.clock.now())?;
+    let caller = door.admit(head, &house.keys, &house.clock)?;
     let actor = caller.actor(&head.headers);
     if head.method != Method::POST {
         return respond(house, actor, head, &Bytes::new()).await;

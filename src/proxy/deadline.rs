@@ -29,6 +29,8 @@ const PASSED: u64 = u64::MAX - 1;
 pub struct Deadlines {
     clock: Clock,
     base: Timestamp,
+    /// What the wall would have shown when the worker began, by what it showed last.
+    wall_base_us: Cell<u64>,
     recent_us: Cell<u64>,
     slots: RefCell<Slots>,
     /// When the sweeper looks next.
@@ -52,14 +54,24 @@ pub struct Deadline {
 impl Deadlines {
     /// No slots yet. [`Deadlines::sweep`] must be running.
     pub fn new(clock: Clock) -> Rc<Self> {
-        Rc::new(Self {
+        let deadlines = Self {
             base: clock.now(),
+            wall_base_us: Cell::new(0),
             recent_us: Cell::new(0),
             clock,
             slots: RefCell::default(),
             next_ms: Cell::new(NEVER),
             earlier: Notify::new(),
-        })
+        };
+        deadlines.look_at_the_wall();
+        Rc::new(deadlines)
+    }
+
+    /// Takes note of a correction of the system's clock. Deadlines do not move by it, but what others are told
+    /// does: a `Date` is the best approximation of when the answer was made (RFC 9110 section 6.6.1).
+    pub fn look_at_the_wall(&self) {
+        let wall = self.clock.wall();
+        self.wall_base_us.set(wall.0.saturating_sub(self.now_us()));
     }
 
     /// Milliseconds since this worker began.
@@ -85,9 +97,9 @@ impl Deadlines {
         self.recent_us.get() / 1000
     }
 
-    /// The same as microseconds since 1970.
+    /// The same as microseconds since 1970, by the wall as it was last looked at. Spans are not measured by it.
     pub fn recent_unix_us(&self) -> u64 {
-        self.base.0 + self.recent_us.get()
+        self.wall_base_us.get() + self.recent_us.get()
     }
 
     /// The same as seconds since 1970.
@@ -222,6 +234,7 @@ mod tests {
     use std::future::poll_fn;
 
     use super::*;
+    use crate::runtime::ManualClock;
 
     fn run<F: Future<Output = ()>>(test: impl FnOnce(Rc<Deadlines>) -> F) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -256,6 +269,20 @@ mod tests {
             poll_fn(|cx| other.poll(cx)).await;
             assert!(poll_fn(|cx| Poll::Ready(moved.poll(cx).is_pending())).await);
         });
+    }
+
+    #[test]
+    fn a_correction_of_the_wall_moves_dates_and_no_deadline() {
+        let manual = ManualClock::new(Timestamp(1_000_000_000));
+        let deadlines = Deadlines::new(manual.clock());
+        manual.advance(Duration::from_secs(1));
+        let moment = |it: &Deadlines| (it.now_us(), it.recent_timestamp().0, it.recent_unix_seconds());
+        assert_eq!(moment(&deadlines), (1_000_000, 1_001_000_000, 1001));
+        for (seconds, shown) in [(3600, 4601), (-4000, 601)] {
+            manual.correct(seconds);
+            deadlines.look_at_the_wall();
+            assert_eq!(moment(&deadlines), (1_000_000, 1_001_000_000, shown));
+        }
     }
 
     #[test]

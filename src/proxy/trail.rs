@@ -46,6 +46,8 @@ pub struct Scribe {
 #[derive(Default)]
 struct Note {
     record: Record,
+    /// When it was read, in the worker's microseconds: the wall may be corrected before it ends.
+    began_us: u64,
     /// Whether it is written down although nothing failed.
     drawn: bool,
 }
@@ -99,6 +101,7 @@ impl Scribe {
         let note = self.spare.borrow_mut().pop().unwrap_or_default();
         let mut made = note.borrow_mut();
         made.record.clear();
+        made.began_us = self.deadlines.recent_us();
         let sample = self.log.borrow().as_ref().map_or(0, |it| it.1.sample);
         made.drawn = match sample {
             0 => false,
@@ -111,10 +114,9 @@ impl Scribe {
 
     fn end(&self, note: &Rc<RefCell<Note>>) {
         let mut ended = note.borrow_mut();
-        let now_us = self.deadlines.recent_unix_us();
         let drawn = ended.drawn;
-        let facts = &mut ended.record.facts;
-        facts.total_us = now_us.saturating_sub(facts.at_us);
+        ended.record.facts.total_us = self.deadlines.recent_us().saturating_sub(ended.began_us);
+        let facts = &ended.record.facts;
         if let Some((outlet, rule)) = &*self.log.borrow()
             && (failed(facts) || (drawn && !rule.only_errors))
         {

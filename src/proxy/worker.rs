@@ -34,7 +34,7 @@ use super::trail::{LogRule, Scribe};
 use super::upstream::{Board, Names};
 use super::view::{Endpoints, View};
 
-/// How often unused connections are looked through.
+/// How often unused connections are looked through, and the wall clock is looked at.
 const PRUNE_EVERY: Duration = Duration::from_secs(1);
 
 /// In the end, connections that only wait are closed until none was for this long: the loop turns many
@@ -373,6 +373,7 @@ impl Worker {
             every.tick().await;
             // A table that was swapped while nobody asked is taken now, so that the last one is freed.
             drop(self.view());
+            self.deadlines.look_at_the_wall();
             let now_ms = self.deadlines.now_ms();
             self.endpoints.borrow().values().for_each(|it| it.prune(now_ms));
         }
