@@ -3,6 +3,8 @@
 //! Lines keep their order and case; what speaks of one connection ends here; what frames the body is
 //! written from what was decided. Neighbouring lines that go on unchanged are copied as one stretch.
 
+mod shared;
+
 use crate::message::{
     Field, Framing, HeaderEdit, Line, MethodKind, OwnLine, RequestHead, ResponseHead, Span, is_replaced,
 };
@@ -177,6 +179,9 @@ pub fn write_response(head: &ResponseHead, buf: &[u8], how: &ResponseWriting<'_>
     }
     write_own(how.own, &edits, out);
     edits.write(out);
+    if edits.give_a_cookie() && shared::may_be_stored(head, buf, &edits) {
+        push_line(out, b"cache-control", shared::FOR_ONE);
+    }
     out.extend_from_slice(b"\r\n");
 }
 
@@ -353,10 +358,18 @@ impl Edits<'_> {
         replaces(self.0, name)
     }
 
+    fn give_a_cookie(&self) -> bool {
+        self.0.iter().any(|it| matches!(it, HeaderEdit::Cookie(_)))
+    }
+
     /// Appends what was set and added, unless a later change takes it away again.
     fn write(&self, out: &mut Vec<u8>) {
         for (at, edit) in self.0.iter().enumerate() {
-            let (HeaderEdit::Set(name, value) | HeaderEdit::Add(name, value)) = edit else { continue };
+            let (name, value) = match edit {
+                HeaderEdit::Set(name, value) | HeaderEdit::Add(name, value) => (name.as_str(), value),
+                HeaderEdit::Cookie(value) => ("set-cookie", value),
+                HeaderEdit::Remove(_) => continue,
+            };
             if is_editable(name.as_bytes()) && !replaces(&self.0[at + 1..], name.as_bytes()) {
                 push_line(out, name.as_bytes(), value.as_bytes());
             }
@@ -369,7 +382,7 @@ fn replaces(edits: &[HeaderEdit], name: &[u8]) -> bool {
         HeaderEdit::Set(it, _) | HeaderEdit::Remove(it) => {
             it.as_bytes().eq_ignore_ascii_case(name) && is_editable(name)
         }
-        HeaderEdit::Add(..) => false,
+        HeaderEdit::Add(..) | HeaderEdit::Cookie(_) => false,
     })
 }
 

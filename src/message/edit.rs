@@ -7,6 +7,8 @@ pub enum HeaderEdit {
     Set(String, String),
     /// Adds a line.
     Add(String, String),
+    /// Adds a `Set-Cookie` line that is for this client alone.
+    Cookie(String),
     /// Removes every line of that name.
     Remove(String),
 }

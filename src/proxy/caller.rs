@@ -100,6 +100,6 @@ impl<'a> Caller<'a> {
 pub fn with_cookie(edits: &HeaderEdits, issued: Option<String>) -> HeaderEdits {
     match issued {
         None => Arc::clone(edits),
-        Some(cookie) => edits.iter().cloned().chain([HeaderEdit::Add("set-cookie".into(), cookie)]).collect(),
+        Some(cookie) => edits.iter().cloned().chain([HeaderEdit::Cookie(cookie)]).collect(),
     }
 }

@@ -55,6 +55,18 @@ fn a_caller_is_given_a_cookie_once() {
     assert_ne!(other.jar["tg_unit"], browser.jar["tg_unit"]);
 }
 
+/// A cache that many share must not give all of them one identity.
+#[test]
+fn a_cookie_is_not_for_shared_caches() {
+    let upstream =
+        Upstream::raw("HTTP/1.1 200 OK\r\nCache-Control: public, max-age=600\r\nContent-Length: 2\r\n\r\nhi");
+    let gate = Setup::to(&upstream).service(MINTED).start();
+    let mut browser = Browser::default();
+    let lines = |answer: Response| answer.head.all("cache-control").join("; ");
+    assert_eq!(lines(browser.ask(&gate)), "public, max-age=600; private=\"set-cookie\"");
+    assert_eq!(lines(browser.ask(&gate)), "public, max-age=600", "who has one is given none");
+}
+
 #[test]
 fn only_what_was_sealed_here_counts() {
     let upstream = Upstream::answering("fine");

@@ -348,3 +348,42 @@ fn our_own_lines_stand_for_what_was_received() {
     let out = String::from_utf8(out).unwrap();
     assert!(!out.contains("theirs") && out.contains("\r\nx-request-id: ours\r\n"), "{out}");
 }
+
+/// What everybody may get from a cache says that this line is for one.
+#[test]
+fn a_cookie_for_one_client_is_not_for_shared_caches() {
+    let cookie = || HeaderEdit::Cookie("u=1".into());
+    let apart = |status: u16, lines: &str, edits: &[HeaderEdit]| {
+        let text = format!("HTTP/1.1 {status} X\r\n{lines}Content-Length: 0\r\n\r\n");
+        let out = answer(&text, |how| how.edits = edits);
+        let told = out.ends_with("\r\nset-cookie: u=1\r\ncache-control: private=\"set-cookie\"\r\n\r\n");
+        assert!(told || out.ends_with("\r\nset-cookie: u=1\r\n\r\n"), "{out}");
+        assert!(out.contains(lines), "what came is not touched: {out}");
+        told
+    };
+    for (status, lines, expected) in [
+        (200, "Cache-Control: public, max-age=600\r\n", true),
+        (200, "cache-control: no-cache\r\n", true),
+        (200, "Cache-Control: private=\"x-a\"\r\n", true),
+        (200, "Cache-Control: must-revalidate\r\nCache-Control: S-MaxAge=1\r\n", true),
+        (200, "", true),
+        (404, "", true),
+        (302, "Expires: Thu, 01 Jan 2099 00:00:00 GMT\r\n", true),
+        (302, "Cache-Control: max-age=60\r\n", true),
+        (302, "", false),
+        (500, "", false),
+        (200, "Cache-Control: no-store\r\n", false),
+        (200, "Cache-Control: public\r\nCache-Control: max-age=1,Private\r\n", false),
+    ] {
+        assert_eq!(apart(status, lines, &[cookie()]), expected, "{status} {lines}");
+    }
+    let set = |value: &str| [HeaderEdit::Set("Cache-Control".into(), value.into()), cookie()];
+    let text = "HTTP/1.1 302 X\r\nCache-Control: public\r\nContent-Length: 0\r\n\r\n";
+    let told = |edits: &[HeaderEdit]| answer(text, |how| how.edits = edits).contains("private=");
+    assert!(!told(&set("no-store")) && !told(&set("no-cache")) && told(&set("max-age=1")));
+    assert!(!told(&[]), "nobody is given anything");
+    assert!(
+        !told(&[HeaderEdit::Add("set-cookie".into(), "u=1".into())]),
+        "the route's own is its own affair"
+    );
+}

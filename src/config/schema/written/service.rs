@@ -69,15 +69,16 @@ pub(in super::super) struct Service {
 #[schemars(deny_unknown_fields)]
 pub(in super::super) struct Sticky {
     /// `cookie`: a cookie, that your application sets or, with `ttl`, that is given out here; `header`: the
-    /// value of a request header; `address`: the client's address. Requests without one are drawn alone.
-    /// Required.
+    /// value of a request header; `address`: the client's address, which is what a trusted peer says it is.
+    /// Requests without one are drawn alone. Required.
     by: StickyBy,
     /// Name of the cookie or header. Required for both. Services that give out cookies of the same name on
     /// the same host share them.
     name: Option<String>,
     /// With `by: cookie`, callers that bring no cookie of ours are given one with their first answer, and
     /// keep it this long: `Path=/`, `HttpOnly`, `SameSite=Lax`, over TLS `Secure`. One that is damaged or that
-    /// somebody invented counts as none. What it holds is random and is sealed with `cookie-key` in the
+    /// somebody invented counts as none. An answer that brings one and that shared caches may store says
+    /// `Cache-Control: private="set-cookie"` as well. What it holds is random and is sealed with `cookie-key` in the
     /// state directory; servers that stand for each other need the same file. Default: none is given out,
     /// and the cookie is your application's.
     ttl: Option<Duration>,
