@@ -155,6 +155,16 @@ pub struct ListenerSpec {
     pub proxy_protocol: bool,
 }
 
+impl ListenerSpec {
+    /// Whether it speaks with the same clients as `other` does, in the same way: who was let in by the one would
+    /// be by the other.
+    pub fn lets_in_as(&self, other: &Self) -> bool {
+        let policy =
+            |it: &Self| it.tls.as_ref().map(|tls| (tls.min, tls.clients.clone().map(|it| it.policy)));
+        policy(self) == policy(other)
+    }
+}
+
 /// A range of addresses in CIDR notation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct IpNetwork {

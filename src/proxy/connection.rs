@@ -119,13 +119,13 @@ pub async fn serve(worker: &Rc<Worker>, local: &Rc<Local>, spec: Arc<ListenerSpe
 
 impl Client {
     fn new(worker: &Worker, local: &Rc<Local>, spec: Arc<ListenerSpec>, begun: Begun) -> Self {
-        let Begun { stream, ends, authority } = begun;
+        let (peer, stream) = Peer::new(begun, &spec.trust);
         let age_ms = spec.limits.age.as_millis() as u64;
         // Connections that began together do not end together.
         let spread = age_ms / 5;
         let jitter = if spread == 0 { 0 } else { worker.bits() % spread };
         Self {
-            peer: Rc::new(Peer::new(ends, authority, &stream, &spec.trust)),
+            peer: Rc::new(peer),
             stream,
             buffer: None,
             deadline: worker.deadlines.slot(),
@@ -144,6 +144,7 @@ impl Client {
         worker.draining.get()
             || worker.common.memory.refuses_requests()
             || self.local.is_leaving()
+            || self.local.policy() != self.peer.policy
             || (self.eof && self.buffer.as_ref().is_none_or(Buffer::is_empty))
             || self.served >= self.spec.limits.requests
             || now_ms >= self.until_ms
@@ -240,7 +241,7 @@ impl Client {
         }
         let mut farewell = Farewell::new(worker, self.served);
         poll_fn(|cx| {
-            if worker.common.memory.closes_waiting() {
+            if worker.common.memory.closes_waiting() || self.local.policy() != self.peer.policy {
                 return Poll::Ready(Some(Head::Gone));
             }
             if self.stream.poll_read_ready(cx).is_ready() {

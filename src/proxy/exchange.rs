@@ -243,6 +243,9 @@ impl<'a> Exchange<'a> {
                 _ => Verdict::Failed(failure),
             });
         }
+        if self.worker.leave.is_cut() {
+            return Poll::Ready(Verdict::Failed(Failure::Ending));
+        }
         let retired_ms = self.job.version.budgets.left_ms(self.job.evidence.is_some());
         let leave_ms = if retired_ms == Budgets::IN_USE { u64::MAX } else { self.leave_ms(retired_ms) };
         if now_ms >= leave_ms {

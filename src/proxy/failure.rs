@@ -49,6 +49,8 @@ pub enum Failure {
     ClientGone,
     /// The version has had no traffic for so long that nothing may go on with it.
     Retired,
+    /// The process ends, and this had all the time that it gives.
+    Ending,
 }
 
 impl Failure {
@@ -75,6 +77,7 @@ impl Failure {
             Self::BodyTooLarge => (413, "limit", "the body is larger than this service takes\n"),
             Self::BodyTimeout | Self::BodyRate => (408, "limit", "the body did not arrive in time\n"),
             Self::Retired => (503, "limit", "this version is not in use any more\n"),
+            Self::Ending => (503, "limit", "this server ends\n"),
             Self::WriteTimeout | Self::ClientGone => (499, "client_abort", ""),
         }
     }

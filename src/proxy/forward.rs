@@ -216,7 +216,12 @@ impl Exchange<'_> {
             Failure::Protocol => self.attempt.failed(ErrorKind::Protocol),
             Failure::Timeout => self.attempt.failed(ErrorKind::Timeout),
             Failure::Late => self.attempt.excused(ErrorKind::Timeout),
-            Failure::Idle | Failure::BadBody | Failure::ClientGone | Failure::Retired | Failure::Limited => {
+            Failure::Idle
+            | Failure::BadBody
+            | Failure::ClientGone
+            | Failure::Retired
+            | Failure::Ending
+            | Failure::Limited => {
                 self.attempt.not_judged();
             }
             Failure::NoPort => self.reject(RejectReason::Ports),

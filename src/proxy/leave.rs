@@ -28,6 +28,7 @@ pub struct Leave {
     window: Cell<Option<(u64, u64)>>,
     doors_closed: Cell<bool>,
     over: Cell<bool>,
+    cut: Cell<bool>,
 }
 
 /// One connection's part of it, while it waits for a request.
@@ -69,6 +70,16 @@ impl Leave {
     /// Whether whoever waits goes now.
     pub fn is_over(&self) -> bool {
         self.over.get()
+    }
+
+    /// Whatever is under way ends now.
+    pub fn cut(&self) {
+        self.cut.set(true);
+    }
+
+    /// Whether what is under way ends now, in a way that does not look complete.
+    pub fn is_cut(&self) -> bool {
+        self.cut.get()
     }
 
     /// Does what comes before a first request, unless the end comes before that: whoever has asked nothing

@@ -65,6 +65,8 @@ pub struct Listeners(HashMap<ListenerName, Rc<Local>>);
 /// A listener on one worker.
 pub struct Local {
     spec: RefCell<Arc<ListenerSpec>>,
+    /// How often it has changed who may be a client, and how it speaks with them.
+    policy: Cell<u32>,
     shared: Arc<Shared>,
     closing: Notify,
     leaving: Cell<bool>,
@@ -78,6 +80,7 @@ impl Local {
     fn new(shared: Arc<Shared>, worker: usize) -> Self {
         Self {
             spec: RefCell::new(Arc::clone(&shared.spec)),
+            policy: Cell::new(0),
             shared,
             closing: Notify::new(),
             leaving: Cell::new(false),
@@ -101,6 +104,12 @@ impl Local {
         Arc::clone(&self.spec.borrow())
     }
 
+    /// Which policy a connection that begins now is let in by. Once it is another one, the connection ends as if
+    /// the listener was closed: it would perhaps not be let in any more.
+    pub fn policy(&self) -> u32 {
+        self.policy.get()
+    }
+
     /// Whether it was closed: what is open on it ends with its next answer.
     pub fn is_leaving(&self) -> bool {
         self.leaving.get()
@@ -119,7 +128,11 @@ impl Listeners {
             Change::Open { shared, sockets } => self.open(worker, shared, sockets),
             Change::Update(spec) => {
                 if let Some(local) = self.0.get(&spec.name) {
-                    *local.spec.borrow_mut() = spec;
+                    let before = local.spec.replace(spec);
+                    if !local.spec.borrow().lets_in_as(&before) {
+                        local.policy.set(local.policy.get().wrapping_add(1));
+                        worker.deadlines.wake_all();
+                    }
                 }
             }
             Change::Close { name, done } => match self.0.remove(&name) {
@@ -254,7 +267,8 @@ fn admit(
 fn begin(worker: &Rc<Worker>, local: &Rc<Local>, stream: TcpStream, peer: SocketAddr, place: Place) {
     let mut open = Open { worker: Rc::clone(worker), local: Rc::clone(local), place };
     worker.opened();
-    let spec = local.spec();
+    // Before the handshake: by the old rules it may still be done.
+    let (spec, policy) = (local.spec(), local.policy());
     let (worker, local) = (Rc::clone(worker), Rc::clone(local));
     spawn_local(async move {
         let mut tcp = stream;
@@ -280,7 +294,7 @@ fn begin(worker: &Rc<Worker>, local: &Rc<Local>, stream: TcpStream, peer: Socket
                 }
             }
         };
-        connection::serve(&worker, &local, spec, Begun { stream, ends, authority }).await;
+        connection::serve(&worker, &local, spec, Begun { stream, ends, authority, policy }).await;
         drop(open);
     });
 }

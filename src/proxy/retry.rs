@@ -45,7 +45,8 @@ impl Loss {
                 | Failure::BodyRate
                 | Failure::WriteTimeout
                 | Failure::ClientGone
-                | Failure::Retired,
+                | Failure::Retired
+                | Failure::Ending,
             ) => None,
         }
     }

@@ -312,9 +312,19 @@ impl Worker {
         self.loads[self.index].fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Closes connections that only wait. Returns how many others there are.
+    /// Closes connections that only wait, then cuts the others. Returns how many those were.
     async fn end(&self) -> usize {
         self.leave.end();
+        let others = self.settled().await;
+        if others > 0 {
+            self.leave.cut();
+            self.settled().await;
+        }
+        others
+    }
+
+    /// Wakes all connections, and returns how many are left when none ends any more.
+    async fn settled(&self) -> usize {
         self.deadlines.wake_all();
         for _ in 0..LAST_MOMENTS_MAX {
             let before = self.load();

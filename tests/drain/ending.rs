@@ -170,6 +170,28 @@ fn only_requests_count_as_cut() {
     latch.open();
 }
 
+/// An answer that ends with its connection (HTTP/1.0) would look whole if that was merely closed.
+#[test]
+fn what_is_cut_does_not_look_whole() {
+    let latch = Latch::default();
+    let held = latch.clone();
+    let upstream = Upstream::start(move |peer| {
+        while peer.request().is_some() {
+            peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegin\r\n");
+            held.pass();
+        }
+    });
+    let mut gate = Setup::to(&upstream).run_with("--lame-duck 0s --drain 300ms").start();
+    let mut old = gate.connect();
+    old.send("GET / HTTP/1.0\r\nHost: a\r\n\r\n");
+    old.wire().head().unwrap();
+    assert_eq!(old.wire().exactly(5).unwrap(), b"begin");
+    gate.signal(Signal::TERM);
+    assert_eq!(gate.exit_status().code(), Some(22), "{}", gate.log());
+    assert_eq!(old.end(), End::Reset);
+    latch.open();
+}
+
 /// `SIGQUIT`, or a second `SIGTERM` or `SIGINT`: now.
 #[test]
 fn signals_escalate() {

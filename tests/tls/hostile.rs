@@ -281,10 +281,18 @@ fn revoked_clients_stay_out() {
     let mut gate = guarded(&dir, &ca, &clients, &upstream, &format!(", client_crl: {}", path.display()));
     let hello = || Hello::from(&clients.issue(&["someone"]), "shop.test", &ca);
     assert!(gets_in(&hello(), &gate));
+    let mut kept = hello().connect(gate.address());
+    kept.offer("GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n").unwrap();
+    assert_eq!(kept.try_response("GET").unwrap().status, 200);
     let before = gate.generation();
     list(&clients.revocations(true, 2090));
     until("the new list", || (gate.generation() > before).then_some(()));
     assert!(!gets_in(&hello(), &gate), "revoked");
+    until("the connection from before is closed", || {
+        (gate.metric("tidegate_listener_connections", &[]) == 0.0).then_some(())
+    });
+    let _ = kept.offer("GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n");
+    assert!(kept.try_response("GET").is_err(), "revoked on a connection from before");
     list(&clients.revocations(false, 2023));
     until("the old list", || (gate.generation() > before + 1).then_some(()));
     assert!(!gets_in(&hello(), &gate), "a list that is out of date says nothing");

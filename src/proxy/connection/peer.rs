@@ -27,6 +27,8 @@ pub struct Begun {
     pub ends: Ends,
     /// What its client has asked for, if that bounds what it may ask for now.
     pub authority: Option<Authority>,
+    /// Which policy of its listener has let it in.
+    pub policy: u32,
 }
 
 /// Who is at the other end. One for each connection, so that being the same one is being the same client.
@@ -43,24 +45,25 @@ pub struct Peer {
     pub ends: Ends,
     /// Which hosts it may ask for; `None`: all.
     pub authority: Option<Authority>,
+    /// Which policy of its listener has let it in.
+    pub policy: u32,
     /// Connections that speak for this one and end with it.
     shelves: RefCell<Vec<Weak<Shelf>>>,
 }
 
 impl Peer {
     /// Knows both ends.
-    pub(super) fn new(
-        ends: Ends,
-        authority: Option<Authority>,
-        stream: &Stream,
-        trust: &[IpNetwork],
-    ) -> Self {
+    pub(super) fn new(begun: Begun, trust: &[IpNetwork]) -> (Self, Stream) {
+        let Begun { stream, ends, authority, policy } = begun;
         let plain = |it: SocketAddr| SocketAddr::new(it.ip().to_canonical(), it.port());
         let ends = Ends { from: plain(ends.from), to: plain(ends.to) };
         let address = ends.from.ip();
         let trusted = trust.iter().any(|it| it.contains(address));
         let text = address.to_string().into();
-        Self { address, text, scheme: stream.scheme(), trusted, ends, authority, shelves: RefCell::default() }
+        let scheme = stream.scheme();
+        let peer =
+            Self { address, text, scheme, trusted, ends, authority, policy, shelves: RefCell::default() };
+        (peer, stream)
     }
 
     /// What lies on this shelf speaks for this client.

@@ -11,6 +11,10 @@ const IDLE_TALK: u64 = 512 * 1024;
 /// Bytes that each request adds to that: its own head, and settings and priorities around it.
 const TALK_PER_REQUEST: u64 = 32 * 1024;
 
+/// Bytes that each frame with content adds: its own head, or what a client answers to one of ours, two
+/// WINDOW_UPDATEs and a PING. Streams of small messages are made of those for hours.
+const TALK_PER_PIECE: u64 = 48;
+
 /// Cancelled requests that are nobody's business. Beyond, most requests must not be cancelled; every other one may,
 /// whichever comes first.
 const CANCELLED_FREE: u64 = 100;
@@ -59,9 +63,11 @@ impl Account {
         self.content.set(self.content.get() + bytes as u64);
     }
 
-    /// Whether the client costs more than it is worth, having sent so many bytes and given so many requests up.
-    pub(super) fn is_overdrawn(&self, received: u64, cancelled: u64) -> bool {
-        let talk = IDLE_TALK + self.accepted.get() * TALK_PER_REQUEST + self.content.get() * 2;
+    /// Whether the client costs more than it is worth, having sent so many bytes, while so many frames with content
+    /// passed, and given so many requests up.
+    pub(super) fn is_overdrawn(&self, received: u64, pieces: u64, cancelled: u64) -> bool {
+        let requests = self.accepted.get() * TALK_PER_REQUEST;
+        let talk = IDLE_TALK + requests + self.content.get() * 2 + pieces * TALK_PER_PIECE;
         received > talk || (cancelled > CANCELLED_FREE && cancelled * 2 > self.accepted.get() + 1)
     }
 }
@@ -86,21 +92,31 @@ mod tests {
     #[test]
     fn talk_is_paid_for_by_requests_and_content() {
         let account = Account::new(0);
-        assert!(!account.is_overdrawn(IDLE_TALK, 0));
-        assert!(account.is_overdrawn(IDLE_TALK + 1, 0));
+        assert!(!account.is_overdrawn(IDLE_TALK, 0, 0));
+        assert!(account.is_overdrawn(IDLE_TALK + 1, 0, 0));
         account.begin().end(1);
-        assert!(!account.is_overdrawn(IDLE_TALK + TALK_PER_REQUEST, 0));
+        assert!(!account.is_overdrawn(IDLE_TALK + TALK_PER_REQUEST, 0, 0));
         account.passed(1_000_000);
-        assert!(!account.is_overdrawn(IDLE_TALK + 2_000_000, 0));
+        assert!(!account.is_overdrawn(IDLE_TALK + 2_000_000, 0, 0));
+    }
+
+    #[test]
+    fn small_messages_may_go_on_for_ever() {
+        let account = Account::new(0);
+        for count in [1_000, 1_000_000, 1_000_000_000u64] {
+            assert!(!account.is_overdrawn(count * (9 + 5), count, 0), "messages of five bytes");
+            assert!(!account.is_overdrawn(count * (2 * 13 + 17), count, 0), "each of ours confirmed twice");
+        }
+        assert!(account.is_overdrawn(1_000_000 * 64, 1_000_000, 0));
     }
 
     #[test]
     fn some_may_be_cancelled_but_not_most() {
         let account = Account::new(0);
         (0..=CANCELLED_FREE).for_each(|_| drop(account.begin()));
-        assert!(!account.is_overdrawn(0, CANCELLED_FREE));
-        assert!(account.is_overdrawn(0, CANCELLED_FREE + 1));
+        assert!(!account.is_overdrawn(0, 0, CANCELLED_FREE));
+        assert!(account.is_overdrawn(0, 0, CANCELLED_FREE + 1));
         (0..CANCELLED_FREE).for_each(|_| drop(account.begin()));
-        assert!(!account.is_overdrawn(0, CANCELLED_FREE + 1), "every other one was served");
+        assert!(!account.is_overdrawn(0, 0, CANCELLED_FREE + 1), "every other one was served");
     }
 }

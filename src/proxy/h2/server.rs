@@ -167,8 +167,9 @@ impl Connection {
 
     fn has_ended(&mut self, now_ms: u64) -> Option<Ended> {
         let mut session = self.link.session.borrow_mut();
-        if session.failed().is_none() && self.account.is_overdrawn(self.link.received(), session.cancelled())
-        {
+        let overdrawn =
+            self.account.is_overdrawn(self.link.received(), session.pieces(), session.cancelled());
+        if session.failed().is_none() && overdrawn {
             session.fail(Code::ENHANCE_YOUR_CALM);
         }
         if session.failed().is_some() {
@@ -193,7 +194,8 @@ impl Connection {
         let Some(since_ms) = self.leaving_since_ms else {
             let idle_ms = self.spec.timeouts.idle.as_millis() as u64;
             // When the whole process goes its listeners do too, and everybody has a time of his own.
-            let closed = self.local.is_leaving() && !self.worker.draining.get();
+            let left = self.local.is_leaving() || self.local.policy() != self.peer.policy;
+            let closed = left && !self.worker.draining.get();
             let spent = closed
                 || self.is_dismissed(idle, now_ms)
                 || self.worker.common.memory.closes_waiting()

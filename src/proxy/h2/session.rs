@@ -143,6 +143,8 @@ pub struct Session {
     early: usize,
     /// Requests that a client gave up while they were being served.
     cancelled: u64,
+    /// Frames with content, either way.
+    pieces: u64,
     /// The last stream that counts, once that was said.
     parted: Option<u32>,
     leaving: bool,
@@ -185,6 +187,7 @@ impl Session {
             errors: 0,
             early: 0,
             cancelled: 0,
+            pieces: 0,
             parted: None,
             leaving: false,
             left: false,

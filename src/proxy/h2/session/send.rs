@@ -180,12 +180,18 @@ impl Session {
         while let Some(part) = parts.next() {
             let flags = if ends && parts.peek().is_none() { flag::END_STREAM } else { 0 };
             frame::write(kind::DATA, flags, number, part, &mut self.out);
+            self.pieces += 1;
         }
         if ends {
             self.said(place);
         }
         self.call();
         Poll::Ready(Ok(count))
+    }
+
+    /// Frames that brought content so far, either way.
+    pub fn pieces(&self) -> u64 {
+        self.pieces
     }
 
     /// Lets those go on who wait for room, in turn and as many as there is room for. Whether others are
