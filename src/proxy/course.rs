@@ -3,6 +3,10 @@
 //!
 //! What is allowed is said by [`super::retry`] and [`super::shield`]; here it is done.
 
+mod in_flight;
+
+pub use in_flight::InFlight;
+
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -65,22 +69,6 @@ pub enum Recourse {
     None,
 }
 
-/// Counts an exchange at its endpoint until it is dropped.
-pub struct InFlight(Rc<Endpoint>);
-
-impl InFlight {
-    fn at(endpoint: Rc<Endpoint>) -> Self {
-        endpoint.begin();
-        Self(endpoint)
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.end();
-    }
-}
-
 impl Exchange<'_> {
     /// Sends the request, unless it has been, and passes the answer on.
     pub async fn go_on(&mut self, client: &mut Client, course: &mut Course) -> Verdict {
@@ -110,23 +98,19 @@ impl Exchange<'_> {
         let verdict = poll_fn(|cx| {
             let was_tunnel = self.is_tunnel();
             let polled = self.poll(client, cx);
-            if self.is_tunnel() && !was_tunnel {
-                self.heard_of(course, true);
+            if self.is_tunnel()
+                && !was_tunnel
+                && let Some(at) = &course.at
+            {
+                at.heard(self.worker.index, true);
             }
             polled
         })
         .await;
-        if let Some(good) = self.was_good(&verdict) {
-            self.heard_of(course, good);
+        if let (Some(good), Some(at)) = (self.was_good(&verdict), &course.at) {
+            at.heard(self.worker.index, good);
         }
         verdict
-    }
-
-    /// The endpoint has answered, or should have.
-    fn heard_of(&self, course: &Course, good: bool) {
-        if let Some(at) = &course.at {
-            at.0.health.answered(self.worker.index, good);
-        }
     }
 
     /// Lets what the route asks for befall the request: a wait, a failure.
@@ -386,14 +370,14 @@ impl Exchange<'_> {
     pub fn arrive(self, mut course: Course, next: Next) -> Next {
         self.forget(course.aside.take());
         match course.at {
-            Some(InFlight(ref endpoint)) => self.finish(endpoint, next),
+            Some(ref at) => self.finish(at.endpoint(), next),
             None => self.cut(),
         }
     }
 
     fn forget(&self, aside: Option<(Aside, InFlight)>) {
         if let Some((aside, at)) = aside {
-            self.drop_aside(aside, &at.0);
+            self.drop_aside(aside, at.endpoint());
         }
     }
 }

@@ -303,7 +303,8 @@ mod tests {
     #[test]
     fn whoever_was_waited_for_answers_for_the_end_of_it() {
         use Wait::{Body, ClientSends, ClientTakes, Head, Talk, UpstreamTakes};
-        let cases: &[(&[(&[Wait], u64)], Failure)] = &[
+        type Passes = &'static [(&'static [Wait], u64)];
+        let cases: &[(Passes, Failure)] = &[
             // The version alone.
             (&[(&[Head], 90)], Failure::Timeout),
             (&[(&[UpstreamTakes], 30), (&[Head], 30), (&[Body], 30)], Failure::Timeout),

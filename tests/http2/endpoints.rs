@@ -402,6 +402,23 @@ fn a_websocket_passes_to_an_http_2_endpoint() {
     assert_eq!(gate.metric("tidegate_upstream_errors_total", &[("service", "shop")]), 0.0);
 }
 
+/// One in which nothing is said ends in order on both streams.
+#[test]
+fn a_silent_websocket_is_ended_and_nobody_has_failed() {
+    let (endpoint, _) = tunnels(true);
+    let gate = Setup::default()
+        .version_as("v1", format!("\"h2c://{endpoint}\""))
+        .listener("h2c: true")
+        .service("timeouts: {idle: 500ms}")
+        .start();
+    let mut frames = Frames::connect(gate.address());
+    frames.head(1, &connect("/"));
+    let mut came = Came::default();
+    hear(&mut frames, &mut came, b"never");
+    assert_eq!((came.body.as_slice(), came.whole), (b"hello".as_slice(), true));
+    assert_eq!(gate.metric("tidegate_upstream_errors_total", &[]), 0.0);
+}
+
 /// A program that is ended with the test.
 struct Ended(Child);
 
