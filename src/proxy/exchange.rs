@@ -243,7 +243,9 @@ impl<'a> Exchange<'a> {
                 _ => Verdict::Failed(failure),
             });
         }
-        if self.worker.leave.is_cut() {
+        // The end of a connection says by itself that a tunnel, or a stream of HTTP/2, came to none.
+        let says_it = self.tunnel || matches!(client.stream, Stream::Inbound(_));
+        if self.worker.leave.is_cut() && !says_it {
             return Poll::Ready(Verdict::Failed(Failure::Ending));
         }
         let retired_ms = self.job.version.budgets.left_ms(self.job.evidence.is_some());

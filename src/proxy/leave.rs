@@ -77,7 +77,7 @@ impl Leave {
         self.cut.set(true);
     }
 
-    /// Whether what is under way ends now, in a way that does not look complete.
+    /// Whether what is under way ends now.
     pub fn is_cut(&self) -> bool {
         self.cut.get()
     }

@@ -388,7 +388,6 @@ fn drops_of_content_are_counted() {
     let gate = gate(&upstream);
     for (name, one) in [
         ("empty", frame(kind::DATA, 0, 1, b"")),
-        ("one byte", frame(kind::DATA, 0, 1, b"x")),
         ("padding", frame(kind::DATA, 8, 1, &[[255].as_slice(), &[0; 255]].concat())),
     ] {
         let mut frames = Frames::connect(gate.address());
@@ -396,6 +395,22 @@ fn drops_of_content_are_counted() {
         let (sent, came) = flood(&mut frames, &one.repeat(100), 3_000);
         assert!(came.closed && sent < 3_000, "{name}: {sent} times 100: {came:?}");
     }
+}
+
+/// More frames than all else would be allowed to cost, and content in each: a stream of small messages.
+#[test]
+fn content_in_small_pieces_is_no_abuse() {
+    let upstream = Upstream::answering("hello");
+    let gate = gate(&upstream);
+    let mut frames = Frames::connect(gate.address());
+    frames.head(1, &POST);
+    let many = frame(kind::DATA, 0, 1, b"x").repeat(100);
+    for _ in 0..1_000 {
+        assert!(frames.offer(&many));
+    }
+    let came = frames.send(kind::DATA, 1, 1, b"").answer(1);
+    assert_eq!(came.status, Some(200), "{came:?}");
+    assert_eq!(upstream.only_request().body.len(), 100_000);
 }
 
 #[test]

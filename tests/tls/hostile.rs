@@ -170,7 +170,7 @@ fn a_hello_in_records_of_one_byte_is_understood() {
 /// whoever is in is served as before, and each is ended in time.
 #[test]
 fn half_a_handshake_ends_in_time_and_disturbs_nobody() {
-    let (count, places, time) = size::of((400, 300, 1), (12_000, 10_000, 10));
+    let (count, places, time) = size::of((400, 300, 5), (12_000, 10_000, 10));
     // Both ends of each are descriptors, of two processes.
     let may = getrlimit(Resource::Nofile);
     assert!(
