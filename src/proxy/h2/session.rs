@@ -143,7 +143,7 @@ pub struct Session {
     early: usize,
     /// Requests that a client gave up while they were being served.
     cancelled: u64,
-    /// Frames with content, either way.
+    /// Frames with content that were sent.
     pieces: u64,
     /// The last stream that counts, once that was said.
     parted: Option<u32>,

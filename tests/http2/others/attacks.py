@@ -245,9 +245,10 @@ def floods():
 
 
 def content():
-    """Content of nothing and of padding, on a request that never ends."""
+    """Content of nothing, of a byte, and of padding, on a request that never ends."""
     kinds = {
         "empty": DataFrame(3),
+        "one_byte": DataFrame(3, data=b"x"),
         "padding": DataFrame(3, pad_length=255, flags=["PADDED"]),
         "padding_of_nothing": DataFrame(3, pad_length=0, flags=["PADDED"]),
     }

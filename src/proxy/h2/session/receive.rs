@@ -101,7 +101,6 @@ impl Session {
         stream.content.extend_from_slice(content);
         stream.heard = ends;
         stream.wake_reader();
-        self.pieces += u64::from(!content.is_empty());
         self.arrived(payload.len());
         if padding > 0 {
             self.passed_on(padding);

@@ -189,7 +189,7 @@ impl Session {
         Poll::Ready(Ok(count))
     }
 
-    /// Frames that brought content so far, either way.
+    /// Frames with content that were sent so far.
     pub fn pieces(&self) -> u64 {
         self.pieces
     }
