@@ -207,9 +207,9 @@ fn thousands_of_aborts_leave_nothing_behind() {
     };
     // What so many at once take is there after the first thousand.
     abort_all(0..1_000);
-    let (descriptors, memory) = (gate.descriptors(), gate.memory());
+    let (sockets, memory) = (gate.sockets(), gate.memory());
     abort_all(1_000..10_000);
-    until("no descriptor is left behind", || (gate.descriptors() <= descriptors + 8).then_some(()));
+    until("no connection is left behind", || (gate.sockets() <= sockets + 8).then_some(()));
     assert!(gate.log().lines().count() < 50, "aborts flood the log:\n{}", gate.log());
     let grown = gate.memory().saturating_sub(memory);
     assert!(grown < 16 << 20, "grew by {grown} bytes");

@@ -293,12 +293,12 @@ fn endpoints_of_others_that_greet_wrongly_fail_at_once() {
     ] {
         let mut server = Script::start(&python, "server.py", &[greeting]);
         let gate = gate(&server.line(), "");
-        let files = gate.descriptors();
+        let sockets = gate.sockets();
         for by_http_2 in [false, true, false, true] {
             let came = asked(&gate, by_http_2, "/fine", Bad);
             assert!(came.is_ok(), "{greeting}, by HTTP/2: {by_http_2}: {came:?}");
         }
-        until("no connection is left", || (gate.descriptors() <= files + 1).then_some(()));
+        until("no connection is left", || (gate.sockets() <= sockets).then_some(()));
         assert_eq!(gate.metric("tidegate_requests_in_flight", &[("service", "shop")]), 0.0);
     }
 }

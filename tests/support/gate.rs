@@ -1,5 +1,6 @@
 //! The program under test: started, watched, and ended with the test.
 
+use std::collections::HashSet;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -334,6 +335,14 @@ impl Gate {
     /// How many file descriptors it holds.
     pub fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("running").count()
+    }
+
+    /// How many sockets it has. Unlike its other descriptors they are all there when it says that it is ready.
+    pub fn sockets(&self) -> usize {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("running");
+        // One that was closed meanwhile leads nowhere.
+        let targets = files.filter_map(|it| fs::read_link(it.ok()?.path()).ok());
+        targets.filter(|it| it.to_string_lossy().starts_with("socket:")).collect::<HashSet<_>>().len()
     }
 
     /// How many threads it has.
