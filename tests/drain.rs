@@ -19,3 +19,25 @@ mod notified;
 #[path = "drain/privileges.rs"]
 mod privileges;
 mod support;
+
+use std::time::{Duration, Instant};
+
+/// Sees many clients to their ends, which come in the second half of the two seconds since `began`, and not all at once.
+#[expect(clippy::disallowed_methods, reason = "how long it took is what is tested")]
+fn ends_are_spread<T: Send>(clients: &mut [T], began: Instant, end: impl Fn(&mut T) + Sync) {
+    let end = &end;
+    let mut ends: Vec<Duration> = std::thread::scope(|scope| {
+        let waits = clients.iter_mut().map(|client| {
+            scope.spawn(move || {
+                end(client);
+                began.elapsed()
+            })
+        });
+        let waits: Vec<_> = waits.collect();
+        waits.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    ends.sort_unstable();
+    let (first, last) = (ends[0], ends[ends.len() - 1]);
+    assert!(first >= Duration::from_secs(1), "in the first half only answers tell: {ends:?}");
+    assert!(last - first > Duration::from_millis(250), "all at once: {ends:?}");
+}

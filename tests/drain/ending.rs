@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use super::ends_are_spread;
 use super::support::crowd::Crowd;
 use super::support::frames::{Frames, GET, WHOLE, block, kind};
 use super::support::gate::{free_port, own_ip};
@@ -15,25 +16,12 @@ fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
-/// Answers `/slow` when the latch is open, everything else at once.
-fn upstream_with(latch: &Latch) -> Upstream {
-    let latch = latch.clone();
-    Upstream::start(move |peer| {
-        while let Some(request) = peer.request() {
-            if request.target() == "/slow" {
-                latch.pass();
-            }
-            peer.answer("200 OK", "fine");
-        }
-    })
-}
-
 /// Twenty long requests and steady traffic: readiness goes first, newcomers are let in for a while, then
 /// nobody is, and everything that had begun is answered.
 #[test]
 fn nothing_is_cut_under_load() {
     let latch = Latch::default();
-    let upstream = upstream_with(&latch);
+    let upstream = Upstream::slow_behind(&latch);
     let mut gate = Setup::to(&upstream).workers(2).run_with("--lame-duck 1s --drain 20s").start();
     let load = Load::start(gate.address(), 4, Duration::ZERO);
     let mut slow: Vec<_> = (0..20).map(|_| gate.connect()).collect();
@@ -136,19 +124,7 @@ fn idle_connections_are_closed_spread_over_the_window() {
     until("it is stopping", || gate.log().contains("stopping").then_some(()));
     assert!(asking.get("/").closes(), "told by the next answer");
     assert_eq!(asking.end(), End::Closed);
-    let mut ends: Vec<Duration> = std::thread::scope(|scope| {
-        let waits = idle.iter_mut().map(|client| {
-            scope.spawn(move || {
-                assert_eq!(client.end(), End::Closed);
-                began.elapsed()
-            })
-        });
-        let waits: Vec<_> = waits.collect();
-        waits.into_iter().map(|it| it.join().unwrap()).collect()
-    });
-    ends.sort_unstable();
-    assert!(ends[0] >= ms(1_000), "in the first half only answers tell: {ends:?}");
-    assert!(ends[29] - ends[0] > ms(250), "all at once: {ends:?}");
+    ends_are_spread(&mut idle, began, |client| assert_eq!(client.end(), End::Closed));
     assert_eq!(silent.end(), End::Closed);
     assert_eq!(gate.exit_status().code(), Some(0), "{}", gate.log());
 }
@@ -157,7 +133,7 @@ fn idle_connections_are_closed_spread_over_the_window() {
 #[test]
 fn only_requests_count_as_cut() {
     let latch = Latch::default();
-    let upstream = upstream_with(&latch);
+    let upstream = Upstream::slow_behind(&latch);
     let mut gate = Setup::to(&upstream).run_with("--lame-duck 0s --drain 300ms").start();
     let mut slow = gate.connect();
     slow.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -197,7 +173,7 @@ fn what_is_cut_does_not_look_whole() {
 fn signals_escalate() {
     for signals in [&[Signal::QUIT][..], &[Signal::TERM, Signal::INT], &[Signal::INT, Signal::QUIT]] {
         let latch = Latch::default();
-        let upstream = upstream_with(&latch);
+        let upstream = Upstream::slow_behind(&latch);
         let mut gate = Setup::to(&upstream).run_with("--lame-duck 1m --drain 1m").start();
         let mut slow = gate.connect();
         slow.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -244,7 +220,7 @@ fn exit_codes_say_what_is_wrong() {
 #[test]
 fn http_2_says_goodbye_twice() {
     let latch = Latch::default();
-    let upstream = upstream_with(&latch);
+    let upstream = Upstream::slow_behind(&latch);
     let setup = Setup::to(&upstream).listener("h2c: true").run_with("--lame-duck 1s --drain 20s");
     let mut gate = setup.start();
     let (mut busy, mut idle) = (Frames::connect(gate.address()), Frames::connect(gate.address()));

@@ -1,6 +1,7 @@
 //! A hand-over that does not come about, or is cut short.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -13,18 +14,24 @@ use super::super::support::{Client, End, Setup, Unit, Upstream, command, until};
 use super::releases::canary;
 use super::{ended, ms};
 
-/// Whatever lies under the program's name by now is started; what cannot take over does not, and the old
-/// process goes on as if nothing had happened.
-#[test]
-fn a_new_process_that_fails_changes_nothing() {
-    let (stable, fresh) = (Upstream::answering("old"), Upstream::answering("new"));
-    let mut unit = Unit::new(canary(&stable, &fresh));
+/// A process in the middle of a release, and the file of its program, which is its own.
+fn on_trial(stable: &Upstream, fresh: &Upstream) -> (Unit, PathBuf) {
+    let mut unit = Unit::new(canary(stable, fresh));
     let own = unit.own_program();
     let command = unit.command(&own);
     unit.spawn(command);
     unit.hear("READY=1");
     unit.edit(|it| it.live("v2"));
     unit.reaches("CANARY");
+    (unit, own)
+}
+
+/// Whatever lies under the program's name by now is started; what cannot take over does not, and the old
+/// process goes on as if nothing had happened.
+#[test]
+fn a_new_process_that_fails_changes_nothing() {
+    let (stable, fresh) = (Upstream::answering("old"), Upstream::answering("new"));
+    let (mut unit, own) = on_trial(&stable, &fresh);
     let (mark, load) = (unit.release()["mark"].clone(), Load::start(unit.address(), 2, ms(1)));
     let replace = |text: &str| {
         let new = own.with_extension("new");
@@ -177,13 +184,7 @@ fn two_at_once_are_one_after_the_other() {
 #[test]
 fn a_new_process_goes_on_without_the_old_one() {
     let (stable, fresh) = (Upstream::answering("old"), Upstream::answering("new"));
-    let mut unit = Unit::new(canary(&stable, &fresh));
-    let own = unit.own_program();
-    let command = unit.command(&own);
-    unit.spawn(command);
-    unit.hear("READY=1");
-    unit.edit(|it| it.live("v2"));
-    unit.reaches("CANARY");
+    let (mut unit, own) = on_trial(&stable, &fresh);
     let mark = unit.release()["mark"].clone();
     let (began, go) = (unit.dir().join("began"), unit.dir().join("go"));
     std::fs::remove_file(&own).unwrap();

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::super::ends_are_spread;
 use super::super::support::frames::{END_STREAM, Frames, GET, POST, WHOLE, block, kind};
 use super::super::support::upstream::Latch;
 use super::super::support::{Setup, Unit, Upstream, until};
@@ -10,19 +11,6 @@ use super::ms;
 
 /// Every stream that may still be opened.
 const ALL: u32 = 0x7fff_ffff;
-
-/// Answers `/slow` when the latch is open, everything else at once.
-fn upstream_with(latch: &Latch, content: &str) -> Upstream {
-    let (latch, content) = (latch.clone(), content.to_owned());
-    Upstream::start(move |peer| {
-        while let Some(request) = peer.request() {
-            if request.target() == "/slow" {
-                latch.pass();
-            }
-            peer.answer("200 OK", &content);
-        }
-    })
-}
 
 fn ask(client: &mut Frames, stream: u32, path: &'static str) {
     let mut fields = GET.to_vec();
@@ -54,20 +42,10 @@ fn idle_connections_are_let_go_spread_over_the_window() {
         let said = [came.last, client.end().last].concat();
         assert_eq!(said, [ALL, stream], "told by the answer");
     }
-    let mut ends: Vec<Duration> = std::thread::scope(|scope| {
-        let waits = idle.iter_mut().map(|client| {
-            scope.spawn(move || {
-                let came = client.end();
-                assert_eq!((came.goaway, came.last.as_slice()), (Some(0), &[ALL, 1][..]), "{came:?}");
-                began.elapsed()
-            })
-        });
-        let waits: Vec<_> = waits.collect();
-        waits.into_iter().map(|it| it.join().unwrap()).collect()
+    ends_are_spread(&mut idle, began, |client| {
+        let came = client.end();
+        assert_eq!((came.goaway, came.last.as_slice()), (Some(0), &[ALL, 1][..]), "{came:?}");
     });
-    ends.sort_unstable();
-    assert!(ends[0] >= ms(1_000), "in the first half only answers tell: {ends:?}");
-    assert!(ends[29] - ends[0] > ms(250), "all at once: {ends:?}");
     assert_eq!(unit.exit_status().code(), Some(0), "{}", unit.log());
 }
 
@@ -75,8 +53,8 @@ fn idle_connections_are_let_go_spread_over_the_window() {
 /// connection does not destroy what it has not read yet.
 #[test]
 fn an_answer_that_is_read_slowly_is_whole() {
-    let content = "0123456789abcdef".repeat(512 * 1024);
-    let upstream = upstream_with(&Latch::default(), &content);
+    let content: &'static str = Box::leak("0123456789abcdef".repeat(512 * 1024).into_boxed_str());
+    let upstream = Upstream::answering(content);
     let setup = Setup::to(&upstream).listener("h2c: true");
     let mut unit = Unit::start(setup.run_with("--lame-duck 200ms --drain 60s"));
     let mut client = Frames::connect_narrow_with(unit.address(), &[(4, 16 << 20)]);
@@ -146,7 +124,7 @@ fn a_slow_upload_arrives() {
 #[test]
 fn a_client_that_does_not_listen_keeps_nobody() {
     let latch = Latch::default();
-    let upstream = upstream_with(&latch, "fine");
+    let upstream = Upstream::slow_behind(&latch);
     let setup = Setup::to(&upstream).listener("h2c: true");
     let mut unit = Unit::start(setup.run_with("--lame-duck 200ms --drain 60s"));
     let mut deaf = Frames::connect(unit.address());
