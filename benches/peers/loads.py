@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +63,7 @@ class Wrk:
         command = ["h2load", "--h1", "-t1", f"-c{self.connections}", "-m1", f"-D{seconds}",
                    f"--warm-up-time={WARM_UP_SECONDS}", f"--log-file={log}", url]
         said = h2load_said(generated(command, seconds + WARM_UP_SECONDS), log)
-        return {it: said[it] for it in ("p50_us", "p99_us")}
+        return {it: said[it] for it in ("p50_us", "p99_us", "socket_errors", "non_2xx")}
 
 
 @dataclass(frozen=True)
@@ -148,28 +149,33 @@ class Crowd:
         def ask():
             while not done.is_set():
                 begun = time.monotonic()
-                own.sendall(b"GET / HTTP/1.1\r\nhost: bench\r\n\r\n")
-                got = b""
-                while not got.endswith(b"x" * SIZES["/"]):
-                    piece = own.recv(65536)
-                    if not piece:
-                        sys.exit(f"error: a connection was closed: {got[:200]!r}")
-                    got += piece
+                ask_for_small(own)
                 times.append((time.monotonic() - begun) * 1e6)
                 time.sleep(ASK_EVERY_SECONDS)
 
-        asker = threading.Thread(target=ask)
-        asker.start()
-        try:
-            # They yield to the one, with which they share a core: what is measured is the proxy.
-            said = Handshakes(self.arrivals).run(ports, seconds, folder, nice=10)
-        finally:
-            done.set()
-            asker.join()
-            own.close()
+        with own, ThreadPoolExecutor() as pool:
+            asker = pool.submit(ask)
+            try:
+                # They yield to the one, with which they share a core: what is measured is the proxy.
+                said = Handshakes(self.arrivals).run(ports, seconds, folder, nice=10)
+            finally:
+                done.set()
+            # Fails here if the one was not served to the end.
+            asker.result()
         times.sort()
         quantile = lambda share: times[min(len(times) - 1, int(share * len(times)))]
         return said | {"p50_us": quantile(0.5), "p99_us": quantile(0.99)}
+
+
+def ask_for_small(connection):
+    """One request for the small answer, and all of that, over a connection that stays."""
+    connection.sendall(b"GET / HTTP/1.1\r\nhost: bench\r\n\r\n")
+    got = b""
+    while not got.endswith(b"x" * SIZES["/"]):
+        piece = connection.recv(65536)
+        if not piece:
+            raise ConnectionError(f"a connection was closed: {got[:200]!r}")
+        got += piece
 
 
 def generated(command, seconds, nice=0):

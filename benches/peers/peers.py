@@ -23,7 +23,7 @@ import threading
 import time
 from pathlib import Path
 
-from loads import LOAD_CORE, SIZES, Crowd, H2load, Handshakes, Wrk
+from loads import LOAD_CORE, SIZES, Crowd, H2load, Handshakes, Wrk, ask_for_small
 from processes import cpu_us, family, free_port, process, rss_kib
 from report import markdown, ratios, spread, summarise, verdicts
 from rivals import CANARY_PERCENT, PLAIN_ONLY, RIVALS, Place, version_of
@@ -119,6 +119,8 @@ def measure(peer, load, seconds):
     done.set()
     watcher.join()
     settled = getattr(load, "settled", lambda *_: {})(peer["ports"], seconds, peer["folder"])
+    for it in ("socket_errors", "non_2xx"):
+        result[it] += settled.pop(it, 0)
     took = result["requests"] / max(result["rps"], 1e-3)
     return result | settled | {
         "cpu_us_per_request": spent / max(1, result["requests"]),
@@ -134,7 +136,6 @@ def idle_bytes(peer, kind):
     time.sleep(0.5)
     pids = family(peer["child"].pid)
     before, sockets = rss_kib(pids), []
-    request = f"GET / HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\r\n".encode()
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
@@ -144,13 +145,7 @@ def idle_bytes(peer, kind):
             if kind == "tls":
                 it = context.wrap_socket(it)
             sockets.append(it)
-            it.sendall(request)
-            got = b""
-            while not got.endswith(b"x" * SIZES["/"]):
-                piece = it.recv(65536)
-                if not piece:
-                    sys.exit(f"error: {peer['name']} closed idle connection {n}: {got[:200]!r}")
-                got += piece
+            ask_for_small(it)
         # What is given back only after a moment of rest counts as given back.
         time.sleep(2)
         after = rss_kib(pids)
