@@ -23,7 +23,6 @@ mod support;
 use std::time::{Duration, Instant};
 
 /// Sees many clients to their ends, which come in the second half of the two seconds since `began`, and not all at once.
-#[expect(clippy::disallowed_methods, reason = "how long it took is what is tested")]
 fn ends_are_spread<T: Send>(clients: &mut [T], began: Instant, end: impl Fn(&mut T) + Sync) {
     let end = &end;
     let mut ends: Vec<Duration> = std::thread::scope(|scope| {
