@@ -13,8 +13,8 @@
 //!
 //! If anything but the next word comes, or nothing in time, the old one ends the new one, takes the
 //! journal up again and goes on. If the old one itself is gone after 1, killed or fallen, the new one does not
-//! wait for words any more: it has the sockets, and the lock on the journal is free. Words that are not known are passed over, so that versions that differ
-//! understand each other as far as they can.
+//! wait for words any more: it has the sockets, and the lock on the journal is free. Words that are not known are
+//! passed over, so that versions that differ understand each other as far as they can.
 
 mod giver;
 mod taker;
