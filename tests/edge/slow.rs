@@ -53,6 +53,7 @@ fn heads_that_drip_end_at_an_absolute_time() {
 #[test]
 fn by_default_a_crowd_that_drips_has_ten_seconds() {
     const DEFAULT: Duration = Duration::from_secs(10);
+    const TOLERANCE: Duration = Duration::from_millis(200);
     let _alone = CROWDS.lock().unwrap_or_else(PoisonError::into_inner);
     let (ca, dir) = (Ca::new("ca"), TempDir::new().expect("a directory"));
     let certs = ca.issue(&["shop.test"]).put(dir.path(), "c");
@@ -96,15 +97,13 @@ fn by_default_a_crowd_that_drips_has_ten_seconds() {
     // Neither before its time is over nor much later, each of them.
     let mut statuses = Vec::new();
     for (began, stream) in plain.iter().chain(&secure) {
-        let left = DEFAULT.saturating_sub(began.elapsed() + Duration::from_millis(200));
+        let left = DEFAULT.saturating_sub(began.elapsed() + TOLERANCE);
         if !left.is_zero() {
             stream.set_read_timeout(Some(left)).expect("a socket");
-            let early = (&*stream).read(&mut [0; 1]);
-            assert!(
-                early.is_err_and(|it| it.kind() == std::io::ErrorKind::WouldBlock),
-                "after {:?}",
-                began.elapsed()
-            );
+            let early = stream.peek(&mut [0; 1]);
+            let nothing = early.is_err_and(|it| it.kind() == std::io::ErrorKind::WouldBlock);
+            // Whoever is woken late finds what came when it was due.
+            assert!(nothing || began.elapsed() >= DEFAULT - TOLERANCE, "after {:?}", began.elapsed());
         }
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
         let mut said = Vec::new();

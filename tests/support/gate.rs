@@ -1,12 +1,12 @@
 //! The program under test: started, watched, and ended with the test.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -444,8 +444,14 @@ pub fn own_ip() -> IpAddr {
     Ipv4Addr::new(127, byte(high) + 1, byte(low) + 1, number).into()
 }
 
-/// A port of the kernel's choice.
+/// A port of the kernel's choice, and each only once: until somebody listens there, the kernel may choose it again.
 pub fn free_port(ip: IpAddr) -> u16 {
-    let listener = TcpListener::bind((ip, 0)).expect("bind a loopback address");
-    listener.local_addr().expect("bound").port()
+    static CHOSEN: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
+    loop {
+        let listener = TcpListener::bind((ip, 0)).expect("bind a loopback address");
+        let address = listener.local_addr().expect("bound");
+        if CHOSEN.lock().expect("nobody panics here").insert(address) {
+            return address.port();
+        }
+    }
 }
