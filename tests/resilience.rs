@@ -402,6 +402,26 @@ fn kept_connections_that_close_under_requests() {
 const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
+const SWITCHING: &str =
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+/// Answers `one`, and shakes hands with whoever wants to; then it says the first five bytes again.
+fn shaking_hands() -> Upstream {
+    Upstream::start(|peer| {
+        while let Some(request) = peer.request() {
+            if !request.head.has("upgrade") {
+                peer.answer("200 OK", "one");
+                continue;
+            }
+            peer.send(SWITCHING);
+            if let Ok(said) = peer.wire().exactly(5) {
+                peer.send(said);
+            }
+            return;
+        }
+    })
+}
+
 /// Before a handshake is answered there is nothing to lose: it goes again as any GET.
 #[test]
 fn a_handshake_on_a_connection_that_was_closed_is_sent_again() {
@@ -412,9 +432,7 @@ fn a_handshake_on_a_connection_that_was_closed_is_sent_again() {
                 return;
             }
             if request.head.has("upgrade") {
-                peer.send(
-                    "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
-                );
+                peer.send(SWITCHING);
                 drop(peer.hold());
                 return;
             }
@@ -429,6 +447,26 @@ fn a_handshake_on_a_connection_that_was_closed_is_sent_again() {
     assert_eq!((upstream.count(), retries(&gate, "closed")), (3, 1.0));
 }
 
+/// Nor is there when the first endpoint resets it: what was sent too early waits for the second one's answer.
+#[test]
+fn a_handshake_that_is_reset_is_tried_elsewhere() {
+    let (bad, good) = (failing("reset"), shaking_hands());
+    let gate = Setup::default().version("v1", &[bad.address(), good.address()]).workers(1).start();
+    for _ in 0..4 {
+        assert_eq!(early_words(&gate), Some(b"early".to_vec()));
+    }
+    assert!(bad.count() > 0 && good.count() == 4, "{} {}", bad.count(), good.count());
+    assert!(retries(&gate, "reset") >= 1.0);
+}
+
+/// What comes back through a tunnel for words that were sent with its handshake; `None` if there is no tunnel.
+fn early_words(gate: &Gate) -> Option<Vec<u8>> {
+    let mut client = gate.connect();
+    client.send(format!("{UPGRADE}early"));
+    let head = client.wire().head().expect("an answer");
+    (head.status() == Some(101)).then(|| client.wire().exactly(5).expect("the words"))
+}
+
 /// A release of `bad` at this weight, with what it costs users until it is out, or until `enough`.
 struct Trial {
     gate: Gate,
@@ -437,7 +475,10 @@ struct Trial {
 
 impl Trial {
     fn of(bad: &Upstream, steps: &str, service: &[&str]) -> Self {
-        let stable = Upstream::answering("one");
+        Self::between(Upstream::answering("one"), bad, steps, service)
+    }
+
+    fn between(stable: Upstream, bad: &Upstream, steps: &str, service: &[&str]) -> Self {
         let mut setup = Setup::default()
             .version("v1", &[stable.address()])
             .version("v2", &[bad.address()])
@@ -525,6 +566,24 @@ fn a_canary_that_fails_every_request_costs_nobody_anything() {
         let release = trial.gate.release();
         assert_eq!(release["quarantined"][0]["version"], "v2", "{how}: {release:#}");
         assert!(trial.of_v2("tidegate_requests_total") >= shielded, "{how}: charged all the same");
+    }
+}
+
+/// A handshake is a GET, and nothing that follows it goes out before it is answered.
+#[test]
+fn a_canary_that_fails_every_handshake_costs_nobody_anything() {
+    for how in ["500", "503 and closing", "chunked 500", "reset", "close in the head", "garbage", "silence"] {
+        let bad = failing(how);
+        let trial = Trial::between(shaking_hands(), &bad, "20% for 1h", &["timeouts: {head: 300ms}"]);
+        for count in 0.. {
+            assert_eq!(early_words(&trial.gate), Some(b"early".to_vec()), "{how}");
+            if trial.gate.state() == "ROLLED BACK" {
+                break;
+            }
+            assert!(count < 1_000, "{how}: it is never out");
+        }
+        assert!(bad.count() >= 4, "{how}: {}", bad.count());
+        assert!(trial.of_v2("tidegate_requests_total") >= 4.0, "{how}: charged all the same");
     }
 }
 

@@ -139,7 +139,7 @@ async fn respond(house: &Arc<House>, actor: Actor, head: &Parts, body: &Bytes) -
         ["api", "v1", "freeze"] => {
             write(&head.method)?;
             let asked: FreezeAsk = ask::body(body)?;
-            let freeze = verbs::freeze(&asked, actor, house.clock.now())?;
+            let freeze = verbs::freeze(&asked, actor, house.clock.wall())?;
             act::freeze(house, Ok(freeze)).await
         }
         ["api", "v1", "unfreeze"] => {

@@ -19,8 +19,9 @@ use crate::config::Config;
 use crate::model::{ServiceName, Timestamp};
 use crate::release::{Event as Input, State};
 use crate::routing::{Publisher, Table};
-use crate::store::{Evidence, Freeze, Line, Recovered};
+use crate::store::{Evidence, Line, Recovered};
 
+use super::calendar::Calendar;
 use super::counts::Counts;
 use super::desk::{Desk, World};
 use super::endpoints::Endpoints;
@@ -69,8 +70,8 @@ pub(super) struct Core {
     rates: report::Rates,
     /// Looks come closer together once something has failed.
     alert: bool,
-    /// A person said that nothing advances.
-    pub freeze: Option<Freeze>,
+    /// Freezes, and the date.
+    pub calendar: Calendar,
 }
 
 impl Core {
@@ -83,7 +84,7 @@ impl Core {
         }
         let mut evidence: BTreeMap<ServiceName, Evidence> =
             recovered.evidence.into_iter().map(|it| (it.service.clone(), it)).collect();
-        let recovered_freeze = recovered.freeze;
+        let calendar = Calendar::with(recovered.freeze);
         let services = recovered.services.into_iter();
         let recovered = services.map(|(name, state)| {
             let evidence = evidence.remove(&name);
@@ -102,7 +103,7 @@ impl Core {
             next_report: Timestamp(0),
             rates: report::Rates::default(),
             alert: false,
-            freeze: recovered_freeze,
+            calendar,
         }
     }
 
@@ -126,11 +127,7 @@ impl Core {
         };
         for desk in self.desks.values_mut().filter(gone) {
             desk.present = false;
-            desk.feed(
-                Input::Removed,
-                None,
-                &mut world(&mut self.out, &self.house, self.freeze.as_ref(), now),
-            );
+            desk.feed(Input::Removed, None, &mut world(&mut self.out, &self.house, &self.calendar, now));
             self.house.counts.show(&desk.name, None);
         }
         self.out.publish = true;
@@ -152,7 +149,7 @@ impl Core {
             Said::Reached(it) => desk.readiness.reached(it, now),
             Said::Answered(it) => desk.vetoes.answered(it),
         }
-        desk.look(&mut world(&mut self.out, &self.house, self.freeze.as_ref(), now));
+        desk.look(&mut world(&mut self.out, &self.house, &self.calendar, now));
         self.settle(now)
     }
 
@@ -163,7 +160,7 @@ impl Core {
 
     /// Looks at everything.
     pub fn tick(&mut self, now: Timestamp) -> Vec<Job> {
-        let mut world = world(&mut self.out, &self.house, self.freeze.as_ref(), now);
+        let mut world = world(&mut self.out, &self.house, &self.calendar, now);
         self.desks.values_mut().for_each(|it| it.look(&mut world));
         self.save_evidence(now);
         self.write_again(now);
@@ -196,7 +193,7 @@ impl Core {
     /// Looks at one service.
     fn look(&mut self, service: &ServiceName, now: Timestamp) {
         let Some(desk) = self.desks.get_mut(service) else { return };
-        desk.look(&mut world(&mut self.out, &self.house, self.freeze.as_ref(), now));
+        desk.look(&mut world(&mut self.out, &self.house, &self.calendar, now));
     }
 
     /// Publishes, hands out what the journal is to write, and tells the news.
@@ -223,8 +220,8 @@ impl Core {
     }
 }
 
-fn world<'a>(out: &'a mut Outbox, house: &'a House, freeze: Option<&'a Freeze>, now: Timestamp) -> World<'a> {
+fn world<'a>(out: &'a mut Outbox, house: &'a House, calendar: &'a Calendar, now: Timestamp) -> World<'a> {
     let (counts, newest) = (&*house.counts, house.news.newest());
     let (endpoints, laboratory) = (&*house.endpoints, house.laboratory.as_ref());
-    World { out, counts, endpoints, newest, freeze, laboratory, now }
+    World { out, counts, endpoints, newest, calendar, laboratory, now }
 }

@@ -16,8 +16,9 @@ use crate::release::{
     Command, Effect, Event as Input, Finding, News, Plan, RefusalCode, Shares, State, Version, What, step,
 };
 use crate::routing::ServiceSpec;
-use crate::store::{Change, Evidence, Fate, Freeze, Line, Noted};
+use crate::store::{Change, Evidence, Fate, Line, Noted};
 
+use super::calendar::Calendar;
 use super::counts::Counts;
 use super::endpoints::Endpoints;
 use super::errand::{Errands, Laboratory};
@@ -81,8 +82,8 @@ pub(super) struct World<'a> {
     pub endpoints: &'a dyn Endpoints,
     /// Id of the newest event that was announced.
     pub newest: u64,
-    /// Whether a person has frozen everything.
-    pub freeze: Option<&'a Freeze>,
+    /// What the date has to say.
+    pub calendar: &'a Calendar,
     /// Where checks are run; `None`: nowhere, and everything counts as ready.
     pub laboratory: Option<&'a Laboratory>,
     pub now: Timestamp,

@@ -8,8 +8,7 @@ use crate::model::{ServiceName, Tally, Timestamp, VersionName, Weight};
 use crate::release::{Phase, State, drift};
 use crate::telemetry::{EndpointFacts, ReleaseFacts, ReleaseState};
 
-use crate::store::Freeze;
-
+use super::calendar::Calendar;
 use super::counts::Counts;
 use super::desk::Desk;
 use super::guards::{guard_facts, guards};
@@ -54,10 +53,11 @@ pub(super) fn status(
     desks: &BTreeMap<ServiceName, Desk>,
     rates: &Rates,
     counts: &dyn Counts,
-    freeze: Option<&Freeze>,
+    calendar: &Calendar,
     now: Timestamp,
 ) -> Status {
-    let known = |it: &ServiceConfig| Some(service(it, desks.get(&it.spec.name)?, rates, counts, freeze, now));
+    let known =
+        |it: &ServiceConfig| Some(service(it, desks.get(&it.spec.name)?, rates, counts, calendar, now));
     Status {
         revision: 0,
         at: now,
@@ -75,7 +75,7 @@ fn service(
     desk: &Desk,
     rates: &Rates,
     counts: &dyn Counts,
-    freeze: Option<&Freeze>,
+    calendar: &Calendar,
     now: Timestamp,
 ) -> ServiceStatus {
     let state = &desk.state;
@@ -84,7 +84,7 @@ fn service(
         desk.blocked.as_ref().map(|(why, _)| format!("nothing rises that is not written down: {why}"));
     let paused = state.word() == "PAUSED";
     let waits = state.candidate().is_some() || state.awaits_release();
-    let held = blocked.filter(|_| waits && !paused).or_else(|| desk.hindrance(freeze, now));
+    let held = blocked.filter(|_| waits && !paused).or_else(|| desk.hindrance(calendar, now));
     let missing = trial.zip(desk.watch.as_ref()).map(|(it, watch)| watch.missing(it.requests));
     let word = if held.is_some() { "HELD" } else { state.word() };
     let held = held.or_else(|| desk.errands.text().or_else(|| state.candidate()?.stance.waits_for()));

@@ -19,6 +19,8 @@ use super::endpoints::Endpoints;
 use super::errand::{Laboratory, Said};
 use super::handle::{Configure, Handle, Input, Recent};
 use super::journal::{Ack, Job, Journal};
+use super::report;
+use super::status::{JournalHealth, Status};
 use super::tracer::Tracer;
 
 /// What the controller is built from.
@@ -160,8 +162,9 @@ impl Controller {
     fn take(&mut self, next: Next) -> Vec<Job> {
         mishap("controller");
         let now = self.clock.now();
+        self.core.calendar.correct(now, self.clock.wall());
         match next {
-            Next::Input(Some(Input::Configure(it, reply))) => self.configure(it, reply),
+            Next::Input(Some(Input::Configure(it, reply))) => self.configure(it, reply, now),
             Next::Input(Some(Input::Command(it, reply))) => self.core.command(it, reply, now),
             Next::Input(Some(Input::Freeze(it, reply))) => self.core.freeze(it, reply, now),
             Next::Said(it) => self.core.said(it, now),
@@ -191,8 +194,9 @@ impl Controller {
         &mut self,
         it: Arc<Configure>,
         reply: oneshot::Sender<Result<(), super::ConfigureError>>,
+        now: Timestamp,
     ) -> Vec<Job> {
-        let done = self.core.configure(Arc::clone(&it), self.clock.now());
+        let done = self.core.configure(Arc::clone(&it), now);
         let (result, jobs) = match done {
             Ok(jobs) => {
                 self.loaded = Some(it);
@@ -243,28 +247,30 @@ impl Controller {
     fn take_up(&mut self, journal: Option<(Store, Recovered)>) -> bool {
         let started = journal.and_then(|(store, recovered)| Some((Journal::start(store).ok()?, recovered)));
         let Some(((journal, acks), recovered)) = started else {
-            let fallback = self.house.fallback.lock().unwrap_or_else(PoisonError::into_inner).take();
-            fallback.into_iter().for_each(|table| self.house.publisher.publish(table));
-            tracing::error!(
-                "the journal cannot be had back; stable versions have all traffic until a restart"
-            );
+            self.stand_still("the journal cannot be had back", true);
             return false;
         };
         (self.journal, self.acks, self.acked) = (journal, acks, true);
         while self.said.try_recv().is_ok() {}
-        self.core = Core::new(self.house.clone(), recovered);
-        let jobs = self.loaded.clone().map(|it| self.core.configure(it, self.clock.now()));
-        self.write(jobs.and_then(Result::ok).unwrap_or_default());
+        let jobs;
+        (self.core, jobs) = self.core_after(recovered);
+        self.write(jobs);
         true
+    }
+
+    /// A core that takes up where the journal ends.
+    fn core_after(&self, recovered: Recovered) -> (Core, Vec<Job>) {
+        let mut core = Core::new(self.house.clone(), recovered);
+        let now = self.clock.now();
+        core.calendar.correct(now, self.clock.wall());
+        let jobs = self.loaded.clone().map(|it| core.configure(it, now));
+        (core, jobs.and_then(Result::ok).unwrap_or_default())
     }
 
     /// After a panic: stable alone gets traffic, then everything is taken up from the journal. `false`
     /// when that is not possible; then releases stand still and traffic goes on.
     async fn stand_up(&mut self) -> bool {
-        let fallback = self.house.fallback.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(table) = fallback {
-            self.house.publisher.publish(table);
-        }
+        self.leave_all_to_stable();
         let now = self.clock.now();
         self.falls = if now.since(self.fell) > STEADY_AFTER { 1 } else { self.falls + 1 };
         self.fell = now;
@@ -274,18 +280,14 @@ impl Controller {
         );
         sleep(STAND_UP_AFTER * self.falls).await;
         if self.falls > FALLS_MAX {
-            tracing::error!("the controller does not come back; releases stand still until a restart");
+            self.stand_still("the controller does not come back", false);
             return false;
         }
         let Some(recovered) = self.journal.recall().await else {
-            tracing::error!("the journal is gone; releases stand still until a restart");
+            self.stand_still("the journal is gone", true);
             return false;
         };
-        let core = catch_unwind(AssertUnwindSafe(|| {
-            let mut core = Core::new(self.house.clone(), recovered);
-            let jobs = self.loaded.clone().map(|it| core.configure(it, self.clock.now()));
-            (core, jobs.and_then(Result::ok).unwrap_or_default())
-        }));
+        let core = catch_unwind(AssertUnwindSafe(|| self.core_after(recovered)));
         // What the fallen core waited for concerns nobody any more.
         while self.acks.try_recv().is_ok() {}
         if let Ok((core, jobs)) = core {
@@ -293,6 +295,30 @@ impl Controller {
             self.write(jobs);
         }
         true
+    }
+
+    /// Stable alone gets traffic, because nobody would roll back what else had some.
+    fn leave_all_to_stable(&self) {
+        let fallback = self.house.fallback.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(table) = fallback {
+            self.house.publisher.publish(table);
+        }
+    }
+
+    /// The same for good, and everybody is told.
+    fn stand_still(&self, why: &str, journal_lost: bool) {
+        self.leave_all_to_stable();
+        tracing::error!("{why}; stable versions have all traffic and releases stand still until a restart");
+        let mut status = Status::clone(&self.house.status.borrow());
+        status.stand_still(why);
+        if journal_lost {
+            status.journal = JournalHealth::NotDurable(why.to_owned());
+            self.house.counts.written_down(false);
+        }
+        for (service, facts) in report::facts(&status) {
+            self.house.counts.show(&service, Some(facts));
+        }
+        self.house.status.send_replace(Arc::new(status));
     }
 
     /// Writes down what there is to write, within reason.

@@ -173,4 +173,21 @@ impl Status {
     pub fn service(&self, name: &str) -> Option<&ServiceStatus> {
         self.services.iter().find(|it| it.name.as_str() == name)
     }
+
+    /// Nothing will be decided any more, and all traffic is stable's.
+    pub(super) fn stand_still(&mut self, why: &str) {
+        self.revision += 1;
+        for service in &mut self.services {
+            let text = format!("nothing is decided until a restart: {why}");
+            service.why = format!("{} has all traffic, and {text}", service.stable);
+            if !matches!(service.word, "LIVE" | "ROLLED BACK") {
+                service.word = "HELD";
+            }
+            service.held = Some(text);
+            (service.weight, service.left) = (Weight::NONE, None);
+            for lane in &mut service.lanes {
+                lane.weight = if lane.version == service.stable { Weight::ALL } else { Weight::NONE };
+            }
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! weights, the real judge, a real journal that can be told to fail or to hang.
 
 mod commands;
+mod dates;
 mod deployed;
 mod disk;
 mod random;

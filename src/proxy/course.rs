@@ -221,7 +221,7 @@ impl Exchange<'_> {
     /// Answers that are not passed on while there is something better to try.
     pub fn spared(&self, course: &Course) -> Spared {
         let Job { request, spec, version, cover, .. } = &self.job;
-        if course.last || request.upgrade {
+        if course.last || request.is_begun_tunnel() {
             return Spared::default();
         }
         if cover.is_some() && shield::covers(&spec.shield, request.kind) {
@@ -237,7 +237,7 @@ impl Exchange<'_> {
     /// What is done about a try that came to nothing.
     pub fn recourse(&self, course: &Course, loss: Loss) -> Recourse {
         let Job { request, spec, version, cover, upload, .. } = &self.job;
-        if course.last || (request.upgrade && !upload.is_untouched()) {
+        if course.last || (request.is_begun_tunnel() && !upload.is_untouched()) {
             return Recourse::None;
         }
         let unbegun = loss == Loss::Failed(Failure::Unbegun);

@@ -49,7 +49,12 @@ impl Request {
     /// Whether it makes no difference how often it is sent. That goes for a handshake too: before it is answered
     /// there is nothing that could be lost.
     pub fn is_idempotent(&self) -> bool {
-        retry::is_idempotent(self.kind) && (!self.upgrade || self.framing.is_empty())
+        retry::is_idempotent(self.kind) && !self.is_begun_tunnel()
+    }
+
+    /// Whether something follows a question for another protocol before it is answered: that may be lost.
+    pub fn is_begun_tunnel(&self) -> bool {
+        self.upgrade && !self.framing.is_empty()
     }
 }
 

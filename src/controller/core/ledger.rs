@@ -25,7 +25,7 @@ impl Core {
                 JournalHealth::NotDurable(why.clone())
             }
         };
-        let mut world = world(&mut self.out, &self.house, self.freeze.as_ref(), now);
+        let mut world = world(&mut self.out, &self.house, &self.calendar, now);
         let concerned =
             self.desks.values_mut().filter(|it| waiting.service.as_ref().is_none_or(|name| it.name == *name));
         let mut waiting_to_begin = Vec::new();
@@ -92,7 +92,7 @@ impl Core {
         self.next_retry = now + RETRY_EVERY;
         let lines = std::mem::take(&mut self.unsaved_lines);
         let mut records: Vec<Record> = lines.into_iter().map(Box::new).map(Record::Line).collect();
-        records.push(Record::Freeze(self.freeze.clone()));
+        records.push(Record::Freeze(self.calendar.freeze.clone()));
         let unsaved: Vec<&mut Desk> = self.desks.values_mut().filter(|it| it.unsaved).collect();
         records.extend(unsaved.iter().map(|it| Record::Change(Box::new(it.save_again()))));
         let job = self.out.write(None, records, Purpose::Again, now);

@@ -32,8 +32,7 @@ impl Core {
             tracing::error!(service = %name, version = %lost, "{text}");
         }
         let counts = Arc::clone(&self.house.counts);
-        let mut world =
-            World { counts: &*counts, ..world(&mut self.out, &self.house, self.freeze.as_ref(), now) };
+        let mut world = World { counts: &*counts, ..world(&mut self.out, &self.house, &self.calendar, now) };
         if let Some(desk) = self.desks.get_mut(name) {
             desk.plan = plan;
             desk.present = true;

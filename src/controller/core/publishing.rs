@@ -40,12 +40,12 @@ impl Core {
         self.next_report = now + if self.is_active() { REPORT_ACTIVE } else { REPORT_IDLE };
         let (Some(loaded), Some(config)) = (&self.loaded, &self.serving) else { return };
         self.rates.measure(config, &*self.house.counts, now);
-        let (counts, freeze) = (&*self.house.counts, self.freeze.as_ref());
-        let mut status = report::status(loaded, config, &self.desks, &self.rates, counts, freeze, now);
+        let (counts, calendar) = (&*self.house.counts, &self.calendar);
+        let mut status = report::status(loaded, config, &self.desks, &self.rates, counts, calendar, now);
         endpoints::tell(&mut status, &*self.house.endpoints);
         status.journal = self.health.clone();
         self.house.counts.written_down(self.health == JournalHealth::Durable);
-        status.freeze = self.freeze.clone().filter(|it| it.until.is_none_or(|until| now < until));
+        status.freeze = calendar.frozen(now).cloned();
         for (service, facts) in report::facts(&status) {
             self.house.counts.show(&service, Some(facts));
         }
@@ -55,7 +55,7 @@ impl Core {
 
     /// Says where what runs has begun, or has ceased, to differ from what the file says.
     pub(super) fn compare_with_file(&mut self, now: Timestamp) {
-        let mut world = world(&mut self.out, &self.house, self.freeze.as_ref(), now);
+        let mut world = world(&mut self.out, &self.house, &self.calendar, now);
         let desks = self.desks.values_mut().filter(|it| it.present);
         let lines: Vec<Line> = desks.filter_map(|it| it.compare_with_file(&mut world)).collect();
         if !lines.is_empty() {

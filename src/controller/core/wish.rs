@@ -37,7 +37,7 @@ impl Core {
             self.house.additions.learn([addition]);
         }
         let Some(desk) = self.desks.get_mut(&it.service) else { return Vec::new() };
-        let mut world = world(&mut self.out, &self.house, self.freeze.as_ref(), now);
+        let mut world = world(&mut self.out, &self.house, &self.calendar, now);
         let permit = desk.permit(&world);
         desk.feed(Input::Commanded(it.command, it.by, permit), Some(reply), &mut world);
         self.fit();
@@ -47,7 +47,7 @@ impl Core {
 
     /// A person stops everything from advancing, or ends that.
     pub fn freeze(&mut self, it: Result<Freeze, Actor>, reply: Reply, now: Timestamp) -> Vec<Job> {
-        let text = match (&it, &self.freeze) {
+        let text = match (&it, &self.calendar.freeze) {
             (Ok(it), Some(old)) if *it == *old => {
                 answer(Some(reply), "frozen already", false, true);
                 return Vec::new();
@@ -68,9 +68,9 @@ impl Core {
             Ok(it) => (What::Frozen, it.by.clone()),
             Err(by) => (What::Unfrozen, by.clone()),
         };
-        self.freeze = it.ok();
-        let mut records = vec![Record::Freeze(self.freeze.clone())];
-        let mut world = world(&mut self.out, &self.house, self.freeze.as_ref(), now);
+        self.calendar.freeze = it.ok();
+        let mut records = vec![Record::Freeze(self.calendar.freeze.clone())];
+        let mut world = world(&mut self.out, &self.house, &self.calendar, now);
         let desks = self.desks.values_mut().filter(|it| it.present);
         records.extend(desks.map(|it| Record::Line(Box::new(it.hears_of(what, &by, &text, &mut world)))));
         self.out.write(None, records, Purpose::Change(Some((reply, text))), now);

@@ -7,9 +7,9 @@ use crate::checks::Subject;
 use crate::model::{ServiceName, Timestamp, VersionName};
 use crate::release::{Actor, Entry, Event as Input, Permit, What, drift};
 use crate::routing::{EndpointSpec, ProxyProtocol, ServiceSpec};
-use crate::store::{Freeze, Line};
+use crate::store::Line;
 
-use super::super::calendar::permit;
+use super::super::calendar::Calendar;
 use super::super::endpoints::can_serve;
 use super::super::readiness::{Asked, How};
 use super::super::veto::About;
@@ -18,19 +18,18 @@ use super::{Desk, World};
 impl Desk {
     /// Whether weights may rise at this moment.
     pub(in super::super) fn permit(&self, world: &World<'_>) -> Permit {
-        self.permit_at(world.freeze, world.now)
+        self.permit_at(world.calendar, world.now)
     }
 
     /// A guard's no comes first: it also keeps a watch from ending, which the calendar does not.
-    fn permit_at(&self, freeze: Option<&Freeze>, now: Timestamp) -> Permit {
-        let calendar = || permit(&self.plan, freeze, now);
-        self.vetoes.veto(now).map_or_else(calendar, Permit::Vetoed)
+    fn permit_at(&self, calendar: &Calendar, now: Timestamp) -> Permit {
+        self.vetoes.veto(now).map_or_else(|| calendar.permit(&self.plan, now), Permit::Vetoed)
     }
 
     /// Why a release that is wanted does not begin.
-    pub(in super::super) fn hindrance(&self, freeze: Option<&Freeze>, now: Timestamp) -> Option<String> {
+    pub(in super::super) fn hindrance(&self, calendar: &Calendar, now: Timestamp) -> Option<String> {
         let waits = self.state.awaits_release();
-        waits.then(|| self.state.hindrance(&self.permit_at(freeze, now))).flatten()
+        waits.then(|| self.state.hindrance(&self.permit_at(calendar, now))).flatten()
     }
 
     /// Something was decided about all services: a line in the history of each.

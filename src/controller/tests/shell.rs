@@ -133,6 +133,15 @@ async fn whoever_lets_go_of_the_journal_decides_nothing_until_it_is_back() {
     running.handle.release().await;
     running.handle.take_back(None).await;
     assert_eq!(running.canary_weight(), Weight::NONE, "without a journal nobody would roll back");
+    let status = running.handle.status();
+    let shop = status.service("shop").unwrap();
+    assert_eq!((shop.word, shop.weight, shop.lanes[0].weight), ("HELD", Weight::NONE, Weight::ALL));
+    assert_eq!(
+        shop.why,
+        "v1 has all traffic, and nothing is decided until a restart: the journal cannot be had back"
+    );
+    assert_eq!(status.journal, JournalHealth::NotDurable("the journal cannot be had back".into()));
+    assert_eq!(running.script.facts.lock().unwrap()["shop"].weights[1].1, Weight::NONE);
     assert_eq!(running.command(rollback()).await.unwrap_err().code, RefusalCode::Stopping);
     running.handle.take_back(Some(Store::open(&state).unwrap())).await;
     running.until(|it| it.word == "WATCHING").await;

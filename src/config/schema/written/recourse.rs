@@ -48,9 +48,9 @@ pub(in super::super) enum ShieldForm {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(in super::super) struct Shield {
-    /// `safe`: `GET`, `HEAD` and `OPTIONS`; `idempotent`: `PUT` and `DELETE` as well, while their body is at
-    /// hand (`retry.body`); `off`: none. With any but `off`, whatever cannot be sent because no endpoint takes
-    /// connections goes to stable. Default: `safe`.
+    /// `safe`: `GET` (the handshake of a WebSocket too), `HEAD` and `OPTIONS`; `idempotent`: `PUT` and `DELETE` as
+    /// well, while their body is at hand (`retry.body`); `off`: none. With any but `off`, whatever cannot be sent
+    /// because no endpoint takes connections goes to stable. Default: `safe`.
     covers: Option<Covers>,
     /// Most requests that both versions are given, as a share of those of the version on trial; each worker
     /// keeps it for itself and has a hundred to begin with. Beyond it failures are passed on. Default: `20%`.
