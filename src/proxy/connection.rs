@@ -22,7 +22,7 @@ use crate::message::{Refusal, RequestHead};
 
 use super::buffer::{BUFFER_BYTES, Buffer};
 use super::deadline::Deadline;
-use super::forward;
+use super::forward::{self, on_heap};
 use super::h2;
 use super::leave::Farewell;
 use super::listener::Local;
@@ -85,36 +85,46 @@ enum Head {
 }
 
 /// Serves a connection to its end.
-pub async fn serve(worker: &Rc<Worker>, local: &Rc<Local>, spec: Arc<ListenerSpec>, begun: Begun) {
+///
+/// A connection keeps the place of all that it may ever wait for, and rests for most of its life. So what is not
+/// waited for at every request is put on the heap, and the client lies where it was made.
+pub fn serve(
+    worker: &Rc<Worker>,
+    local: &Rc<Local>,
+    spec: Arc<ListenerSpec>,
+    begun: Begun,
+) -> impl Future<Output = ()> {
     // A socket that refuses this has already been closed by its client.
     let _ = begun.stream.set_nodelay();
     let mut client = Client::new(worker, local, spec, begun);
-    let mut by_h2 = client.stream.protocol() == Some(b"h2");
-    if !by_h2 && client.spec.h2c {
-        match worker.leave.unless_over(client.begins_with_preface(worker)).await {
-            None | Some(None) => return client.finish(worker, Next::Close).await,
-            Some(Some(begins)) => by_h2 = begins,
-        }
-    }
-    if by_h2 {
-        // On the heap, so that connections without it need no room for it.
-        return Box::pin(h2::serve(worker, client.into_arrived())).await;
-    }
-    let next = loop {
-        let next = match client.head(worker).await {
-            Head::Ready(len) => {
-                client.served += 1;
-                forward::exchange(worker, local, &mut client, len).await
+    async move {
+        let mut by_h2 = client.stream.protocol() == Some(b"h2");
+        if !by_h2 && client.spec.h2c {
+            let begins = on_heap(|| worker.leave.unless_over(client.begins_with_preface(worker)));
+            match begins.await {
+                None | Some(None) => return client.finish(worker, Next::Close).await,
+                Some(Some(begins)) => by_h2 = begins,
             }
-            Head::Gone | Head::Nothing => Next::Close,
-            Head::TimedOut => client.timed_out(worker, local).await,
-            Head::Refused(why) => client.refused(worker, local, why).await,
-        };
-        if next != Next::Again {
-            break next;
         }
-    };
-    client.finish(worker, next).await;
+        if by_h2 {
+            return on_heap(|| h2::serve(worker, client.into_arrived())).await;
+        }
+        let next = loop {
+            let next = match client.head(worker).await {
+                Head::Ready(len) => {
+                    client.served += 1;
+                    forward::exchange(worker, local, &mut client, len).await
+                }
+                Head::Gone | Head::Nothing => Next::Close,
+                Head::TimedOut => on_heap(|| client.timed_out(worker, local)).await,
+                Head::Refused(why) => on_heap(|| client.refused(worker, local, why)).await,
+            };
+            if next != Next::Again {
+                break next;
+            }
+        };
+        client.finish(worker, next).await;
+    }
 }
 
 impl Client {
@@ -272,14 +282,14 @@ impl Client {
         }
     }
 
-    async fn finish(mut self, worker: &Worker, next: Next) {
+    async fn finish(&mut self, worker: &Worker, next: Next) {
         match next {
             Next::Again | Next::Close => self.stream.part(),
             Next::Reset => {
                 // If the socket is gone already, so is the client.
                 let _ = self.stream.set_zero_linger();
             }
-            Next::Linger => self.linger(worker).await,
+            Next::Linger => on_heap(|| self.linger(worker)).await,
         }
         if let Some(buffer) = self.buffer.take() {
             worker.stock.put_buffer(buffer);

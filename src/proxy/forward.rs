@@ -95,6 +95,7 @@ pub async fn exchange(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Clien
     next
 }
 
+/// On the heap: all of this is large, and a connection that rests between two requests would keep its place.
 async fn answered(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client, len: usize) -> Next {
     match plan(worker, local, client, len) {
         Planned::Answered { status, error, text, line, close, head, http10 } => {
@@ -110,11 +111,9 @@ async fn answered(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client, l
                 extra: extra.as_slice(),
                 ..base(&date)
             };
-            client.answer(worker, &answer).await
+            on_heap(|| client.answer(worker, &answer)).await
         }
-        Planned::Refused(why) => client.refused(worker, local, why).await,
-        // On the heap: an exchange is large, and a connection that rests between two of them would
-        // keep its place.
+        Planned::Refused(why) => on_heap(|| client.refused(worker, local, why)).await,
         Planned::Forward(job) => on_heap(|| forward(worker, local, client, job)).await,
     }
 }
