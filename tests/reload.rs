@@ -354,7 +354,8 @@ fn reloads_under_load_fail_no_request() {
     let made = tried(&gate) - before;
     assert!((1.0..f64::from(count)).contains(&made), "{made} reloads of {count}");
     until("no descriptor is left behind", || (gate.descriptors() <= descriptors + 4).then_some(()));
-    assert!(gate.threads() <= threads, "{} threads, {threads} before", gate.threads());
+    // Those that read files end when there was nothing to read for a while.
+    until("no thread is left behind", || (gate.threads() <= threads).then_some(()));
     let grown = gate.memory().saturating_sub(memory);
     eprintln!("{made} were made, {memory} bytes before, {grown} more after");
     // The last events are kept, and the allocator takes several megabytes at a time.
