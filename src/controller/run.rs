@@ -19,7 +19,6 @@ use super::endpoints::Endpoints;
 use super::errand::{Laboratory, Said};
 use super::handle::{Configure, Handle, Input, Recent};
 use super::journal::{Ack, Job, Journal};
-use super::report;
 use super::status::{JournalHealth, Status};
 use super::tracer::Tracer;
 
@@ -313,12 +312,8 @@ impl Controller {
         status.stand_still(why);
         if journal_lost {
             status.journal = JournalHealth::NotDurable(why.to_owned());
-            self.house.counts.written_down(false);
         }
-        for (service, facts) in report::facts(&status) {
-            self.house.counts.show(&service, Some(facts));
-        }
-        self.house.status.send_replace(Arc::new(status));
+        self.house.tell(status);
     }
 
     /// Writes down what there is to write, within reason.

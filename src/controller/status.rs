@@ -176,7 +176,6 @@ impl Status {
 
     /// Nothing will be decided any more, and all traffic is stable's.
     pub(super) fn stand_still(&mut self, why: &str) {
-        self.revision += 1;
         for service in &mut self.services {
             let text = format!("nothing is decided until a restart: {why}");
             service.why = format!("{} has all traffic, and {text}", service.stable);

@@ -11,9 +11,21 @@ use crate::store::{Line, Record};
 
 use super::super::desk::Desk;
 use super::super::outbox::Purpose;
-use super::super::status::JournalHealth;
+use super::super::status::{JournalHealth, Status};
 use super::super::{endpoints, report, table};
-use super::{Core, world};
+use super::{Core, House, world};
+
+impl House {
+    /// Everybody who asks what is going on, and who measures, gets this.
+    pub(in super::super) fn tell(&self, mut status: Status) {
+        self.counts.written_down(status.journal == JournalHealth::Durable);
+        for (service, facts) in report::facts(&status) {
+            self.counts.show(&service, Some(facts));
+        }
+        status.revision = self.status.borrow().revision + 1;
+        self.status.send_replace(Arc::new(status));
+    }
+}
 
 impl Core {
     pub(super) fn publish(&self, now: Timestamp) {
@@ -44,13 +56,8 @@ impl Core {
         let mut status = report::status(loaded, config, &self.desks, &self.rates, counts, calendar, now);
         endpoints::tell(&mut status, &*self.house.endpoints);
         status.journal = self.health.clone();
-        self.house.counts.written_down(self.health == JournalHealth::Durable);
         status.freeze = calendar.frozen(now).cloned();
-        for (service, facts) in report::facts(&status) {
-            self.house.counts.show(&service, Some(facts));
-        }
-        status.revision = self.house.status.borrow().revision + 1;
-        self.house.status.send_replace(Arc::new(status));
+        self.house.tell(status);
     }
 
     /// Says where what runs has begun, or has ceased, to differ from what the file says.
